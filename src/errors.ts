@@ -1,0 +1,206 @@
+/**
+ * Every error this library reports, sorted by its consequence for the program:
+ *
+ * - `misuse`: the program asked for something that cannot be; change the program.
+ * - `refused`: the relay, or the check of its identity, said no; change the configuration on one of the two sides.
+ * - `peer`: the other side, or another member, sent what it must not; nothing wrong here.
+ * - `link`: the network or the relay is away; usually mended by itself.
+ * - `full`: a stated bound is reached; try again later, or raise the bound.
+ *
+ * docs/errors.md lists the same codes; a test compares the two.
+ */
+export type ErrorCategory = 'misuse' | 'refused' | 'peer' | 'link' | 'full'
+
+interface CatalogueEntry {
+  readonly category: ErrorCategory
+  /** Whether the same call may succeed later without a change of program or configuration. */
+  readonly retryable: boolean
+  readonly meaning: string
+}
+
+function entry(category: ErrorCategory, retryable: boolean, meaning: string): CatalogueEntry {
+  return { category, retryable, meaning }
+}
+
+export const errorCatalogue = {
+  // misuse
+  INVALID_OPTION: entry('misuse', false, 'An option is missing, unknown, of the wrong type or out of range.'),
+  INVALID_ARGUMENT: entry('misuse', false, 'An argument of a call is of the wrong type or out of range.'),
+  NOT_A_MEMBER: entry('misuse', false, 'The endpoint asked for objects of a group that it is not a member of.'),
+  STOPPED: entry('misuse', false, 'The relay or endpoint was used after it was stopped.'),
+  NOT_SERIALIZABLE: entry('misuse', false, 'The object holds something that cannot be sent, at the path that is named.'),
+  KEY_UNREADABLE: entry('misuse', false, 'A key, certificate or verifier file cannot be read.'),
+  KEY_ENCRYPTED: entry('misuse', false, 'The private key file is protected by a passphrase.'),
+  KEY_INVALID: entry('misuse', false, 'A key, certificate or verifier file does not hold what it should.'),
+  KEY_MISMATCH: entry('misuse', false, 'The private key does not belong to the certificate beside it.'),
+  KEY_EXPOSED: entry('misuse', false, 'A private file can be read by other users of the machine.'),
+  PORT_IN_USE: entry('misuse', true, 'Another program listens on that port already.'),
+  CANNOT_LISTEN: entry('misuse', false, 'The operating system does not let the relay listen there.'),
+  // refused
+  WRONG_PASSWORD: entry('refused', false, 'The two sides do not share the same password.'),
+  RELAY_NOT_PROVEN: entry('refused', false, 'The relay did not prove on this channel that it knows the password.'),
+  GROUP_NOT_ACCEPTED: entry('refused', false, 'The group is not among the groups that the relay accepts.'),
+  GROUP_FULL: entry('refused', false, 'The group has as many members as the relay accepts.'),
+  CERTIFICATE_UNTRUSTED: entry('refused', false, 'The certificate of the relay was not issued by the trusted one.'),
+  CERTIFICATE_WRONG_HOST: entry('refused', false, 'The certificate of the relay is for another host name.'),
+  CERTIFICATE_EXPIRED: entry('refused', false, 'The certificate is past its last day.'),
+  CERTIFICATE_NOT_YET_VALID: entry('refused', false, 'The certificate is not valid yet; or a clock is wrong.'),
+  INCOMPATIBLE_VERSION: entry('refused', false, 'The two sides speak no common version of the protocol.'),
+  SECURITY_MISMATCH: entry('refused', false, 'One side speaks TLS and the other does not.'),
+  NOT_A_RELAY: entry('refused', false, 'What answers at that address does not speak this protocol.'),
+  TOO_MANY_CONNECTIONS: entry('refused', true, 'The relay has as many connections as it accepts.'),
+  // peer
+  PROTOCOL_VIOLATION: entry('peer', false, 'The peer sent what the protocol does not allow.'),
+  HANDSHAKE_TIMEOUT: entry('peer', true, 'The peer did not authenticate itself in time.'),
+  HANDSHAKE_FAILED: entry('peer', true, 'The TLS handshake did not come to an end.'),
+  NOT_DESERIALIZABLE: entry('peer', false, 'What arrived is not a valid encoding, or goes beyond a bound.'),
+  SCHEMA_MISMATCH: entry('peer', false, 'The object does not fit the schema of its group.'),
+  // link
+  CONNECT_FAILED: entry('link', true, 'No connection to the relay could be made.'),
+  CONNECT_TIMEOUT: entry('link', true, 'The relay did not accept the endpoint within connectTimeoutMs.'),
+  LINK_LOST: entry('link', true, 'The connection broke.'),
+  PEER_SILENT: entry('link', true, 'The peer sent nothing, not even a heartbeat, for two intervals.'),
+  RELAY_STOPPED: entry('link', true, 'The relay was stopped.'),
+  SESSION_LOST: entry('link', true, 'The relay does not know the session any more: it was restarted, or the grace time was over.'),
+  DEADLINE: entry('link', true, 'The deadline of a stop was reached before everything was delivered.'),
+  BACKGROUND_FAILED: entry('link', false, 'The background thread ended unexpectedly.'),
+  // full
+  QUEUE_FULL: entry('full', true, 'The queue of the group is full and its policy is to reject.'),
+  OBJECT_TOO_LARGE: entry('full', false, 'The object is larger than a bound that is named.'),
+  SEND_ROOM_FULL: entry('full', true, 'Too many objects wait to be sent.'),
+  OBJECTS_DROPPED: entry('full', false, 'Objects were dropped by a stated policy.'),
+} as const satisfies Record<string, CatalogueEntry>
+
+/** The stable code of an error, for programs. */
+export type ErrorCode = keyof typeof errorCatalogue
+
+/** What an error carries besides its code and its message. */
+export interface ErrorDetails {
+  /** What caused it, often an error of the operating system. */
+  cause?: unknown
+  /** Facts for programs: the option's name, the path in the object, the group, the bound. */
+  details?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** The parent of every error that this library reports. */
+export class ObjectRelayError extends Error {
+  /** The stable code; {@link errorCatalogue} and docs/errors.md list them all. */
+  readonly code: ErrorCode
+  /** What it means for the program. */
+  readonly category: ErrorCategory
+  /** Whether the same call may succeed later without a change of program or configuration. */
+  readonly retryable: boolean
+  /** Facts for programs: the option's name, the path in the object, the group, the bound. */
+  readonly details: Readonly<Record<string, string | number | boolean>>
+
+  constructor(code: ErrorCode, message: string, { cause, details = {} }: ErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = new.target.name
+    this.code = code
+    this.category = errorCatalogue[code].category
+    this.retryable = errorCatalogue[code].retryable
+    this.details = details
+  }
+}
+
+/** The program asked for something that cannot be. */
+export class UsageError extends ObjectRelayError {}
+/** The object holds something that cannot be sent; `details.path` says where. */
+export class SerializationError extends UsageError {}
+/** A key, certificate or verifier file of one's own is unfit. */
+export class KeyFileError extends UsageError {}
+/** The relay cannot listen. */
+export class ListenError extends UsageError {}
+/** The relay, or the check of its identity, said no. Never retried blindly. */
+export class RefusedError extends ObjectRelayError {}
+/** The two sides do not share the password. */
+export class AuthenticationError extends RefusedError {}
+/** The relay does not accept that group. */
+export class GroupNotAcceptedError extends RefusedError {}
+/** The group has as many members as the relay accepts. */
+export class GroupFullError extends RefusedError {}
+/** The certificate is not the one that was to be expected. */
+export class CertificateError extends RefusedError {}
+/** The two sides speak no common version of the protocol. */
+export class IncompatibleVersionError extends RefusedError {}
+/** The other side sent what it must not. */
+export class PeerError extends ObjectRelayError {}
+/** What arrived is not a valid encoding, or goes beyond a bound. */
+export class DeserializationError extends PeerError {}
+/** The object does not fit the schema of its group. */
+export class SchemaError extends PeerError {}
+/** The network or the relay is away. */
+export class LinkError extends ObjectRelayError {}
+/** The relay did not accept the endpoint in time. */
+export class ConnectTimeoutError extends LinkError {}
+/** A stated bound is reached. */
+export class FullError extends ObjectRelayError {}
+
+const parents: Record<ErrorCategory, typeof ObjectRelayError> = {
+  misuse: UsageError,
+  refused: RefusedError,
+  peer: PeerError,
+  link: LinkError,
+  full: FullError,
+}
+
+const ownClasses: { readonly [Code in ErrorCode]?: typeof ObjectRelayError } = {
+  NOT_SERIALIZABLE: SerializationError,
+  KEY_UNREADABLE: KeyFileError,
+  KEY_ENCRYPTED: KeyFileError,
+  KEY_INVALID: KeyFileError,
+  KEY_MISMATCH: KeyFileError,
+  KEY_EXPOSED: KeyFileError,
+  PORT_IN_USE: ListenError,
+  CANNOT_LISTEN: ListenError,
+  WRONG_PASSWORD: AuthenticationError,
+  RELAY_NOT_PROVEN: AuthenticationError,
+  GROUP_NOT_ACCEPTED: GroupNotAcceptedError,
+  GROUP_FULL: GroupFullError,
+  CERTIFICATE_UNTRUSTED: CertificateError,
+  CERTIFICATE_WRONG_HOST: CertificateError,
+  CERTIFICATE_EXPIRED: CertificateError,
+  CERTIFICATE_NOT_YET_VALID: CertificateError,
+  INCOMPATIBLE_VERSION: IncompatibleVersionError,
+  NOT_DESERIALIZABLE: DeserializationError,
+  SCHEMA_MISMATCH: SchemaError,
+  CONNECT_TIMEOUT: ConnectTimeoutError,
+}
+
+/** Makes the error of the class that belongs to `code`. */
+export function createError(code: ErrorCode, message: string, details?: ErrorDetails): ObjectRelayError {
+  const ErrorClass = ownClasses[code] ?? parents[errorCatalogue[code].category]
+  return new ErrorClass(code, message, details)
+}
+
+/** An error as plain data, to travel between threads and over the wire. */
+export interface PlainError {
+  code: ErrorCode
+  message: string
+  details?: Readonly<Record<string, string | number | boolean>>
+  /** The message of the cause; the cause itself stays where it was. */
+  cause?: string
+}
+
+/** Whether `code` is one of the catalogue; codes from outside must be asked. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(errorCatalogue, code)
+}
+
+export function toPlainError(error: ObjectRelayError): PlainError {
+  const cause = error.cause === undefined ? undefined : error.cause instanceof Error ? error.cause.message : String(error.cause)
+  return { code: error.code, message: error.message, details: error.details, ...(cause === undefined ? {} : { cause }) }
+}
+
+export function fromPlainError({ code, message, details, cause }: PlainError): ObjectRelayError {
+  return createError(code, message, {
+    ...(details === undefined ? {} : { details }),
+    ...(cause === undefined ? {} : { cause: new Error(cause) }),
+  })
+}
+
+/** Turns whatever was thrown into one of ours: an error that is ours already stays as it is. */
+export function toObjectRelayError(thrown: unknown, code: ErrorCode): ObjectRelayError {
+  if (thrown instanceof ObjectRelayError) return thrown
+  return createError(code, thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
+}

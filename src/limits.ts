@@ -1,0 +1,107 @@
+/**
+ * Every bound of this library: its name with the unit last, its default, and the reason for the default.
+ * Counts are objects, endpoints or connections; bytes are bytes on the wire or in memory; times are milliseconds.
+ */
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const GiB = 1024 * MiB
+
+/** The bounds of a relay; all may be given in `Relay.start({ limits })`. Those that endpoints must keep are told to them at connect. */
+export interface RelayLimits {
+  /** How often each side of an idle link sends a heartbeat; a peer silent for two intervals is gone. Default 5 000: noticed within 10 s, 0.2 frames/s. */
+  heartbeatMs: number
+  /** How long the session of a lost endpoint is kept for its return. Default 30 000: a reboot of a switch, a suspended laptop. */
+  sessionGraceMs: number
+  /** How often an object may be delivered without being taken, before it goes to `<group>.dead`. Default 5. */
+  attemptsMax: number
+  /** The largest object. Default 4 GiB. */
+  objectBytesMax: number
+  /** Bytes of objects waiting or leased in one group's queue. Default 2 GiB. */
+  groupBytesMax: number
+  /** Bytes of objects in all groups and backlogs together. Default 8 GiB. */
+  relayBytesMax: number
+  /** Bytes of broadcasts that wait for one slow member; beyond, its oldest are dropped and counted. Default 64 MiB. */
+  memberBacklogBytesMax: number
+  /** Time from the TCP connection to the proven password. Default 5 000: several round trips to the other side of the world. */
+  handshakeMs: number
+  /** Connections that have not proven the password yet, at once. Default 1 024. */
+  unauthenticatedMax: number
+  /** Connections of endpoints at once. Default 10 000. */
+  endpointsMax: number
+  /** Groups at once; a group without members, objects and last broadcast costs nothing. Default 100 000. */
+  groupsMax: number
+  /** Groups that one endpoint may be a member of, and destinations of one object. Default 256. */
+  groupsPerEndpointMax: number
+  /** Bytes that one endpoint may have on its way to the relay, unread or held back by a full group. Default 8 MiB: 80 ms at 100 MB/s. */
+  sendWindowBytes: number
+  /** Bytes of one large object on their way at once, so that what is small overtakes it. Default 256 KiB: 0.5 ms for a small object beside a large one. */
+  bulkWindowBytes: number
+  /** Large objects that one endpoint may have under way at once. Default 16. */
+  streamsMax: number
+  /** How long a member whose program takes nothing keeps its leases; 0: for ever. Default 0: long work is legal. */
+  progressMs: number
+  /** How long a ticket for reconnecting without the password exchange is good. Default 24 h. */
+  ticketMs: number
+}
+
+export const relayLimitDefaults: Readonly<RelayLimits> = {
+  heartbeatMs: 5_000,
+  sessionGraceMs: 30_000,
+  attemptsMax: 5,
+  objectBytesMax: 4 * GiB,
+  groupBytesMax: 2 * GiB,
+  relayBytesMax: 8 * GiB,
+  memberBacklogBytesMax: 64 * MiB,
+  handshakeMs: 5_000,
+  unauthenticatedMax: 1_024,
+  endpointsMax: 10_000,
+  groupsMax: 100_000,
+  groupsPerEndpointMax: 256,
+  sendWindowBytes: 8 * MiB,
+  bulkWindowBytes: 256 * KiB,
+  streamsMax: 16,
+  progressMs: 0,
+  ticketMs: 24 * 60 * 60 * 1000,
+}
+
+/** The bounds of an endpoint; all may be given in `new Endpoint({ limits })`. */
+export interface EndpointLimits {
+  /** Bytes that were sent by the program and not yet accepted by the relay. Beyond, calls wait for room. Default 64 MiB. */
+  sendBytesMax: number
+  /** Bytes of calls that wait for room; beyond, a call is rejected with `SEND_ROOM_FULL`. Default 64 MiB. A single object always finds room when nothing waits. */
+  sendWaitingBytesMax: number
+  /** Bytes in the inbox; beyond, the relay keeps what comes. A single object always finds room when nothing waits. Default 64 MiB. */
+  inboxBytesMax: number
+  /** The largest object to send or to receive. Default 4 GiB. */
+  objectBytesMax: number
+}
+
+export const endpointLimitDefaults: Readonly<EndpointLimits> = {
+  sendBytesMax: 64 * MiB,
+  sendWaitingBytesMax: 64 * MiB,
+  inboxBytesMax: 64 * MiB,
+  objectBytesMax: 4 * GiB,
+}
+
+/** Bounds that are part of the protocol or of its implementation and cannot be changed by an option. */
+export const fixedLimits = {
+  /** Bytes of UTF-8 in a group's name. */
+  groupNameBytesMax: 128,
+  /** The largest frame, its length field included; what is larger travels in chunks. */
+  frameBytesMax: 128 * KiB,
+  /** Bytes of a large object in one chunk. */
+  chunkBytes: 64 * KiB,
+  /** The largest frame before the password is proven. */
+  handshakeFrameBytesMax: 4 * KiB,
+  /** The largest control frame (join lists, refusals) after it. */
+  controlFrameBytesMax: 64 * KiB,
+  /** Copies that one `{ group: count }` may ask for, and objects of one `notify`. */
+  countMax: 1_000_000,
+  /** Nesting depth of an object on the wire. */
+  depthMax: 500,
+  /** From this size on, an array travels beside the encoding and not in it. */
+  segmentBytesMin: 4 * KiB,
+  /** Segments of one object. */
+  segmentsMax: 65_536,
+} as const

@@ -1,0 +1,26 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+// The tests outside src/ use the package by its name, as a user does, and so run what was built.
+const objectrelay = fileURLToPath(new URL('./dist/index.js', import.meta.url))
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/properties/**/*.test.ts'], testTimeout: 30_000 } },
+      {
+        resolve: { alias: { objectrelay } },
+        test: {
+          name: 'system',
+          include: ['test/{contracts,scenarios,faults,package}/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        resolve: { alias: { objectrelay } },
+        test: { name: 'peers', include: ['test/peers/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+      },
+    ],
+  },
+})
