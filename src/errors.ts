@@ -11,69 +11,175 @@
  */
 export type ErrorCategory = 'misuse' | 'refused' | 'peer' | 'link' | 'full'
 
-interface CatalogueEntry {
-  readonly category: ErrorCategory
-  /** Whether the same call may succeed later without a change of program or configuration. */
-  readonly retryable: boolean
-  readonly meaning: string
-}
-
-function entry(category: ErrorCategory, retryable: boolean, meaning: string): CatalogueEntry {
-  return { category, retryable, meaning }
-}
-
+/** Every code with its category, whether the same call may succeed later, and what it means. */
 export const errorCatalogue = {
   // misuse
-  INVALID_OPTION: entry('misuse', false, 'An option is missing, unknown, of the wrong type or out of range.'),
-  INVALID_ARGUMENT: entry('misuse', false, 'An argument of a call is of the wrong type or out of range.'),
-  NOT_A_MEMBER: entry('misuse', false, 'The endpoint asked for objects of a group that it is not a member of.'),
-  STOPPED: entry('misuse', false, 'The relay or endpoint was used after it was stopped.'),
-  NOT_SERIALIZABLE: entry('misuse', false, 'The object holds something that cannot be sent, at the path that is named.'),
-  KEY_UNREADABLE: entry('misuse', false, 'A key, certificate or verifier file cannot be read.'),
-  KEY_ENCRYPTED: entry('misuse', false, 'The private key file is protected by a passphrase.'),
-  KEY_INVALID: entry('misuse', false, 'A key, certificate or verifier file does not hold what it should.'),
-  KEY_MISMATCH: entry('misuse', false, 'The private key does not belong to the certificate beside it.'),
-  KEY_EXPOSED: entry('misuse', false, 'A private file can be read by other users of the machine.'),
-  KEY_EXISTS: entry('misuse', false, 'A key or certificate is there already and is not overwritten.'),
-  KEY_UNWRITABLE: entry('misuse', false, 'A key, certificate or verifier file cannot be written.'),
-  PORT_IN_USE: entry('misuse', true, 'Another program listens on that port already.'),
-  CANNOT_LISTEN: entry('misuse', false, 'The operating system does not let the relay listen there.'),
+  INVALID_OPTION: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'An option is missing, unknown, of the wrong type or out of range.',
+  },
+  INVALID_ARGUMENT: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'An argument of a call is of the wrong type or out of range.',
+  },
+  NOT_A_MEMBER: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The endpoint asked for objects of a group that it is not a member of.',
+  },
+  STOPPED: { category: 'misuse', retryable: false, meaning: 'The relay or endpoint was used after it was stopped.' },
+  NOT_SERIALIZABLE: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The object holds something that cannot be sent, at the path that is named.',
+  },
+  KEY_UNREADABLE: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'A key, certificate or verifier file cannot be read.',
+  },
+  KEY_ENCRYPTED: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The private key file is protected by a passphrase.',
+  },
+  KEY_INVALID: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'A key, certificate or verifier file does not hold what it should.',
+  },
+  KEY_MISMATCH: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The private key does not belong to the certificate beside it.',
+  },
+  KEY_EXPOSED: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'A private file can be read by other users of the machine.',
+  },
+  KEY_EXISTS: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'A key or certificate is there already and is not overwritten.',
+  },
+  KEY_UNWRITABLE: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'A key, certificate or verifier file cannot be written.',
+  },
+  PORT_IN_USE: { category: 'misuse', retryable: true, meaning: 'Another program listens on that port already.' },
+  CANNOT_LISTEN: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The operating system does not let the relay listen there.',
+  },
   // refused
-  WRONG_PASSWORD: entry('refused', false, 'The two sides do not share the same password.'),
-  RELAY_NOT_PROVEN: entry('refused', false, 'The relay did not prove on this channel that it knows the password.'),
-  CHANNEL_MISMATCH: entry('refused', false, 'The password was proven for another channel: someone may sit in between.'),
-  TOO_MANY_ATTEMPTS: entry('refused', true, 'Wrong passwords came from that address; it has to wait before the next.'),
-  GROUP_NOT_ACCEPTED: entry('refused', false, 'The group is not among the groups that the relay accepts.'),
-  GROUP_FULL: entry('refused', false, 'The group has as many members as the relay accepts.'),
-  CERTIFICATE_UNTRUSTED: entry('refused', false, 'The certificate of the relay was not issued by the trusted one.'),
-  CERTIFICATE_WRONG_HOST: entry('refused', false, 'The certificate of the relay is for another host name.'),
-  CERTIFICATE_EXPIRED: entry('refused', false, 'The certificate is past its last day.'),
-  CERTIFICATE_NOT_YET_VALID: entry('refused', false, 'The certificate is not valid yet; or a clock is wrong.'),
-  INCOMPATIBLE_VERSION: entry('refused', false, 'The two sides speak no common version of the protocol.'),
-  SECURITY_MISMATCH: entry('refused', false, 'One side speaks TLS and the other does not.'),
-  NOT_A_RELAY: entry('refused', false, 'What answers at that address does not speak this protocol.'),
-  TOO_MANY_CONNECTIONS: entry('refused', true, 'The relay has as many connections as it accepts.'),
+  WRONG_PASSWORD: { category: 'refused', retryable: false, meaning: 'The two sides do not share the same password.' },
+  RELAY_NOT_PROVEN: {
+    category: 'refused',
+    retryable: false,
+    meaning: 'The relay did not prove on this channel that it knows the password.',
+  },
+  CHANNEL_MISMATCH: {
+    category: 'refused',
+    retryable: false,
+    meaning: 'The password was proven for another channel: someone may sit in between.',
+  },
+  TOO_MANY_ATTEMPTS: {
+    category: 'refused',
+    retryable: true,
+    meaning: 'Wrong passwords came from that address; it has to wait before the next.',
+  },
+  GROUP_NOT_ACCEPTED: {
+    category: 'refused',
+    retryable: false,
+    meaning: 'The group is not among the groups that the relay accepts.',
+  },
+  GROUP_FULL: { category: 'refused', retryable: false, meaning: 'The group has as many members as the relay accepts.' },
+  CERTIFICATE_UNTRUSTED: {
+    category: 'refused',
+    retryable: false,
+    meaning: 'The certificate of the relay was not issued by the trusted one.',
+  },
+  CERTIFICATE_WRONG_HOST: {
+    category: 'refused',
+    retryable: false,
+    meaning: 'The certificate of the relay is for another host name.',
+  },
+  CERTIFICATE_EXPIRED: { category: 'refused', retryable: false, meaning: 'The certificate is past its last day.' },
+  CERTIFICATE_NOT_YET_VALID: {
+    category: 'refused',
+    retryable: false,
+    meaning: 'The certificate is not valid yet; or a clock is wrong.',
+  },
+  INCOMPATIBLE_VERSION: {
+    category: 'refused',
+    retryable: false,
+    meaning: 'The two sides speak no common version of the protocol.',
+  },
+  SECURITY_MISMATCH: { category: 'refused', retryable: false, meaning: 'One side speaks TLS and the other does not.' },
+  NOT_A_RELAY: {
+    category: 'refused',
+    retryable: false,
+    meaning: 'What answers at that address does not speak this protocol.',
+  },
+  TOO_MANY_CONNECTIONS: {
+    category: 'refused',
+    retryable: true,
+    meaning: 'The relay has as many connections as it accepts.',
+  },
   // peer
-  PROTOCOL_VIOLATION: entry('peer', false, 'The peer sent what the protocol does not allow.'),
-  HANDSHAKE_TIMEOUT: entry('peer', true, 'The peer did not authenticate itself in time.'),
-  HANDSHAKE_FAILED: entry('peer', true, 'The TLS handshake did not come to an end.'),
-  NOT_DESERIALIZABLE: entry('peer', false, 'What arrived is not a valid encoding, or goes beyond a bound.'),
-  SCHEMA_MISMATCH: entry('peer', false, 'The object does not fit the schema of its group.'),
+  PROTOCOL_VIOLATION: {
+    category: 'peer',
+    retryable: false,
+    meaning: 'The peer sent what the protocol does not allow.',
+  },
+  HANDSHAKE_TIMEOUT: { category: 'peer', retryable: true, meaning: 'The peer did not authenticate itself in time.' },
+  HANDSHAKE_FAILED: { category: 'peer', retryable: true, meaning: 'The TLS handshake did not come to an end.' },
+  NOT_DESERIALIZABLE: {
+    category: 'peer',
+    retryable: false,
+    meaning: 'What arrived is not a valid encoding, or goes beyond a bound.',
+  },
+  SCHEMA_MISMATCH: { category: 'peer', retryable: false, meaning: 'The object does not fit the schema of its group.' },
   // link
-  CONNECT_FAILED: entry('link', true, 'No connection to the relay could be made.'),
-  CONNECT_TIMEOUT: entry('link', true, 'The relay did not accept the endpoint within connectTimeoutMs.'),
-  LINK_LOST: entry('link', true, 'The connection broke.'),
-  PEER_SILENT: entry('link', true, 'The peer sent nothing, not even a heartbeat, for two intervals.'),
-  RELAY_STOPPED: entry('link', true, 'The relay was stopped.'),
-  SESSION_LOST: entry('link', true, 'The relay does not know the session any more: it was restarted, or the grace time was over.'),
-  DEADLINE: entry('link', true, 'The deadline of a stop was reached before everything was delivered.'),
-  BACKGROUND_FAILED: entry('link', false, 'The background thread ended unexpectedly.'),
+  CONNECT_FAILED: { category: 'link', retryable: true, meaning: 'No connection to the relay could be made.' },
+  CONNECT_TIMEOUT: {
+    category: 'link',
+    retryable: true,
+    meaning: 'The relay did not accept the endpoint within connectTimeoutMs.',
+  },
+  LINK_LOST: { category: 'link', retryable: true, meaning: 'The connection broke.' },
+  PEER_SILENT: {
+    category: 'link',
+    retryable: true,
+    meaning: 'The peer sent nothing, not even a heartbeat, for two intervals.',
+  },
+  RELAY_STOPPED: { category: 'link', retryable: true, meaning: 'The relay was stopped.' },
+  SESSION_LOST: {
+    category: 'link',
+    retryable: true,
+    meaning: 'The relay does not know the session any more: it was restarted, or the grace time was over.',
+  },
+  DEADLINE: {
+    category: 'link',
+    retryable: true,
+    meaning: 'The deadline of a stop was reached before everything was delivered.',
+  },
+  BACKGROUND_FAILED: { category: 'link', retryable: false, meaning: 'The background thread ended unexpectedly.' },
   // full
-  QUEUE_FULL: entry('full', true, 'The queue of the group is full and its policy is to reject.'),
-  OBJECT_TOO_LARGE: entry('full', false, 'The object is larger than a bound that is named.'),
-  SEND_ROOM_FULL: entry('full', true, 'Too many objects wait to be sent.'),
-  OBJECTS_DROPPED: entry('full', false, 'Objects were dropped by a stated policy.'),
-} as const satisfies Record<string, CatalogueEntry>
+  QUEUE_FULL: {
+    category: 'full',
+    retryable: true,
+    meaning: 'The queue of the group is full and its policy is to reject.',
+  },
+  OBJECT_TOO_LARGE: { category: 'full', retryable: false, meaning: 'The object is larger than a bound that is named.' },
+  SEND_ROOM_FULL: { category: 'full', retryable: true, meaning: 'Too many objects wait to be sent.' },
+  OBJECTS_DROPPED: { category: 'full', retryable: false, meaning: 'Objects were dropped by a stated policy.' },
+} as const
 
 /** The stable code of an error, for programs. */
 export type ErrorCode = keyof typeof errorCatalogue
@@ -196,7 +302,8 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 }
 
 export function toPlainError(error: ObjectRelayError): PlainError {
-  const cause = error.cause === undefined ? undefined : error.cause instanceof Error ? error.cause.message : String(error.cause)
+  const cause =
+    error.cause === undefined ? undefined : error.cause instanceof Error ? error.cause.message : String(error.cause)
   return { code: error.code, message: error.message, details: error.details, ...(cause === undefined ? {} : { cause }) }
 }
 

@@ -89,19 +89,19 @@ export const fixedLimits = {
   /** Bytes of UTF-8 in a group's name. */
   groupNameBytesMax: 128,
   /** The largest frame, its length field included; what is larger travels in chunks. */
-  frameBytesMax: 128 * KiB,
+  frameBytesMax: 131_072,
   /** Bytes of a large object in one chunk. */
-  chunkBytes: 64 * KiB,
+  chunkBytes: 65_536,
   /** The largest frame before the password is proven. */
-  handshakeFrameBytesMax: 4 * KiB,
+  handshakeFrameBytesMax: 4_096,
   /** The largest control frame (join lists, refusals) after it. */
-  controlFrameBytesMax: 64 * KiB,
+  controlFrameBytesMax: 65_536,
   /** Copies that one `{ group: count }` may ask for, and objects of one `notify`. */
   countMax: 1_000_000,
   /** Nesting depth of an object on the wire. */
   depthMax: 500,
   /** From this size on, an array travels beside the encoding and not in it. */
-  segmentBytesMin: 4 * KiB,
+  segmentBytesMin: 4_096,
   /** Segments of one object. */
   segmentsMax: 65_536,
 } as const

@@ -1,0 +1,200 @@
+import { createError } from '../errors.ts'
+import { encodeChunkHead, encodeConfirm } from './controlFrames.ts'
+import { OutgoingLog, type Run } from './outgoingLog.ts'
+import type { ChunkSource } from './outgoingStream.ts'
+import { OutgoingStream } from './outgoingStream.ts'
+import { Slab } from './slab.ts'
+
+/** Where a conversation writes its bytes: one connection. */
+export interface LinkWriter {
+  write(bytes: Buffer): void
+  /** Bytes written and not yet taken by the operating system. */
+  readonly pendingBytes: number
+}
+
+/** Beyond this in the writer, small frames wait, so that memory stays bounded. */
+const PENDING_BYTES_MAX = 1024 * 1024
+/** Beyond this in the writer, chunks wait, so that what is small overtakes them. */
+const PENDING_BULK_BYTES_MAX = 128 * 1024
+/** Runs shorter than this are gathered into one write. */
+const GATHERED_RUN_BYTES_MAX = 16 * 1024
+const GATHERED_BYTES_MAX = 64 * 1024
+/** Receipt is confirmed at the latest after this many bytes. */
+const CONFIRM_BYTES = 64 * 1024
+
+/**
+ * One side of a session: the frames it sends, numbered, kept and sent again after a reconnect, and the count of those
+ * it received. It outlives its links. Small frames overtake the chunks of large objects.
+ */
+export class Conversation {
+  readonly log: OutgoingLog = new OutgoingLog()
+  /** Numbered frames received from the peer. */
+  receivedFrames = 0
+  /** Object bytes, counted from the session's beginning, that the peer may send; the owner moves it. */
+  grantedLimit: number
+  /** Object bytes, counted from the session's beginning, that the peer takes. */
+  peerLimit: number
+  readonly #slab = new Slab()
+  readonly #streams = new Map<number, OutgoingStream>()
+  /** Streams that are not sent to their end yet, in turn. */
+  #active: OutgoingStream[] = []
+  #link: LinkWriter | undefined
+  #confirmedReceipt = 0
+  #confirmedLimit: number
+  #unconfirmedBytes = 0
+
+  constructor(grantedLimit: number, peerLimit: number) {
+    this.grantedLimit = grantedLimit
+    this.#confirmedLimit = grantedLimit
+    this.peerLimit = peerLimit
+  }
+
+  get attached(): boolean {
+    return this.#link !== undefined
+  }
+
+  /** A link is there, over which the peer has received `peerReceived` frames up to now. Throws `PROTOCOL_VIOLATION`. */
+  attach(link: LinkWriter, peerReceived: number): void {
+    if (!this.log.rewind(peerReceived)) {
+      throw createError('PROTOCOL_VIOLATION', `The peer says that it received ${peerReceived} frames, which cannot be.`)
+    }
+    this.#link = link
+    // The peer learns at once how far this side is, whatever was lost with the old link.
+    this.#confirmedReceipt = -1
+  }
+
+  detach(): void {
+    this.#link = undefined
+  }
+
+  /** Sends a numbered frame; its bytes are copied. */
+  send(frame: Buffer): void {
+    const at = this.#slab.copy(frame, 0, frame.length)
+    this.log.append(this.#slab.buffer, at, at + frame.length)
+  }
+
+  /** Sends a numbered frame that lies in `buffer`, which must not change any more. */
+  sendKept(buffer: Buffer, start: number, end: number): void {
+    this.log.append(buffer, start, end)
+  }
+
+  /** Begins to send the chunks of a large object, whose STREAM_BEGIN was sent. */
+  openStream(id: number, source: ChunkSource, windowLimit: number): void {
+    const stream = new OutgoingStream(id, source, windowLimit)
+    this.#streams.set(id, stream)
+    this.#active.push(stream)
+  }
+
+  /** Ends a stream, sent to its end or not. */
+  closeStream(id: number): void {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    this.#streams.delete(id)
+    this.#active = this.#active.filter((other) => other !== stream)
+  }
+
+  hasStream(id: number): boolean {
+    return this.#streams.has(id)
+  }
+
+  /** The peer takes the bytes of a stream up to `limit`. A window for a stream that has ended is harmless. */
+  openWindow(id: number, limit: number): void {
+    const stream = this.#streams.get(id)
+    if (stream !== undefined)
+      stream.windowLimit = Math.max(stream.windowLimit, Math.min(limit, stream.source.totalBytes))
+  }
+
+  /** The peer wants the bytes of a stream from `offset` on once more. */
+  rewindStream(id: number, offset: number): void {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    if (offset > stream.offset)
+      throw createError('PROTOCOL_VIOLATION', 'The peer rewinds a stream beyond what was sent.')
+    stream.offset = offset
+    if (!this.#active.includes(stream)) this.#active.push(stream)
+  }
+
+  /** A numbered frame of the peer, or a part of one that is not whole yet, was received. */
+  countReceived(bytes: number, whole: boolean): void {
+    if (whole) this.receivedFrames++
+    this.#unconfirmedBytes += bytes
+  }
+
+  /** The peer's CONFIRM. Throws `PROTOCOL_VIOLATION` for numbers that cannot be. */
+  confirmed(receivedFrames: number, objectBytesLimit: number): void {
+    if (!this.log.confirm(receivedFrames) || !(objectBytesLimit >= this.peerLimit)) {
+      throw createError('PROTOCOL_VIOLATION', 'The peer confirms what was never sent, or takes back room that it gave.')
+    }
+    this.peerLimit = objectBytesLimit
+  }
+
+  /** Whether the peer should learn of received frames or of room, some time soon. */
+  get confirmPending(): boolean {
+    return this.#confirmedReceipt !== this.receivedFrames || this.#confirmedLimit !== this.grantedLimit
+  }
+
+  /** Writes what may be written now. */
+  pump(): void {
+    if (this.#link === undefined) return
+    if (this.#unconfirmedBytes >= CONFIRM_BYTES || this.#confirmedReceipt < 0) this.writeConfirm()
+    this.#pumpSmall(this.#link)
+    this.#pumpBulk(this.#link)
+  }
+
+  /** Writes a CONFIRM: now, because it is due, or as a heartbeat. */
+  writeConfirm(): void {
+    this.#link?.write(encodeConfirm(this.receivedFrames, this.grantedLimit))
+    this.#confirmedReceipt = this.receivedFrames
+    this.#confirmedLimit = this.grantedLimit
+    this.#unconfirmedBytes = 0
+  }
+
+  #pumpSmall(link: LinkWriter): void {
+    let gathered: Buffer[] = []
+    let gatheredBytes = 0
+    while (this.log.hasUnsent && link.pendingBytes + gatheredBytes < PENDING_BYTES_MAX) {
+      const run = this.log.takeUnsent()
+      if (run === undefined) break
+      const bytes = run.end - run.start
+      const whole =
+        run.start === 0 && run.end === run.buffer.length ? run.buffer : run.buffer.subarray(run.start, run.end)
+      if (bytes <= GATHERED_RUN_BYTES_MAX && run.tail === undefined) {
+        gathered.push(whole)
+        gatheredBytes += bytes
+        if (gatheredBytes < GATHERED_BYTES_MAX) continue
+      }
+      writeGathered(link, gathered, gatheredBytes)
+      gathered = []
+      gatheredBytes = 0
+      if (bytes > GATHERED_RUN_BYTES_MAX || run.tail !== undefined) writeRun(link, whole, run)
+    }
+    writeGathered(link, gathered, gatheredBytes)
+  }
+
+  #pumpBulk(link: LinkWriter): void {
+    let idle = 0
+    while (idle < this.#active.length && link.pendingBytes < PENDING_BULK_BYTES_MAX) {
+      const stream = this.#active.shift()
+      if (stream === undefined) return
+      const length = stream.sendableBytes
+      if (length > 0) {
+        this.log.appendParts(encodeChunkHead(stream.id, stream.offset, length), stream.take(length))
+        const run = this.log.takeUnsent()
+        if (run !== undefined) writeRun(link, run.buffer, run)
+        idle = 0
+      } else idle++
+      if (!stream.finished) this.#active.push(stream)
+    }
+  }
+}
+
+function writeRun(link: LinkWriter, first: Buffer, run: Run): void {
+  link.write(first)
+  if (run.tail !== undefined) for (const part of run.tail) link.write(part)
+}
+
+function writeGathered(link: LinkWriter, parts: readonly Buffer[], bytes: number): void {
+  const [only] = parts
+  if (only === undefined) return
+  link.write(parts.length === 1 ? only : Buffer.concat(parts, bytes))
+}

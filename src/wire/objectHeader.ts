@@ -1,0 +1,169 @@
+import { createError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
+import { FrameType } from './frameTypes.ts'
+import { readUint32, readUint48, readUint64, writeUint32, writeUint48, writeUint64 } from './integers.ts'
+
+/**
+ * The head of an OBJECT or STREAM_BEGIN frame (PROTOCOL.md, "Objects").
+ *
+ * ```
+ *  0        4      5      6         7              8        12         18       24
+ *  +--------+------+------+---------+--------------+--------+----------+--------+----------------+------
+ *  | length | type | kind | attempt | destinations | source | sequence | sentAt | destination .. | body
+ *  | u32    | u8   | u8   | u8      | u8           | u32    | u48      | u48    |                |
+ *  +--------+------+------+---------+--------------+--------+----------+--------+----------------+------
+ *  destination: u8 nameBytes, name in UTF-8, and u32 copies where kind is 2
+ *  In a STREAM_BEGIN, instead of the body: u32 stream, u64 bodyBytes
+ * ```
+ *
+ * `attempt` and `source` are written by the relay, in place, so that a frame is forwarded as it came.
+ */
+export const OBJECT_HEAD_BYTES = 24
+const SEQUENCE_AT = 12
+const SENT_AT_AT = 18
+
+/** The trailing fields of a STREAM_BEGIN: u32 stream, u64 bodyBytes. */
+export const STREAM_BEGIN_TAIL_BYTES = 12
+
+export const ObjectKind = { BROADCAST: 0, PRODUCE: 1, PRODUCE_COPIES: 2 } as const
+
+/** Where an object goes: to every member of some groups, or into the queues of some groups, in one or more copies. */
+export interface Route {
+  readonly kind: 'broadcast' | 'produce'
+  readonly groups: readonly string[]
+  /** How many copies each group gets; 1 each for a broadcast. */
+  readonly copies: readonly number[]
+}
+
+/** A route as it stands in frames, made once and written many times. */
+export function encodeRoute(route: Route): EncodedRoute {
+  const withCopies = route.kind === 'produce' && route.copies.some((count) => count !== 1)
+  const parts: Buffer[] = []
+  for (const [index, group] of route.groups.entries()) {
+    const name = Buffer.from(group, 'utf8')
+    parts.push(Buffer.of(name.length), name)
+    if (!withCopies) continue
+    const copies = Buffer.alloc(4)
+    writeUint32(copies, 0, route.copies[index] ?? 1)
+    parts.push(copies)
+  }
+  const kind =
+    route.kind === 'broadcast' ? ObjectKind.BROADCAST : withCopies ? ObjectKind.PRODUCE_COPIES : ObjectKind.PRODUCE
+  return { kind, count: route.groups.length, destinations: Buffer.concat(parts) }
+}
+
+export interface EncodedRoute {
+  readonly kind: number
+  readonly count: number
+  readonly destinations: Buffer
+}
+
+/** Writes the head of an OBJECT or STREAM_BEGIN and returns where the body, or the stream fields, begin. */
+export function writeObjectHead(
+  target: Buffer,
+  start: number,
+  type: number,
+  route: EncodedRoute,
+  sequence: number,
+  sentAtMs: number,
+): number {
+  target[start + 4] = type
+  target[start + 5] = route.kind
+  target[start + 6] = 0
+  target[start + 7] = route.count
+  writeUint32(target, start + 8, 0)
+  writeUint48(target, start + SEQUENCE_AT, sequence)
+  writeUint48(target, start + SENT_AT_AT, sentAtMs)
+  const { destinations } = route
+  const at = start + OBJECT_HEAD_BYTES
+  // Names are short: a loop is faster than a call into native code.
+  if (destinations.length > 64) target.set(destinations, at)
+  else for (let index = 0; index < destinations.length; index++) target[at + index] = destinations[index] ?? 0
+  return at + destinations.length
+}
+
+/** Writes a whole STREAM_BEGIN. */
+export function encodeStreamBegin(
+  route: EncodedRoute,
+  sequence: number,
+  sentAtMs: number,
+  stream: number,
+  bodyBytes: number,
+): Buffer {
+  const frame = Buffer.allocUnsafeSlow(OBJECT_HEAD_BYTES + route.destinations.length + STREAM_BEGIN_TAIL_BYTES)
+  const at = writeObjectHead(frame, 0, FrameType.STREAM_BEGIN, route, sequence, sentAtMs)
+  writeUint32(frame, 0, frame.length)
+  writeUint32(frame, at, stream)
+  writeUint64(frame, at + 4, bodyBytes)
+  return frame
+}
+
+export function readSequence(buffer: Buffer, start: number): number {
+  return readUint48(buffer, start + SEQUENCE_AT)
+}
+
+export function readSentAt(buffer: Buffer, start: number): number {
+  return readUint48(buffer, start + SENT_AT_AT)
+}
+
+export function readAttempt(buffer: Buffer, start: number): number {
+  return buffer[start + 6] ?? 0
+}
+
+/** Stamps what only the relay knows into a frame that it forwards. */
+export function stampSource(buffer: Buffer, start: number, source: number): void {
+  writeUint32(buffer, start + 8, source)
+}
+
+export function stampAttempt(buffer: Buffer, start: number, attempt: number): void {
+  buffer[start + 6] = Math.min(attempt, 255)
+}
+
+/** The fields after the destinations of a STREAM_BEGIN; `at` is where they begin. */
+export function readStreamBeginTail(buffer: Buffer, at: number, end: number): { stream: number; bodyBytes: number } {
+  const bodyBytes = readUint64(buffer, at + 4)
+  if (end - at !== STREAM_BEGIN_TAIL_BYTES || !(bodyBytes >= 1))
+    throw malformed('a STREAM_BEGIN of a wrong length or size')
+  return { stream: readUint32(buffer, at), bodyBytes }
+}
+
+function malformed(what: string): Error {
+  return createError('PROTOCOL_VIOLATION', `The peer sent ${what}.`)
+}
+
+/** A route read from a frame, and how many bytes its destinations take. */
+export interface ParsedRoute extends Route {
+  readonly destinationBytes: number
+}
+
+/** Parses the destinations of an OBJECT or STREAM_BEGIN, checking all of it. `isName` is the check of a group's name. */
+export function parseRoute(buffer: Buffer, start: number, end: number, isName: (name: string) => boolean): ParsedRoute {
+  const kind = buffer[start + 5]
+  const count = buffer[start + 7] ?? 0
+  if (kind === undefined || kind > ObjectKind.PRODUCE_COPIES || count === 0)
+    throw malformed('an object of an unknown kind or without destination')
+  const withCopies = kind === ObjectKind.PRODUCE_COPIES
+  const groups: string[] = []
+  const copies: number[] = []
+  let at = start + OBJECT_HEAD_BYTES
+  for (let index = 0; index < count; index++) {
+    const nameBytes = buffer[at] ?? 0
+    const next = at + 1 + nameBytes + (withCopies ? 4 : 0)
+    if (nameBytes === 0 || next > end) throw malformed('an object with a cut destination')
+    const name = buffer.toString('utf8', at + 1, at + 1 + nameBytes)
+    // A name that is not valid UTF-8 decodes to another one: its encoding would not be the same length or bytes.
+    if (!isName(name) || Buffer.byteLength(name) !== nameBytes || groups.includes(name))
+      throw malformed('an object with a bad or repeated group name')
+    groups.push(name)
+    const copiesWanted = withCopies ? readUint32(buffer, at + 1 + nameBytes) : 1
+    if (copiesWanted < 1 || copiesWanted > fixedLimits.countMax) throw malformed(`an object in ${copiesWanted} copies`)
+    copies.push(copiesWanted)
+    at = next
+  }
+  return {
+    kind: kind === ObjectKind.BROADCAST ? 'broadcast' : 'produce',
+    groups,
+    copies,
+    destinationBytes: at - start - OBJECT_HEAD_BYTES,
+  }
+}

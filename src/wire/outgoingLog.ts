@@ -1,0 +1,131 @@
+import { readUint32 } from './integers.ts'
+
+/** Whole frames that lie in a row in one buffer; the last may go on in `tail`. */
+export interface Run {
+  readonly buffer: Buffer
+  start: number
+  end: number
+  frames: number
+  /** The rest of a single frame whose parts lie elsewhere: a chunk of a large object. */
+  readonly tail: readonly Buffer[] | undefined
+}
+
+/**
+ * The numbered frames of one direction of a session: what was not sent yet, and what was sent and not confirmed by the
+ * peer. After a reconnect everything that the peer did not receive is simply unsent again; nothing above this class
+ * has to know that the link ever broke.
+ */
+export class OutgoingLog {
+  #runs: Run[] = []
+  #head = 0
+  #unsent = 0
+  #confirmedFrames = 0
+  #appendedFrames = 0
+  #bytes = 0
+
+  /** Frames that were appended since the session began. */
+  get appendedFrames(): number {
+    return this.#appendedFrames
+  }
+
+  /** Frames whose receipt the peer confirmed. */
+  get confirmedFrames(): number {
+    return this.#confirmedFrames
+  }
+
+  /** Bytes that are kept here. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get hasUnsent(): boolean {
+    return this.#unsent < this.#runs.length
+  }
+
+  /** Appends one whole frame. A frame that lies behind the previous one in the same buffer joins its run. */
+  append(buffer: Buffer, start: number, end: number): void {
+    this.#appendedFrames++
+    this.#bytes += end - start
+    const last = this.#runs[this.#runs.length - 1]
+    if (
+      last !== undefined &&
+      this.#unsent < this.#runs.length &&
+      last.buffer === buffer &&
+      last.end === start &&
+      last.tail === undefined
+    ) {
+      last.end = end
+      last.frames++
+    } else this.#runs.push({ buffer, start, end, frames: 1, tail: undefined })
+  }
+
+  /** Appends one frame that begins with `head` and goes on with `tail`. */
+  appendParts(head: Buffer, tail: readonly Buffer[]): void {
+    this.#appendedFrames++
+    this.#runs.push({ buffer: head, start: 0, end: head.length, frames: 1, tail })
+    this.#bytes += head.length
+    for (const part of tail) this.#bytes += part.length
+  }
+
+  /** The next run to write, which counts as sent from now on; `undefined` when there is none. */
+  takeUnsent(): Run | undefined {
+    const run = this.#runs[this.#unsent]
+    if (run !== undefined) this.#unsent++
+    return run
+  }
+
+  /** The peer received `frames` in all. Returns whether that can be: not less than before, not more than was sent. */
+  confirm(frames: number): boolean {
+    if (!(frames >= this.#confirmedFrames && frames <= this.#appendedFrames)) return false
+    let left = frames - this.#confirmedFrames
+    this.#confirmedFrames = frames
+    while (left > 0) {
+      const run = this.#runs[this.#head]
+      // Runs hold all frames that are appended and not confirmed, so there is one while left > 0; and none that was
+      // not sent can be confirmed.
+      if (run === undefined || this.#head >= this.#unsent) return false
+      if (run.frames > left) {
+        this.#bytes -= skipFrames(run, left)
+        break
+      }
+      left -= run.frames
+      this.#bytes -= bytesOf(run)
+      this.#head++
+    }
+    this.#trim()
+    return true
+  }
+
+  /** The peer came back and has received `frames` in all: the rest is unsent again. Returns whether that can be. */
+  rewind(frames: number): boolean {
+    if (!this.confirm(frames)) return false
+    this.#unsent = this.#head
+    return true
+  }
+
+  #trim(): void {
+    if (this.#head === this.#runs.length) {
+      this.#runs = []
+      this.#head = 0
+      this.#unsent = 0
+    } else if (this.#head > 1024 && this.#head * 2 > this.#runs.length) {
+      this.#runs.splice(0, this.#head)
+      this.#unsent -= this.#head
+      this.#head = 0
+    }
+  }
+}
+
+export function bytesOf(run: Run): number {
+  let bytes = run.end - run.start
+  if (run.tail !== undefined) for (const part of run.tail) bytes += part.length
+  return bytes
+}
+
+/** Takes the first `frames` frames off a run, finding their ends by their length fields; returns how many bytes that is. */
+function skipFrames(run: Run, frames: number): number {
+  const before = run.start
+  for (let index = 0; index < frames; index++) run.start += readUint32(run.buffer, run.start)
+  run.frames -= frames
+  return run.start - before
+}
