@@ -51,20 +51,21 @@ export class FrameReader {
         continue
       }
       const available = end - at
-      if (available < FRAME_HEADER_BYTES) return this.#carryRest(data, at)
+      if (available < FRAME_HEADER_BYTES) break
       const length = readUint32(data, at)
       const type = data[at + 4] ?? 0
       this.#checkLength(length, type)
       if (type === FrameType.STREAM_CHUNK) {
-        if (available < CHUNK_HEADER_BYTES) return this.#carryRest(data, at)
+        if (available < CHUNK_HEADER_BYTES) break
         this.#beginChunk(data, at, length)
         at += CHUNK_HEADER_BYTES
       } else {
-        if (available < length) return this.#carryRest(data, at)
+        if (available < length) break
         this.#handler.frame(type, data, at, at + length)
         at += length
       }
     }
+    if (at < end && !this.#stopped) this.#carryRest(data, at)
   }
 
   #checkLength(length: number, type: number): void {

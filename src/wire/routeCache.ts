@@ -25,7 +25,7 @@ export class RouteCache {
   #lookUp(buffer: Buffer, start: number, end: number): ParsedRoute {
     const route = parseRoute(buffer, start, end, this.#isName)
     const destinationsEnd = start + OBJECT_HEAD_BYTES + route.destinationBytes
-    const key = `${buffer[start + 5]},${buffer.latin1Slice(start + OBJECT_HEAD_BYTES, destinationsEnd)}`
+    const key = `${buffer[start + 5]},${buffer.toString('latin1', start + OBJECT_HEAD_BYTES, destinationsEnd)}`
     let known = this.#routes.get(key)
     if (known === undefined) {
       if (this.#routes.size >= ROUTES_MAX) this.#routes.clear()

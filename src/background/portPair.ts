@@ -1,0 +1,46 @@
+import { type Bell, type RecordHandler, RecordPort } from './recordPort.ts'
+import { createRingMemory, RingReader, RingWriter } from './ring.ts'
+
+const INLINE_RING_BYTES = 1024 * 1024
+
+/** The bell within one thread: the other side runs as soon as the running code returns. */
+class InlineBell implements Bell {
+  onRing: () => void = () => undefined
+  peer: InlineBell | undefined
+  readonly #attachments = new Map<number, readonly ArrayBuffer[]>()
+  #rung = false
+
+  ring(): void {
+    const { peer } = this
+    if (peer === undefined || peer.#rung) return
+    peer.#rung = true
+    queueMicrotask(() => {
+      peer.#rung = false
+      peer.onRing()
+    })
+  }
+
+  sendAttachment(id: number, buffers: readonly ArrayBuffer[]): void {
+    this.peer?.#attachments.set(id, buffers)
+  }
+
+  takeAttachment(id: number): readonly ArrayBuffer[] {
+    const buffers = this.#attachments.get(id) ?? []
+    this.#attachments.delete(id)
+    return buffers
+  }
+}
+
+/** Two connected ports on the same thread: for `io: 'inline'`, and for tests. */
+export function createPortPair(program: RecordHandler, io: RecordHandler): { program: RecordPort; io: RecordPort } {
+  const up = createRingMemory(INLINE_RING_BYTES, false)
+  const down = createRingMemory(INLINE_RING_BYTES, false)
+  const programBell = new InlineBell()
+  const ioBell = new InlineBell()
+  programBell.peer = ioBell
+  ioBell.peer = programBell
+  return {
+    program: new RecordPort(new RingWriter(up), new RingReader(down), programBell, program),
+    io: new RecordPort(new RingWriter(down), new RingReader(up), ioBell, io),
+  }
+}

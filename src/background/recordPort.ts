@@ -1,0 +1,143 @@
+import { Slab } from '../wire/slab.ts'
+import type { RingReader, RingWriter } from './ring.ts'
+
+const DRAIN_RECORDS_MAX = 8192
+
+/** How one side tells the other that there is something to read, or room to write; and passes large memory on. */
+export interface Bell {
+  ring(): void
+  /** Passes memory to the other side; it is no longer usable here (`io: 'inline'`: must not be used any more). */
+  sendAttachment(id: number, buffers: readonly ArrayBuffer[]): void
+  /** Takes what the other side passed under this id. It was passed before the record that names it. */
+  takeAttachment(id: number): readonly ArrayBuffer[]
+  /** Called when the other side rang. */
+  onRing: () => void
+}
+
+/** What a port gives its records to. The bytes are reused after the call. */
+export interface RecordHandler {
+  record(endpoint: number, buffer: Buffer, start: number, end: number): void
+}
+
+/**
+ * One end of the connection between the program and its I/O: records in order in both directions, over two rings.
+ * What a full ring cannot take waits here; whoever writes bounds that by the limits of its endpoint.
+ */
+export class RecordPort {
+  readonly bell: Bell
+  readonly writer: RingWriter
+  readonly #reader: RingReader
+  readonly #handler: RecordHandler
+  readonly #slab = new Slab()
+  #overflow: { endpoint: number; buffer: Buffer; start: number; end: number }[] = []
+  #overflowHead = 0
+  #draining = false
+  #ringWaiters: (() => void)[] = []
+
+  constructor(writer: RingWriter, reader: RingReader, bell: Bell, handler: RecordHandler) {
+    this.writer = writer
+    this.#reader = reader
+    this.bell = bell
+    this.#handler = handler
+    bell.onRing = () => this.#onRing()
+    reader.sleep()
+  }
+
+  /**
+   * Finds room in the ring itself for a record of up to `payloadBytes`, to be written at `writer.at` in
+   * `writer.buffer` and then given to `commit`. False if there is none: then `write` is to be used.
+   */
+  reserve(payloadBytes: number): boolean {
+    return this.#overflow.length === 0 && this.writer.reserve(payloadBytes)
+  }
+
+  commit(endpoint: number, payloadBytes: number): void {
+    if (this.writer.commit(endpoint, payloadBytes)) this.bell.ring()
+  }
+
+  /** Writes a record; its bytes are copied. */
+  write(endpoint: number, buffer: Buffer, start: number, end: number): void {
+    const bytes = end - start
+    if (this.reserve(bytes)) {
+      buffer.copy(this.writer.buffer, this.writer.at, start, end)
+      this.commit(endpoint, bytes)
+      return
+    }
+    const at = this.#slab.copy(buffer, start, end)
+    this.#overflow.push({ endpoint, buffer: this.#slab.buffer, start: at, end: at + bytes })
+    if (this.#overflow.length === 1) {
+      this.writer.setOverflows(true)
+      this.#flushOverflow()
+    }
+  }
+
+  /** Whether the other side has more to give than the ring can hold. */
+  get peerOverflows(): boolean {
+    return this.#reader.writerOverflows
+  }
+
+  /**
+   * Reads the records that are there. Calls from within a record's handling return at once. After many records the
+   * thread's other work gets its turn first.
+   */
+  drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    let left = DRAIN_RECORDS_MAX
+    try {
+      do {
+        while (this.#reader.next()) {
+          this.#handler.record(this.#reader.endpoint, this.#reader.buffer, this.#reader.start, this.#reader.end)
+          if (this.#reader.release()) this.bell.ring()
+          if (--left === 0) {
+            setImmediate(() => this.drain())
+            return
+          }
+        }
+      } while (!this.#reader.sleep())
+    } finally {
+      this.#draining = false
+    }
+  }
+
+  /** Blocks the thread until something came, at most `timeoutMs`, and reads it. */
+  blockAndDrain(timeoutMs: number): void {
+    this.drain()
+    this.#reader.block(timeoutMs)
+    this.drain()
+  }
+
+  /** Resolves when the other side rings the next time. */
+  nextRing(): Promise<void> {
+    return new Promise((resolve) => this.#ringWaiters.push(resolve))
+  }
+
+  #onRing(): void {
+    this.#flushOverflow()
+    this.drain()
+    const waiters = this.#ringWaiters
+    if (waiters.length === 0) return
+    this.#ringWaiters = []
+    for (const resolve of waiters) resolve()
+  }
+
+  #flushOverflow(): void {
+    while (this.#overflowHead < this.#overflow.length) {
+      const record = this.#overflow[this.#overflowHead]
+      if (record === undefined) break
+      const bytes = record.end - record.start
+      if (!this.writer.reserve(bytes)) {
+        // The flag first, then one more look: the reader may have made room in between.
+        this.writer.waitForRoom()
+        if (!this.writer.reserve(bytes)) return
+      }
+      record.buffer.copy(this.writer.buffer, this.writer.at, record.start, record.end)
+      this.commit(record.endpoint, bytes)
+      this.#overflowHead++
+    }
+    if (this.#overflow.length === 0) return
+    this.#overflow = []
+    this.#overflowHead = 0
+    this.writer.setOverflows(false)
+  }
+}

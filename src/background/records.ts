@@ -1,0 +1,63 @@
+import { readUint32, readUint64, writeUint32, writeUint64 } from '../wire/integers.ts'
+
+/**
+ * What travels between a program's endpoints and their I/O beside the frames of the protocol, which travel as they are.
+ * All begin like a frame: u32 length, u8 type.
+ *
+ * To the I/O: OBJECT (with its sequence); STREAM_BEGIN, whose stream is the number of the attachment with the parts of
+ * the body; NOTIFY; and OPEN, TAKEN, LEASES, STOP of this list.
+ *
+ * To the program: CONTEXT; OBJECT; STREAM_BEGIN, whose stream is the number of the attachment with head and segments;
+ * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, RETURNED, STOPPED of this list.
+ */
+export const RecordType = {
+  /** JSON of the endpoint's options. */
+  OPEN: 0x80,
+  /** `| u32 length | u8 type | 3 zero | u64 takenBytes |`: wire bytes of delivered objects that have left the inbox, since the endpoint began. */
+  TAKEN: 0x81,
+  /** `| u32 length | u8 type | u8 action | 2 zero | u32 epoch | 4 zero | u64 from | u64 to |` */
+  LEASES: 0x82,
+  /** JSON `{ deadlineMs }`. */
+  STOP: 0x83,
+  /** JSON of an {@link EndpointState}. */
+  STATE: 0x90,
+  /** Nothing: the OBJECT or STREAM_BEGIN that follows was sent by this program and could not be delivered. */
+  RETURNED: 0x91,
+  /** JSON of the result of a stop; the last record of an endpoint. */
+  STOPPED: 0x92,
+} as const
+
+/** What is done with leases. */
+export const LeaseAction = { ACKNOWLEDGE: 0, RELEASE: 1, RELEASE_COUNTED: 2 } as const
+
+/** Writes a TAKEN at `at`; returns its bytes. */
+export const TAKEN_BYTES = 16
+export function writeTaken(target: Buffer, at: number, takenBytes: number): void {
+  writeUint32(target, at, TAKEN_BYTES)
+  writeUint32(target, at + 4, RecordType.TAKEN)
+  writeUint64(target, at + 8, takenBytes)
+}
+
+export function readTaken(buffer: Buffer, start: number): number {
+  return readUint64(buffer, start + 8)
+}
+
+/** Writes a LEASES at `at`; `from` and `to` are lease numbers of the session `epoch`, both inclusive. */
+export const LEASES_BYTES = 32
+export function writeLeases(target: Buffer, at: number, action: number, epoch: number, from: number, to: number): void {
+  writeUint32(target, at, LEASES_BYTES)
+  writeUint32(target, at + 4, RecordType.LEASES + action * 256)
+  writeUint32(target, at + 8, epoch)
+  writeUint32(target, at + 12, 0)
+  writeUint64(target, at + 16, from)
+  writeUint64(target, at + 24, to)
+}
+
+export function readLeases(buffer: Buffer, start: number): { action: number; epoch: number; from: number; to: number } {
+  return {
+    action: buffer[start + 5] ?? 0,
+    epoch: readUint32(buffer, start + 8),
+    from: readUint64(buffer, start + 16),
+    to: readUint64(buffer, start + 24),
+  }
+}
