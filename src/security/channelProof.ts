@@ -1,0 +1,98 @@
+import { createHash, createHmac, type Hash, timingSafeEqual } from 'node:crypto'
+import { createError } from '../errors.ts'
+import { proofBytes, type ReceivedMessage, ticketIdBytes, type UnprovenMessage } from './proofMessages.ts'
+
+/** The label under which both ends of a TLS connection derive what names that connection (RFC 8446, 7.5). */
+export const channelBindingLabel = 'EXPORTER-objectrelay-1'
+export const channelBindingBytes = 32
+
+/** The one thing that is needed of a TLS socket. */
+export interface KeyingMaterialExporter {
+  exportKeyingMaterial(length: number, label: string, context: Uint8Array): Uint8Array
+}
+
+/**
+ * What names this one TLS connection and no other: both ends compute the same, and someone in between, who has two
+ * connections, computes two. The context is empty, which in TLS 1.3 equals none.
+ */
+export function channelBindingOf(socket: KeyingMaterialExporter): Uint8Array {
+  return new Uint8Array(socket.exportKeyingMaterial(channelBindingBytes, channelBindingLabel, Buffer.alloc(0)))
+}
+
+/** The binding where there is no TLS (`security: 'none'`): nothing names the channel, and no tickets are handed out. */
+export function noChannelBinding(): Uint8Array {
+  return new Uint8Array(0)
+}
+
+/** A copy of the binding, after its length was checked: 32 bytes, or none for `security: 'none'`. */
+export function checkChannelBinding(channelBinding: Uint8Array): Uint8Array {
+  if (channelBinding.length !== channelBindingBytes && channelBinding.length !== 0) {
+    throw createError(
+      'INVALID_ARGUMENT',
+      `The channel binding has ${channelBinding.length} bytes instead of 32 or none.`,
+    )
+  }
+  return Uint8Array.from(channelBinding)
+}
+
+/** Who proves; the two labels keep a proof from being sent back to the one who made it. */
+export type Role = 'endpoint' | 'relay'
+
+const proofLabels: Readonly<Record<Role, string>> = {
+  endpoint: 'objectrelay/1 endpoint proof\0',
+  relay: 'objectrelay/1 relay proof\0',
+}
+const ticketLabel = 'objectrelay/1 ticket\0'
+
+/**
+ * Everything that the two sides said so far, as a running hash of type u8, body length u16 and body of each frame.
+ * Both keep the same; if anything was changed, left out or added on the way, the proofs differ.
+ */
+export class Transcript {
+  readonly #channelBinding: Uint8Array
+  readonly #hash: Hash = createHash('sha256')
+
+  constructor(channelBinding: Uint8Array) {
+    this.#channelBinding = channelBinding
+  }
+
+  add({ type, body }: ReceivedMessage): void {
+    this.#hash.update(frameHead(type, body.length)).update(body)
+  }
+
+  /**
+   * HMAC-SHA256(key, label || binding length u8 || binding || SHA-256(transcript || head and covered bytes of `message`)).
+   * The frame itself is added to the transcript by {@link add} once it is whole.
+   */
+  proof(key: Uint8Array, role: Role, message: UnprovenMessage): Uint8Array {
+    const transcriptHash = this.#hash
+      .copy()
+      .update(frameHead(message.type, message.covered.length + proofBytes))
+      .update(message.covered)
+      .digest()
+    return createHmac('sha256', key)
+      .update(proofLabels[role], 'latin1')
+      .update(Uint8Array.of(this.#channelBinding.length))
+      .update(this.#channelBinding)
+      .update(transcriptHash)
+      .digest()
+  }
+}
+
+function frameHead(type: number, bodyLength: number): Uint8Array {
+  return Uint8Array.of(type, bodyLength & 0xff, bodyLength >>> 8)
+}
+
+/** Whether two proofs are equal, in a time that does not tell where they differ. */
+export function sameProof(expected: Uint8Array, received: Uint8Array): boolean {
+  return expected.length === received.length && timingSafeEqual(expected, received)
+}
+
+/**
+ * The key of a ticket. Both sides derive it from the key of the login, so it never travels: not even someone who can
+ * read the connection gets a ticket that is good for anything.
+ */
+export function ticketKeyOf(sessionKey: Uint8Array, ticketId: Uint8Array): Uint8Array {
+  if (ticketId.length !== ticketIdBytes) throw new RangeError(`A ticket's name has ${ticketIdBytes} bytes`)
+  return createHmac('sha256', sessionKey).update(ticketLabel, 'latin1').update(ticketId).digest()
+}
