@@ -1,6 +1,6 @@
 import { parseAddress, unmapAddress } from './address.ts'
 
-/** How guessing is slowed down; all defaults in {@link guessBoundDefaults}. */
+/** How guessing is slowed down; the defaults follow. */
 export interface GuessBounds {
   /** The wait after the first failed attempt; it doubles with each further one. */
   readonly delayMsMin: number
@@ -14,7 +14,7 @@ export interface GuessBounds {
   readonly addressesMax: number
 }
 
-export const guessBoundDefaults: Readonly<GuessBounds> = {
+const guessBoundDefaults: Readonly<GuessBounds> = {
   delayMsMin: 100,
   delayMsMax: 30_000,
   decayMs: 5 * 60_000,

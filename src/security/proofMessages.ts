@@ -89,7 +89,7 @@ const failureReasons = ['password', 'channel', 'attempts'] as const
 export type FailureReason = (typeof failureReasons)[number]
 
 /** The names of the types, for a message about one; undefined for a type that is none of ours. */
-export function nameOfProofMessage(type: number): ProofMessageName | undefined {
+function nameOfProofMessage(type: number): ProofMessageName | undefined {
   for (const [name, value] of Object.entries(proofMessageTypes)) {
     // Object.entries forgets that the keys are the names; the table above holds no others.
     if (value === type) return name as ProofMessageName

@@ -1,12 +1,15 @@
 import { execFile, execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createServer, type Server } from 'node:tls'
+import { connect, createServer, type Server } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeCertificate, makePrivateKey } from '../../src/security/certificate.ts'
-import { loadKeys } from '../../src/security/keyFolder.ts'
+import { loadKeys, type RelayKeys } from '../../src/security/keyFiles.ts'
+import { explainTlsError } from '../../src/security/tlsErrors.ts'
+import { tlsOptionsForEndpoint, tlsOptionsForRelay } from '../../src/security/tlsOptions.ts'
 
 const run = promisify(execFile)
 let folder: string
@@ -70,6 +73,24 @@ describe('strict verifiers', () => {
   })
 })
 
+/** Whether an endpoint with these options takes a relay with these keys, or why not. */
+async function tryTo(options: { keysDir: string; hostname?: string }, keys: RelayKeys): Promise<string> {
+  const relay = createServer(tlsOptionsForRelay(keys), (socket) => socket.end())
+  relay.on('tlsClientError', () => {})
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+  const address = relay.address()
+  const relayPort = typeof address === 'object' && address !== null ? address.port : 0
+  const connection = await tlsOptionsForEndpoint({ host: '127.0.0.1', ...options })
+  const result = await new Promise<string>((resolve) => {
+    const socket = connect({ ...connection, host: '127.0.0.1', port: relayPort })
+    socket.on('secureConnect', () => resolve('connected'))
+    socket.on('error', (error) => resolve(explainTlsError(error, { host: '127.0.0.1', port: relayPort }).code))
+    socket.resume()
+  })
+  relay.close()
+  return result
+}
+
 describe('files made by openssl', () => {
   const command = 'req -newkey rsa:2048 -nodes -keyout key.pem -x509 -days 365 -out certificate.pem'
 
@@ -82,6 +103,18 @@ describe('files made by openssl', () => {
       cwd: own,
     })
     expect(printed.toString()).toContain(keys.fingerprint256)
+  })
+
+  it('prove the relay by their common name, and by no other', async () => {
+    for (const name of ['relay.example', 'default', 'My Relay']) {
+      const own = await mkdtemp(join(folder, 'named-'))
+      execFileSync('openssl', [...command.split(' '), '-subj', `/CN=${name}`], { cwd: own, stdio: 'ignore' })
+      const keys = await loadKeys(own)
+      expect(new X509Certificate(keys.certificate).subjectAltName).toBeUndefined()
+      expect(await tryTo({ keysDir: own, hostname: name }, keys)).toBe('connected')
+      expect(await tryTo({ keysDir: own, hostname: 'other.example' }, keys)).toBe('CERTIFICATE_WRONG_HOST')
+      expect(await tryTo({ keysDir: own }, keys)).toBe('CERTIFICATE_WRONG_HOST')
+    }
   })
 
   it('with a passphrase are refused as encrypted', async () => {
