@@ -1,7 +1,7 @@
 // The benchmark: `npm run bench -- W1 W2 --io both --runs 3`. What is measured and how to read it: docs/performance.md.
 import { writeFileSync } from 'node:fs'
 import { readArguments, usage } from './arguments.js'
-import { systemsOf } from './drivers/catalogue.js'
+import { loadDriver, systemsOf } from './drivers/catalogue.js'
 import { installDependencies } from './harness/install.js'
 import { measureOnce } from './harness/session.js'
 import { describeMachine } from './report/machine.js'
@@ -12,13 +12,26 @@ import { findWorkload } from './workloads/catalogue.js'
 /** @typedef {import('./harness/types.js').Outcome} Outcome */
 
 /**
+ * @param {ReturnType<typeof readArguments>} options
+ * @param {import('./harness/types.js').Workload} workload
+ */
+async function fittingSystems(options, workload) {
+  const fitting = []
+  for (const system of systemsOf(options)) {
+    const { keepsObjects } = await loadDriver(system.driver)
+    if (keepsObjects || !workload.needsKeptObjects) fitting.push(system)
+  }
+  return fitting
+}
+
+/**
  * Runs a workload under every system in turn, A B A B, so that a change in the machine's load meets all of them.
  * @param {ReturnType<typeof readArguments>} options
  * @param {string} name
  */
 async function measureWorkload(options, name) {
   const workload = await findWorkload(name)
-  const systems = systemsOf(options, workload)
+  const systems = await fittingSystems(options, workload)
   /** @type {Map<string, Outcome[]>} */
   const outcomes = new Map(systems.map((system) => [system.name, []]))
   for (let run = 1; run <= options.runs; run++) {
@@ -42,7 +55,7 @@ async function main() {
   installDependencies()
   const machine = describeMachine()
   process.stdout.write(`${machine.line}\n`)
-  if (options.scale !== 1) process.stdout.write(`scale ${options.scale}: a trial, not a measurement\n`)
+  if (options.scale !== 1) process.stdout.write(`scale ${options.scale}: a trial, not the workload as it is defined\n`)
   const summaries = []
   for (const name of options.workloads) {
     const summary = await measureWorkload(options, name)
@@ -50,7 +63,8 @@ async function main() {
     process.stdout.write(`\n${formatTable(summary)}`)
   }
   if (options.json !== undefined) {
-    writeFileSync(options.json, `${JSON.stringify({ machine, options, summaries }, null, 2)}\n`)
+    const { runs, scale } = options
+    writeFileSync(options.json, `${JSON.stringify({ machine, runs, scale, summaries }, null, 2)}\n`)
   }
   if (summaries.some((summary) => summary.systems.some((system) => system.failures.length > 0))) process.exitCode = 1
 }

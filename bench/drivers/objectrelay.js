@@ -10,6 +10,8 @@ import { makeCertificate } from './certificate.js'
 const host = '127.0.0.1'
 /** What one call of `notify` may ask for. */
 const askMax = 1_000_000
+/** What the codec alone encodes into. */
+const slabBytes = 64 * 1024
 
 /** The same kind of certificate as raw2's, outside the user's data folder. */
 function makeKeysFolder() {
@@ -76,6 +78,28 @@ async function connect({ port, password }, { receives = [], sendsTo = '' }, { io
   }
 }
 
+/** The built-in serializer: what fits the slab is encoded into it, the rest in parts, without a copy of large arrays. */
+async function codec() {
+  const { ObjectEncoder } = await import('../../dist/objects/encoder.js')
+  const { ObjectDecoder } = await import('../../dist/objects/decoder.js')
+  const encoder = new ObjectEncoder()
+  const decoder = new ObjectDecoder()
+  const slab = Buffer.allocUnsafeSlow(slabBytes)
+  return {
+    encode(/** @type {unknown} */ object) {
+      const end = encoder.encodeInto(object, slab, 0)
+      return end < 0 ? encoder.encodeParts(object) : end
+    },
+    receive(/** @type {any} */ encoded) {
+      if (typeof encoded === 'number') return Buffer.from(slab.subarray(0, encoded))
+      const segments = encoded.segments.map((/** @type {Uint8Array} */ segment) => segment.slice().buffer)
+      return { head: encoded.head, segments }
+    },
+    decode: (/** @type {any} */ received) =>
+      Buffer.isBuffer(received) ? decoder.decode(received, 0, received.length) : decoder.decodeParts(received),
+  }
+}
+
 /** @type {import('../harness/types.js').Driver} */
 export const driver = {
   keepsObjects: true,
@@ -83,4 +107,5 @@ export const driver = {
   objectBytesMax: 2 ** 30,
   startRelay,
   connect,
+  codec,
 }

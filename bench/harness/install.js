@@ -9,7 +9,7 @@ export function installDependencies() {
   if (existsSync(new URL('../node_modules/msgpackr/package.json', import.meta.url))) return
   process.stderr.write('installing what the benchmark needs (npm ci in bench/)\n')
   // npm is a shell script on Windows, which only a shell starts.
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+  const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
     cwd: benchFolder,
     stdio: ['ignore', 'ignore', 'inherit'],
     shell: process.platform === 'win32',

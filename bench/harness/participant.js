@@ -10,12 +10,17 @@ export class Participant {
   #waiting = new Map()
   #lastCall = 0
   #exited
+  #onEnd
   /** @type {Error | undefined} */
   #failure
 
-  /** @param {string} name */
-  constructor(name) {
+  /**
+   * @param {string} name
+   * @param {(error: Error) => void} onEnd Called when the process is gone, also when nobody waits for an answer.
+   */
+  constructor(name, onEnd) {
     this.name = name
+    this.#onEnd = onEnd
     // Memory is compared before and after, which only means something after a garbage collection.
     this.#child = fork(childFile, [], { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#child.on('message', (/** @type {any} */ answer) => this.#settle(answer))
@@ -57,5 +62,6 @@ export class Participant {
     this.#failure = new Error(message)
     for (const { reject } of this.#waiting.values()) reject(this.#failure)
     this.#waiting.clear()
+    this.#onEnd(this.#failure)
   }
 }

@@ -27,13 +27,14 @@ async function within(promise, limitMs, what) {
 }
 
 /**
- * One phase: those in the foreground run to their end, those in the background until they are told to finish.
+ * One phase: those in the foreground run to their end; in the last phase, those in the background until they are told
+ * to finish.
  * @param {Workload} workload
  * @param {string} phase
  * @param {Cast} cast
  */
 async function runPhase(workload, phase, cast) {
-  const background = workload.background ?? []
+  const background = phase === workload.phases.at(-1) ? (workload.background ?? []) : []
   const everyone = [...cast.values()]
   await Promise.all(everyone.map((participant) => participant.call('mark')))
   const running = everyone.map((participant) => ({
@@ -59,12 +60,13 @@ async function runPhase(workload, phase, cast) {
  * @param {System} system
  * @param {import('./types.js').Parameters} parameters
  * @param {Cast} cast
+ * @param {(error: Error) => void} onEnd
  */
-async function perform(workload, system, parameters, cast) {
+async function perform(workload, system, parameters, cast, onEnd) {
   const { driver, options } = system
   /** @param {string} name */
   const enter = (name) => {
-    const participant = new Participant(name)
+    const participant = new Participant(name, onEnd)
     cast.set(name, participant)
     return participant
   }
@@ -110,9 +112,16 @@ function evaluate(workload, measured) {
 export async function measureOnce({ workload, system, scale, timeoutMs }) {
   /** @type {Cast} */
   const cast = new Map()
+  let onEnd = (/** @type {Error} */ _error) => {}
+  const accident = new Promise((/** @type {(value: never) => void} */ _resolve, reject) => {
+    onEnd = reject
+  })
+  // At the end all processes are ended on purpose.
+  accident.catch(() => {})
   try {
     const parameters = workload.parameters(scale, await loadDriver(system.driver))
-    const measured = await within(perform(workload, system, parameters, cast), timeoutMs, 'the run')
+    const performing = perform(workload, system, parameters, cast, onEnd)
+    const measured = await within(Promise.race([performing, accident]), timeoutMs, 'the run')
     const outcome = evaluate(workload, measured)
     // The relay goes last: an endpoint that stops wants to tell it so.
     for (const participant of [...cast.values()].reverse()) {

@@ -34,7 +34,7 @@
  * @property {() => Promise<Codec>} [codec]
  */
 
-/** @typedef {{ encode: (object: unknown) => unknown, decode: (encoded: any) => unknown }} Codec */
+/** `receive` turns what `encode` gave into what a receiver holds when it begins to decode. @typedef {{ encode: (object: unknown) => any, receive: (encoded: any) => any, decode: (received: any) => unknown }} Codec */
 /** @typedef {{ io: string }} SystemOptions */
 /** @typedef {{ name: string, driver: string, options: SystemOptions }} System */
 /** @typedef {Record<string, number>} Parameters */

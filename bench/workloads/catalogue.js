@@ -4,6 +4,13 @@ const modules = {
   W2: () => import('./W2.js'),
   W3: () => import('./W3.js'),
   W4: () => import('./W4.js'),
+  W5: () => import('./W5.js'),
+  W6: () => import('./W6.js'),
+  W7: () => import('./W7.js'),
+  W8: () => import('./W8.js'),
+  W10: () => import('./W10.js'),
+  W11: () => import('./W11.js'),
+  W12: () => import('./W12.js'),
 }
 
 export const workloadNames = Object.keys(modules)

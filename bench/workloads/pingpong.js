@@ -4,29 +4,30 @@ import { checkSmall, makeSmall } from '../objects/small.js'
 /** @typedef {import('../harness/types.js').RoleContext} RoleContext */
 /** @typedef {import('../harness/types.js').Link} Link */
 
-/** Runs until it is told to finish: sends each object of `pings` back to `pongs`. */
-export async function echoRole(/** @type {RoleContext} */ { connect }) {
-  const link = await connect({ receives: 'pings', sendsTo: 'pongs' })
-  return background(link, () =>
-    link.consume((object) => {
-      link.produce(object)?.catch(() => {})
-    }, Number.POSITIVE_INFINITY),
-  )
-}
-
 /**
- * A role that runs for ever, with the `finish` that ends it.
- * @param {Link} link
- * @param {() => Promise<unknown>} run
+ * A role's `run` that goes on until `finish` is called.
+ * @param {(finished: Promise<void>) => Promise<unknown>} run
  */
-function background(link, run) {
+export function untilFinished(run) {
   let finish = () => {}
   const finished = new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
     finish = resolve
   })
+  return { run: () => run(finished), finish: async () => finish() }
+}
+
+/**
+ * Sends each object of `pings` back to `pongs`.
+ * @param {RoleContext} context
+ */
+export async function echoRole({ connect }) {
+  const link = await connect({ receives: 'pings', sendsTo: 'pongs' })
+  const echo = (/** @type {unknown} */ object) => {
+    // An echo that fails is a ping that never returns, which the pinger reports.
+    link.produce(object)?.catch(() => {})
+  }
   return {
-    run: () => Promise.race([run(), finished]),
-    finish: async () => finish(),
+    ...untilFinished((finished) => Promise.race([link.consume(echo, Number.POSITIVE_INFINITY), finished])),
     stop: link.stop,
   }
 }

@@ -28,8 +28,9 @@ export function consumerRole(kindOf, group) {
  * The role that produces them, with at most `unconfirmedMax` on their way.
  * @param {(parameters: import('../harness/types.js').Parameters) => ObjectKind} kindOf
  * @param {string} group
+ * @param {'produce' | 'broadcast'} [how]
  */
-export function producerRole(kindOf, group) {
+export function producerRole(kindOf, group, how = 'produce') {
   return async (/** @type {RoleContext} */ { connect, parameters }) => {
     const kind = kindOf(parameters)
     const link = await connect({ sendsTo: group })
@@ -39,7 +40,7 @@ export function producerRole(kindOf, group) {
         await sendAll({
           count: parameters.objects ?? 0,
           unconfirmedMax: parameters.unconfirmedMax ?? 1,
-          send: (index) => link.produce(kind.make(index)),
+          send: (index) => link[how](kind.make(index)),
           room: link.room,
         })
         return { startedMs }

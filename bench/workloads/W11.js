@@ -1,0 +1,67 @@
+import { nowMs } from '../harness/clock.js'
+import { arrayObjects } from '../objects/array.js'
+import { makeNested } from '../objects/nested.js'
+import { makeSmall } from '../objects/small.js'
+
+const kinds = [
+  { name: 'small', object: () => makeSmall(1) },
+  { name: 'nested 10 kB', object: makeNested },
+  { name: '64 KiB', object: () => arrayObjects(64 * 1024).make(1) },
+  { name: '64 MiB', object: () => arrayObjects(64 * 1024 * 1024).make(1) },
+]
+
+/**
+ * Operations in a second, the best of three times: what disturbs a loop only ever slows it down.
+ * @param {() => unknown} operation
+ * @param {number} forMs
+ */
+function rateOf(operation, forMs) {
+  let best = 0
+  for (let round = 0; round < 3; round++) {
+    const startedMs = nowMs()
+    let operations = 0
+    let elapsedMs = 0
+    for (let batch = 1; elapsedMs < forMs; batch = Math.min(batch * 2, 256)) {
+      for (let index = 0; index < batch; index++) operation()
+      operations += batch
+      elapsedMs = nowMs() - startedMs
+    }
+    best = Math.max(best, (operations / elapsedMs) * 1000)
+  }
+  return best
+}
+
+/** @param {import('../harness/types.js').RoleContext} context */
+async function codecRole({ driver, parameters }) {
+  if (driver.codec === undefined) throw new Error('this driver offers no codec')
+  const codec = await driver.codec()
+  return {
+    async run() {
+      /** @type {Record<string, number>} */
+      const rates = {}
+      for (const { name, object } of kinds) {
+        const value = object()
+        const received = codec.receive(codec.encode(value))
+        rates[`${name} encode`] = rateOf(() => codec.encode(value), parameters.forMs ?? 0)
+        rates[`${name} decode`] = rateOf(() => codec.decode(received), parameters.forMs ?? 0)
+      }
+      return rates
+    },
+    stop: async () => {},
+  }
+}
+
+/** @type {import('../harness/types.js').Workload} */
+export const workload = {
+  name: 'W11',
+  title: 'the codec alone, operations/s; raw2 is msgpackr/index-no-eval',
+  relayless: true,
+  phases: ['run'],
+  parameters: (scale) => ({ forMs: 300 * scale }),
+  roles: { codec: codecRole },
+  objects: () => 1,
+  measure({ results }) {
+    const rates = Object.entries(results.run?.codec ?? {})
+    return rates.map(([name, value]) => ({ name, unit: '', value, better: 'higher' }))
+  },
+}
