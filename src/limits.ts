@@ -11,7 +11,7 @@ const GiB = 1024 * MiB
 export interface RelayLimits {
   /** How often each side of an idle link sends a heartbeat; a peer silent for two intervals is gone. Default 5 000: noticed within 10 s, 0.2 frames/s. */
   heartbeatMs: number
-  /** How long the session of a lost endpoint is kept for its return. Default 30 000: a reboot of a switch, a suspended laptop. */
+  /** How long the session of a lost endpoint is kept for its return. Default 10 000: a cut link, a switch that restarts. What a killed worker had goes to another one after this time. */
   sessionGraceMs: number
   /** How often an object may be delivered without being taken, before it goes to `<group>.dead`. Default 5. */
   attemptsMax: number
@@ -47,7 +47,7 @@ export interface RelayLimits {
 
 export const relayLimitDefaults: Readonly<RelayLimits> = {
   heartbeatMs: 5_000,
-  sessionGraceMs: 30_000,
+  sessionGraceMs: 10_000,
   attemptsMax: 5,
   objectBytesMax: 4 * GiB,
   groupBytesMax: 2 * GiB,

@@ -21,7 +21,8 @@ class InlineBell implements Bell {
   }
 
   sendAttachment(id: number, buffers: readonly ArrayBuffer[]): void {
-    this.peer?.#attachments.set(id, buffers)
+    const { peer } = this
+    if (peer !== undefined) peer.#attachments.set(id, buffers)
   }
 
   takeAttachment(id: number): readonly ArrayBuffer[] {

@@ -25,6 +25,11 @@ export const RecordType = {
   RETURNED: 0x91,
   /** JSON of the result of a stop; the last record of an endpoint. */
   STOPPED: 0x92,
+  /**
+   * `| u32 length | u8 type | 3 zero | u64 leaseNumber |`: the next object of kind produce has this lease number. Only
+   * written where it is not one more than that of the one before: large objects come whole, later than they began.
+   */
+  LEASE_NUMBER: 0x93,
 } as const
 
 /** What is done with leases. */
@@ -60,4 +65,18 @@ export function readLeases(buffer: Buffer, start: number): { action: number; epo
     from: readUint64(buffer, start + 16),
     to: readUint64(buffer, start + 24),
   }
+}
+
+/** Writes a LEASE_NUMBER at `at`; returns its bytes. */
+export const LEASE_NUMBER_BYTES = 16
+export function encodeLeaseNumber(leaseNumber: number): Buffer {
+  const record = Buffer.alloc(LEASE_NUMBER_BYTES)
+  writeUint32(record, 0, LEASE_NUMBER_BYTES)
+  writeUint32(record, 4, RecordType.LEASE_NUMBER)
+  writeUint64(record, 8, leaseNumber)
+  return record
+}
+
+export function readLeaseNumber(buffer: Buffer, start: number): number {
+  return readUint64(buffer, start + 8)
 }

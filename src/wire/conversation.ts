@@ -42,9 +42,12 @@ export class Conversation {
   #confirmedReceipt = 0
   #confirmedLimit: number
   #unconfirmedBytes = 0
+  readonly #limitStepBytes: number
 
+  /** Each side begins with room for `grantedLimit` and `peerLimit` object bytes. */
   constructor(grantedLimit: number, peerLimit: number) {
     this.grantedLimit = grantedLimit
+    this.#limitStepBytes = grantedLimit / 4
     this.#confirmedLimit = grantedLimit
     this.peerLimit = peerLimit
   }
@@ -133,10 +136,19 @@ export class Conversation {
     return this.#confirmedReceipt !== this.receivedFrames || this.#confirmedLimit !== this.grantedLimit
   }
 
+  /** Whether the peer should learn of received frames or of room at once. */
+  get confirmDue(): boolean {
+    return (
+      this.#unconfirmedBytes >= CONFIRM_BYTES ||
+      this.#confirmedReceipt < 0 ||
+      this.grantedLimit - this.#confirmedLimit >= this.#limitStepBytes
+    )
+  }
+
   /** Writes what may be written now. */
   pump(): void {
     if (this.#link === undefined) return
-    if (this.#unconfirmedBytes >= CONFIRM_BYTES || this.#confirmedReceipt < 0) this.writeConfirm()
+    if (this.confirmDue) this.writeConfirm()
     this.#pumpSmall(this.#link)
     this.#pumpBulk(this.#link)
   }

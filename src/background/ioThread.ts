@@ -1,0 +1,22 @@
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { EndpointSessions } from '../endpoint/sessionHost.ts'
+import { RecordPort } from './recordPort.ts'
+import { type RingMemory, RingReader, RingWriter } from './ring.ts'
+import { ThreadBell } from './threadBell.ts'
+
+/** What the program gives its I/O thread at start. */
+export interface IoThreadData {
+  readonly up: RingMemory
+  readonly down: RingMemory
+  readonly bell: MessagePort
+  readonly attachments: MessagePort
+}
+
+// The I/O thread of a process: owns the sockets of all its endpoints. The listener on the bell keeps it alive; a
+// pending Atomics.waitAsync or a paused socket would not.
+const { up, down, bell, attachments } = workerData as IoThreadData // openIo.ts gives exactly this
+const sessions = new EndpointSessions()
+const port = new RecordPort(new RingWriter(down), new RingReader(up), new ThreadBell(bell, attachments), sessions)
+sessions.connect(port)
+port.drain()
+parentPort?.postMessage('ready')

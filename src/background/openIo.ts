@@ -1,0 +1,104 @@
+import { MessageChannel, Worker } from 'node:worker_threads'
+import { EndpointSessions } from '../endpoint/sessionHost.ts'
+import { createError } from '../errors.ts'
+import { type EndpointRecords, EndpointTable, type Io } from './io.ts'
+import type { IoThreadData } from './ioThread.ts'
+import { createPortPair } from './portPair.ts'
+import { RecordPort } from './recordPort.ts'
+import { createRingMemory, RingReader, RingWriter } from './ring.ts'
+import { ThreadBell } from './threadBell.ts'
+
+/** Fixed, once per process: memory shared per object is reclaimed late and grows to gigabytes. */
+const THREAD_RING_BYTES = 4 * 1024 * 1024
+
+let threadIo: ThreadIo | undefined
+
+/**
+ * The I/O of this process's endpoints: one background thread for all of them, or the program's own thread. The thread
+ * starts with the first endpoint and is kept for the next ones; it never keeps a program alive by itself.
+ */
+export function openIo(mode: 'thread' | 'inline'): Io {
+  if (mode === 'inline') return new InlineIo()
+  threadIo ??= new ThreadIo(() => {
+    threadIo = undefined
+  })
+  return threadIo
+}
+
+class InlineIo implements Io {
+  readonly port: RecordPort
+  readonly canBlock = false
+  readonly #table = new EndpointTable()
+
+  constructor() {
+    const sessions = new EndpointSessions()
+    const { program, io } = createPortPair(this.#table, sessions)
+    sessions.connect(io)
+    this.port = program
+  }
+
+  add(endpoint: EndpointRecords): number {
+    return this.#table.add(endpoint)
+  }
+
+  remove(id: number): void {
+    this.#table.remove(id)
+  }
+}
+
+class ThreadIo implements Io {
+  readonly port: RecordPort
+  readonly canBlock = true
+  readonly #table = new EndpointTable()
+  readonly #worker: Worker
+
+  constructor(ended: () => void) {
+    const up = createRingMemory(THREAD_RING_BYTES, true)
+    const down = createRingMemory(THREAD_RING_BYTES, true)
+    const bells = new MessageChannel()
+    const attachments = new MessageChannel()
+    const data: IoThreadData = { up, down, bell: bells.port2, attachments: attachments.port2 }
+    this.#worker = new Worker(new URL('./ioThread.js', import.meta.url), {
+      name: 'objectrelay I/O',
+      workerData: data,
+      transferList: [bells.port2, attachments.port2],
+      // What the program was started with (a debugger, a loader, flags) is not for this thread.
+      execArgv: [],
+      env: process.env,
+    })
+    this.port = new RecordPort(
+      new RingWriter(up),
+      new RingReader(down),
+      new ThreadBell(bells.port1, attachments.port1),
+      this.#table,
+    )
+    bells.port1.unref()
+    this.#worker.unref()
+    let cause: Error | undefined
+    this.#worker.on('error', (error) => {
+      cause = error
+    })
+    this.#worker.on('exit', (code) => {
+      ended()
+      bells.port1.close()
+      attachments.port1.close()
+      this.#table.failAll(
+        createError(
+          'BACKGROUND_FAILED',
+          `The I/O thread ended unexpectedly with code ${code}${cause === undefined ? '' : `: ${cause.message}`}.`,
+          cause === undefined ? {} : { cause },
+        ),
+      )
+    })
+  }
+
+  add(endpoint: EndpointRecords): number {
+    if (this.#table.size === 0) this.#worker.ref()
+    return this.#table.add(endpoint)
+  }
+
+  remove(id: number): void {
+    this.#table.remove(id)
+    if (this.#table.size === 0) this.#worker.unref()
+  }
+}

@@ -1,0 +1,182 @@
+import type { RecordPort } from '../background/recordPort.ts'
+import { encodeLeaseNumber } from '../background/records.ts'
+import { createError } from '../errors.ts'
+import { BodyAssembler } from '../objects/bodyAssembler.ts'
+import { encodeStreamOffset } from '../wire/controlFrames.ts'
+import type { Conversation } from '../wire/conversation.ts'
+import { FrameType } from '../wire/frameTypes.ts'
+import { writeUint32 } from '../wire/integers.ts'
+import { OBJECT_HEAD_BYTES, ObjectKind, parseRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
+
+/** A large object that is arriving. */
+interface IncomingStream {
+  readonly lane: string
+  readonly begin: Buffer
+  readonly context: Buffer | undefined
+  readonly leaseNumber: number
+  readonly bodyBytes: number
+  readonly assembler: BodyAssembler
+  windowLimit: number
+  /** What came behind it for the same lane, and must not be handed over before it. */
+  readonly held: HeldFrame[]
+}
+
+interface HeldFrame {
+  readonly context: Buffer | undefined
+  readonly frame: Buffer
+  readonly leaseNumber: number
+}
+
+/**
+ * What the relay delivers to one endpoint within one session: passes objects on to the program as they are, puts large
+ * ones together, keeps the order within each lane (a group, and broadcast or queue), counts leases and bytes.
+ */
+export class Arrivals {
+  readonly #endpoint: number
+  readonly #port: RecordPort
+  readonly #conversation: Conversation
+  readonly #objectBytesMax: number
+  readonly #bulkWindowBytes: number
+  readonly #nextAttachment: () => number
+  readonly #streams = new Map<number, IncomingStream>()
+  #context: Buffer | undefined
+  #leases = 0
+  /** The lease number that the program counts on for the next produced object. */
+  #programLeases = 0
+  /** Object bytes that arrived, counted as the relay counts them. */
+  receivedBytes = 0
+  /** Of these, what will never reach the program. */
+  discardedBytes = 0
+
+  constructor(options: {
+    endpoint: number
+    port: RecordPort
+    conversation: Conversation
+    objectBytesMax: number
+    bulkWindowBytes: number
+    nextAttachment: () => number
+  }) {
+    this.#endpoint = options.endpoint
+    this.#port = options.port
+    this.#conversation = options.conversation
+    this.#objectBytesMax = options.objectBytesMax
+    this.#bulkWindowBytes = options.bulkWindowBytes
+    this.#nextAttachment = options.nextAttachment
+  }
+
+  context(buffer: Buffer, start: number, end: number): void {
+    this.#context = Buffer.from(buffer.subarray(start, end))
+  }
+
+  object(buffer: Buffer, start: number, end: number): void {
+    this.receivedBytes += end - start
+    const leaseNumber = buffer[start + 5] === ObjectKind.BROADCAST ? -1 : this.#leases++
+    const context = this.#takeContext()
+    if (this.#streams.size > 0) {
+      const before = this.#streamBefore(laneOf(buffer, start, end, context))
+      if (before !== undefined) {
+        before.held.push({ context, frame: Buffer.from(buffer.subarray(start, end)), leaseNumber })
+        return
+      }
+    }
+    this.#pass(context, leaseNumber, buffer, start, end)
+  }
+
+  streamBegin(buffer: Buffer, start: number, end: number): void {
+    const route = parseRoute(buffer, start, end, () => true)
+    const tailAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
+    const { stream, bodyBytes } = readStreamBeginTail(buffer, tailAt, end)
+    if (bodyBytes > this.#objectBytesMax || this.#streams.has(stream)) {
+      throw createError(
+        'PROTOCOL_VIOLATION',
+        `The relay sends an object of ${bodyBytes} bytes; at most ${this.#objectBytesMax} were announced.`,
+      )
+    }
+    this.receivedBytes += bodyBytes
+    const context = this.#takeContext()
+    this.#streams.set(stream, {
+      lane: laneOf(buffer, start, end, context),
+      begin: Buffer.from(buffer.subarray(start, end)),
+      context,
+      leaseNumber: buffer[start + 5] === ObjectKind.BROADCAST ? -1 : this.#leases++,
+      bodyBytes,
+      assembler: new BodyAssembler(bodyBytes),
+      windowLimit: this.#bulkWindowBytes,
+      held: [],
+    })
+  }
+
+  chunk(id: number, offset: number, buffer: Buffer, start: number, end: number): void {
+    const stream = this.#streams.get(id)
+    if (stream === undefined)
+      throw createError('PROTOCOL_VIOLATION', `The relay sent a part of stream ${id}, which was not begun.`)
+    stream.assembler.writeAt(offset, buffer.subarray(start, end))
+    const { received } = stream.assembler
+    if (stream.windowLimit < stream.bodyBytes && stream.windowLimit - received <= this.#bulkWindowBytes / 2) {
+      stream.windowLimit = received + this.#bulkWindowBytes
+      this.#conversation.send(encodeStreamOffset(FrameType.STREAM_WINDOW, id, stream.windowLimit))
+    }
+    if (stream.assembler.complete) this.#finish(id, stream)
+  }
+
+  /** The sender of a large object is gone: it will never be whole. */
+  streamAbort(id: number): void {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    this.#streams.delete(id)
+    this.discardedBytes += stream.bodyBytes
+    this.#passHeld(stream)
+  }
+
+  #finish(id: number, stream: IncomingStream): void {
+    this.#streams.delete(id)
+    const { head, segments } = stream.assembler.finish()
+    const attachment = this.#nextAttachment()
+    writeUint32(stream.begin, stream.begin.length - 12, attachment)
+    const headBuffer = head.buffer.slice(head.byteOffset, head.byteOffset + head.byteLength)
+    // The assembler gives memory of its own, which is never shared.
+    this.#port.bell.sendAttachment(attachment, [headBuffer as ArrayBuffer, ...segments])
+    this.#pass(stream.context, stream.leaseNumber, stream.begin, 0, stream.begin.length)
+    this.#passHeld(stream)
+  }
+
+  #passHeld(stream: IncomingStream): void {
+    const next = this.#streamBefore(stream.lane)
+    if (next !== undefined) {
+      next.held.push(...stream.held)
+      return
+    }
+    for (const { context, frame, leaseNumber } of stream.held) this.#pass(context, leaseNumber, frame, 0, frame.length)
+  }
+
+  /** The last stream of a lane that is not whole. */
+  #streamBefore(lane: string): IncomingStream | undefined {
+    let last: IncomingStream | undefined
+    for (const stream of this.#streams.values()) if (stream.lane === lane) last = stream
+    return last
+  }
+
+  #pass(context: Buffer | undefined, leaseNumber: number, buffer: Buffer, start: number, end: number): void {
+    if (leaseNumber >= 0) {
+      if (leaseNumber !== this.#programLeases) {
+        const record = encodeLeaseNumber(leaseNumber)
+        this.#port.write(this.#endpoint, record, 0, record.length)
+      }
+      this.#programLeases = leaseNumber + 1
+    }
+    if (context !== undefined) this.#port.write(this.#endpoint, context, 0, context.length)
+    this.#port.write(this.#endpoint, buffer, start, end)
+  }
+
+  #takeContext(): Buffer | undefined {
+    const context = this.#context
+    this.#context = undefined
+    return context
+  }
+}
+
+function laneOf(buffer: Buffer, start: number, end: number, context: Buffer | undefined): string {
+  const route = parseRoute(buffer, start, end, () => true)
+  const index = context === undefined ? 0 : (context[8] ?? 0)
+  return `${route.kind} ${route.groups[index]}`
+}

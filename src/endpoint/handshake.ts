@@ -1,0 +1,142 @@
+import { AGENT } from '../agent.ts'
+import type { EndpointConfiguration } from '../background/endpointState.ts'
+import { createError, fromPlainError, isErrorCode, type ObjectRelayError } from '../errors.ts'
+import type { EndpointProof } from '../security/endpointProof.ts'
+import type { Ticket } from '../security/tickets.ts'
+import type { Link, LinkHandler } from '../transport/link.ts'
+import { encodeJson, readJson } from '../wire/controlFrames.ts'
+import { FRAME_HEADER_BYTES, FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
+import { encodeProofFrame } from '../wire/proofFrame.ts'
+import { parseWelcome, type Welcome } from './welcome.ts'
+
+/** What the endpoint says of itself and of the session that it wants to go on with. */
+export interface Greeting {
+  readonly session: string
+  /** Frames of the relay received in the session so far; `undefined` for a session that never began. */
+  readonly received: number | undefined
+  readonly inboxBytes: number
+}
+
+export interface HandshakeResult {
+  readonly welcome: Welcome
+  readonly ticket: Ticket | undefined
+}
+
+/** The first frames on a link, from the endpoint's side: the password proof, then HELLO and WELCOME. */
+export class Handshake implements LinkHandler {
+  readonly #link: Link
+  readonly #proof: EndpointProof
+  readonly #configuration: EndpointConfiguration
+  readonly #greeting: Greeting
+  readonly #proven: (ticket: Ticket | undefined) => void
+  #ticket: Ticket | undefined
+  #authenticated = false
+  #resolve: (result: HandshakeResult) => void = () => undefined
+  #reject: (error: ObjectRelayError) => void = () => undefined
+
+  constructor(options: {
+    link: Link
+    proof: EndpointProof
+    configuration: EndpointConfiguration
+    greeting: Greeting
+    /** Called once the relay has proven itself, so that others may use the ticket. */
+    proven: (ticket: Ticket | undefined) => void
+  }) {
+    this.#link = options.link
+    this.#proof = options.proof
+    this.#configuration = options.configuration
+    this.#greeting = options.greeting
+    this.#proven = options.proven
+  }
+
+  run(): Promise<HandshakeResult> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      this.#link.write(encodeProofFrame(this.#proof.start()))
+    })
+  }
+
+  frame(type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === FrameType.REFUSED || type === FrameType.CLOSE) {
+      const error = readRefusal(readJson(buffer, start, end))
+      this.#reject(error)
+      this.#link.fail(error, false)
+    } else if (!this.#authenticated) {
+      this.#takeProof(type, buffer.subarray(start + FRAME_HEADER_BYTES, end))
+    } else if (type === FrameType.WELCOME) {
+      this.#resolve({ welcome: parseWelcome(readJson(buffer, start, end)), ticket: this.#ticket })
+    } else
+      throw createError(
+        'PROTOCOL_VIOLATION',
+        `The relay sent a frame of type 0x${type.toString(16)} where WELCOME was due.`,
+      )
+  }
+
+  chunk(): void {
+    throw createError('PROTOCOL_VIOLATION', 'The relay sent a part of an object where WELCOME was due.')
+  }
+
+  confirmed(): void {}
+
+  closed(error: ObjectRelayError): void {
+    this.#reject(error)
+  }
+
+  #takeProof(type: number, body: Uint8Array): void {
+    const { send, outcome } = this.#proof.receive({ type, body })
+    if (send !== undefined) this.#link.write(encodeProofFrame(send))
+    if (outcome === undefined) return
+    if ('refused' in outcome) {
+      this.#reject(outcome.refused)
+      this.#link.fail(outcome.refused, false)
+      return
+    }
+    this.#authenticated = true
+    this.#ticket = outcome.ticket
+    this.#proven(outcome.ticket)
+    this.#link.allowControlFrames()
+    this.#greet()
+  }
+
+  #greet(): void {
+    const { groups, broadcasts, limits } = this.#configuration
+    const { session, received, inboxBytes } = this.#greeting
+    this.#link.write(
+      encodeJson(FrameType.HELLO, {
+        version: PROTOCOL_VERSION,
+        agent: AGENT,
+        session,
+        received: received ?? null,
+        groups,
+        broadcasts,
+        inboxBytes,
+        objectBytesMax: limits.objectBytesMax,
+      }),
+    )
+  }
+}
+
+/** The error that a REFUSED or CLOSE carries. */
+export function readRefusal(json: Readonly<Record<string, unknown>>): ObjectRelayError {
+  const { error } = json
+  if (typeof error === 'object' && error !== null && 'code' in error && 'message' in error && isErrorCode(error.code)) {
+    const details = 'details' in error ? plainDetails(error.details) : {}
+    return fromPlainError({ code: error.code, message: String(error.message), details })
+  }
+  return createError(
+    'PROTOCOL_VIOLATION',
+    'The relay ended the connection for a reason that this version does not know.',
+  )
+}
+
+function plainDetails(details: unknown): Record<string, string | number | boolean> {
+  const plain: Record<string, string | number | boolean> = {}
+  if (typeof details !== 'object' || details === null) return plain
+  for (const [name, value] of Object.entries(details)) {
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+      Object.defineProperty(plain, name, { value, enumerable: true })
+    }
+  }
+  return plain
+}

@@ -1,0 +1,456 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { EndpointConfiguration, EndpointState, EndpointStopResult } from '../background/endpointState.ts'
+import type { RecordPort } from '../background/recordPort.ts'
+import { LeaseAction, RecordType, readLeases, readTaken } from '../background/records.ts'
+import type { Clock, Timer } from '../clock.ts'
+import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
+import { EndpointProof } from '../security/endpointProof.ts'
+import { loadPasswordProof } from '../security/passwordLogin.ts'
+import type { ConnectOptions } from '../transport/connect.ts'
+import { Link, type LinkHandler } from '../transport/link.ts'
+import type { Transport } from '../transport/transport.ts'
+import {
+  encodeAcknowledge,
+  encodeJson,
+  encodeNotify,
+  encodeRelease,
+  encodeText,
+  readAccepted,
+  readCountOfGroup,
+  readJson,
+  readRejected,
+  readStreamOffset,
+  readText,
+} from '../wire/controlFrames.ts'
+import { Conversation } from '../wire/conversation.ts'
+import { FrameType } from '../wire/frameTypes.ts'
+import { readUint32 } from '../wire/integers.ts'
+import { ObjectKind, parseRoute, readSequence } from '../wire/objectHeader.ts'
+import { PartsSource } from '../wire/outgoingStream.ts'
+import { Slab } from '../wire/slab.ts'
+import { Arrivals } from './arrivals.ts'
+import { DemandTable } from './demandTable.ts'
+import { Handshake, type HandshakeResult, readRefusal } from './handshake.ts'
+import { Outbox } from './outbox.ts'
+import type { TicketPool } from './ticketPool.ts'
+
+/** What the sessions of one process share. */
+export interface SessionHost {
+  readonly port: RecordPort
+  readonly clock: Clock
+  readonly tickets: TicketPool
+  connect(options: ConnectOptions): Promise<Transport>
+  nextAttachment(): number
+  /** The session is over; no record will come from it any more. */
+  ended(endpoint: number): void
+}
+
+/** How long one attempt may take until the channel stands, and then until the relay has accepted. */
+const ATTEMPT_MS = 15_000
+const MINIMAL_INBOX_BYTES = 64 * 1024
+
+/**
+ * The I/O side of one endpoint: connects and reconnects, keeps what was sent until it is accepted, passes on what is
+ * delivered. It lives in the background thread, or on the program's own with `io: 'inline'`.
+ */
+export class EndpointSession implements LinkHandler {
+  readonly #id: number
+  readonly #host: SessionHost
+  readonly #configuration: EndpointConfiguration
+  readonly #sessionName: string = randomBytes(16).toString('base64url')
+  readonly #outbox = new Outbox()
+  readonly #demand = new DemandTable()
+  /** Groups of which all was asked before the relay was there. */
+  readonly #drains = new Set<string>()
+  readonly #slab = new Slab()
+  #conversation: Conversation | undefined
+  #arrivals: Arrivals | undefined
+  #link: Link | undefined
+  #epoch = 0
+  #attempt = 0
+  #delayMs: number
+  #wasConnected = false
+  #retryTimer: Timer | undefined
+  #takenBytes = 0
+  /** Object bytes of earlier epochs, and of this one before `#arrivals` counts. */
+  #receivedBefore = 0
+  #discardedBefore = 0
+  #stopping = false
+  #stopTimer: Timer | undefined
+  #goodbyeSent = false
+  #over = false
+
+  constructor(id: number, configuration: EndpointConfiguration, host: SessionHost) {
+    this.#id = id
+    this.#configuration = configuration
+    this.#host = host
+    this.#delayMs = configuration.reconnect.initialDelayMs
+    void this.#dial()
+  }
+
+  /** A record from the program. */
+  record(buffer: Buffer, start: number, end: number): void {
+    if (this.#over) return
+    switch (buffer[start + 4]) {
+      case FrameType.OBJECT:
+        this.#send(buffer, start, end)
+        return
+      case FrameType.STREAM_BEGIN:
+        this.#sendLarge(buffer, start, end)
+        return
+      case FrameType.NOTIFY:
+        this.#notify(buffer, start, end)
+        return
+      case RecordType.TAKEN:
+        this.#takenBytes = readTaken(buffer, start)
+        this.#grantRoom()
+        return
+      case RecordType.LEASES:
+        this.#settleLeases(buffer, start)
+        return
+      case RecordType.STOP:
+        this.#stop(Number(readJson(buffer, start, end).deadlineMs))
+        return
+    }
+  }
+
+  // ── to the relay ──────────────────────────────────────────────────────────────────────────────
+
+  #send(buffer: Buffer, start: number, end: number): void {
+    const at = this.#slab.copy(buffer, start, end)
+    const kept = this.#slab.buffer
+    this.#outbox.add({
+      sequence: readSequence(kept, at),
+      buffer: kept,
+      start: at,
+      end: at + end - start,
+      stream: undefined,
+    })
+    this.#pumpOutbox()
+  }
+
+  #sendLarge(buffer: Buffer, start: number, end: number): void {
+    const frame = Buffer.from(buffer.subarray(start, end))
+    const id = readUint32(frame, frame.length - 12)
+    const parts = this.#host.port.bell.takeAttachment(id)
+    const source = new PartsSource(parts.map((part) => new Uint8Array(part)))
+    this.#outbox.add({
+      sequence: readSequence(frame, 0),
+      buffer: frame,
+      start: 0,
+      end: frame.length,
+      stream: { id, source, parts },
+    })
+    this.#pumpOutbox()
+  }
+
+  #pumpOutbox(): void {
+    if (this.#conversation !== undefined && this.#outbox.pump(this.#conversation)) this.#link?.requestFlush()
+  }
+
+  #sendControl(frame: Buffer): void {
+    this.#conversation?.send(frame)
+    this.#link?.requestFlush()
+  }
+
+  #notify(buffer: Buffer, start: number, end: number): void {
+    const { group, count } = readCountOfGroup(buffer, start, end)
+    // What is asked of a relay that is not there yet is asked when it is, see #beginEpoch. How many -1 stands for is
+    // only known there, and told by DEMAND.
+    if (count > 0) this.#demand.add(group, count)
+    if (this.#conversation !== undefined) this.#sendControl(Buffer.from(buffer.subarray(start, end)))
+    else if (count < 0) this.#drains.add(group)
+  }
+
+  #settleLeases(buffer: Buffer, start: number): void {
+    const { action, epoch, from, to } = readLeases(buffer, start)
+    if (epoch !== this.#epoch) return
+    this.#sendControl(
+      action === LeaseAction.ACKNOWLEDGE
+        ? encodeAcknowledge(from, to)
+        : encodeRelease(from, to, action === LeaseAction.RELEASE_COUNTED),
+    )
+  }
+
+  #grantRoom(): void {
+    const { conversation, arrivals } = { conversation: this.#conversation, arrivals: this.#arrivals }
+    if (conversation === undefined || arrivals === undefined) return
+    const inInbox = this.#inboxBytes()
+    const limit = arrivals.receivedBytes + Math.max(0, this.#configuration.limits.inboxBytesMax - inInbox)
+    conversation.grantedLimit = Math.max(conversation.grantedLimit, limit)
+    if (conversation.confirmDue) this.#link?.requestFlush()
+    else this.#link?.requestConfirm()
+  }
+
+  #inboxBytes(): number {
+    const { receivedBytes, discardedBytes } = this.#arrivals ?? { receivedBytes: 0, discardedBytes: 0 }
+    return this.#receivedBefore + receivedBytes - this.#discardedBefore - discardedBytes - this.#takenBytes
+  }
+
+  // ── from the relay ────────────────────────────────────────────────────────────────────────────
+
+  frame(type: number, buffer: Buffer, start: number, end: number): void {
+    switch (type) {
+      case FrameType.OBJECT:
+        this.#countServed(buffer, start, end)
+        this.#arrivals?.object(buffer, start, end)
+        return
+      case FrameType.CONTEXT:
+        this.#arrivals?.context(buffer, start, end)
+        return
+      case FrameType.STREAM_BEGIN:
+        this.#countServed(buffer, start, end)
+        this.#arrivals?.streamBegin(buffer, start, end)
+        return
+      case FrameType.STREAM_ABORT:
+        this.#arrivals?.streamAbort(readStreamOffset(buffer, start, end).stream)
+        this.#grantRoom()
+        return
+      case FrameType.ACCEPTED:
+        this.#accepted(buffer, start, end)
+        return
+      case FrameType.REJECTED:
+        this.#outbox.resolve(readRejected(buffer, start, end).sequence, this.#conversation)
+        this.#passOn(buffer, start, end)
+        this.#pumpOutbox()
+        return
+      case FrameType.BLOCKED:
+        this.#outbox.block(readText(buffer, start, end))
+        this.#passOn(buffer, start, end)
+        return
+      case FrameType.UNBLOCKED:
+        this.#outbox.unblock(readText(buffer, start, end))
+        this.#passOn(buffer, start, end)
+        this.#pumpOutbox()
+        return
+      case FrameType.DEMAND: {
+        const { group, count } = readCountOfGroup(buffer, start, end)
+        this.#demand.add(group, count)
+        return
+      }
+      case FrameType.NOTICE:
+        this.#passOn(buffer, start, end)
+        return
+      case FrameType.GOODBYE:
+        this.#finish(false)
+        return
+      case FrameType.CLOSE:
+        this.#link?.fail(readRefusal(readJson(buffer, start, end)), false)
+        return
+      default:
+        throw createError('PROTOCOL_VIOLATION', `The relay sent a frame of the unknown type 0x${type.toString(16)}.`)
+    }
+  }
+
+  chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number): void {
+    this.#arrivals?.chunk(stream, offset, buffer, start, end)
+    this.#link?.requestFlush()
+  }
+
+  confirmed(): void {
+    this.#pumpOutbox()
+  }
+
+  #accepted(buffer: Buffer, start: number, end: number): void {
+    const { from, to } = readAccepted(buffer, start, end)
+    if (to - from > this.#outbox.unresolved)
+      throw createError('PROTOCOL_VIOLATION', 'The relay accepts what was never sent.')
+    for (let sequence = from; sequence <= to; sequence++) this.#outbox.resolve(sequence, this.#conversation)
+    this.#passOn(buffer, start, end)
+    this.#pumpOutbox()
+    this.#checkStopped()
+  }
+
+  #countServed(buffer: Buffer, start: number, end: number): void {
+    if (buffer[start + 5] === ObjectKind.BROADCAST) return
+    const [group] = parseRoute(buffer, start, end, () => true).groups
+    if (group !== undefined) this.#demand.served(group)
+  }
+
+  #passOn(buffer: Buffer, start: number, end: number): void {
+    this.#host.port.write(this.#id, buffer, start, end)
+  }
+
+  // ── connecting ────────────────────────────────────────────────────────────────────────────────
+
+  async #dial(): Promise<void> {
+    this.#attempt++
+    try {
+      const { link, result } = await this.#attemptOnce()
+      if (this.#over) link.fail(createError('STOPPED', 'The endpoint was stopped.'), false)
+      else this.#established(link, result)
+    } catch (thrown) {
+      this.#failed(toObjectRelayError(thrown, 'CONNECT_FAILED'))
+    }
+  }
+
+  async #attemptOnce(): Promise<{ link: Link; result: HandshakeResult }> {
+    const { host, port, password, security } = this.#configuration
+    await loadPasswordProof()
+    const transport = await this.#host.connect({ ...this.#configuration, timeoutMs: ATTEMPT_MS })
+    const key = `${host} ${port} ${createHash('sha256').update(password).digest('base64')}`
+    const admission = security === 'none' ? undefined : await this.#host.tickets.admit(key)
+    const timer = this.#host.clock.after(ATTEMPT_MS, () => transport.destroy())
+    try {
+      const link = new Link(transport, this.#host.clock, this)
+      const proof = new EndpointProof({ password, channelBinding: transport.channelBinding, ticket: admission?.ticket })
+      const handshake = new Handshake({
+        link,
+        proof,
+        configuration: this.#configuration,
+        greeting: {
+          session: this.#sessionName,
+          received: this.#conversation?.receivedFrames,
+          inboxBytes: this.#roomForNewSession(),
+        },
+        proven: (ticket) => admission?.done(ticket),
+      })
+      link.handler = handshake
+      return { link, result: await handshake.run() }
+    } finally {
+      timer.cancel()
+      admission?.done(undefined)
+    }
+  }
+
+  #roomForNewSession(): number {
+    return Math.max(MINIMAL_INBOX_BYTES, this.#configuration.limits.inboxBytesMax - this.#inboxBytes())
+  }
+
+  #established(link: Link, { welcome }: HandshakeResult): void {
+    const roomBytes = this.#roomForNewSession()
+    link.handler = this
+    this.#link = link
+    this.#wasConnected = true
+    const resumed = welcome.resumed && this.#conversation !== undefined
+    if (!resumed) this.#beginEpoch(welcome.limits, roomBytes)
+    const conversation = this.#conversation
+    if (conversation === undefined) return
+    try {
+      link.attach(conversation, welcome.received, welcome.limits.heartbeatMs)
+    } catch (thrown) {
+      link.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
+      return
+    }
+    this.#report({
+      state: 'connected',
+      attempt: this.#attempt,
+      epoch: this.#epoch,
+      resumed,
+      relayLimits: welcome.limits,
+    })
+    this.#attempt = 0
+    this.#delayMs = this.#configuration.reconnect.initialDelayMs
+    if (!resumed) this.#askAgain()
+    this.#pumpOutbox()
+    this.#checkStopped()
+  }
+
+  /** The relay does not know the session: numbers begin anew, everything that was not confirmed is sent again. */
+  #beginEpoch(limits: HandshakeResult['welcome']['limits'], roomBytes: number): void {
+    this.#receivedBefore += this.#arrivals?.receivedBytes ?? 0
+    this.#discardedBefore += this.#arrivals?.discardedBytes ?? 0
+    this.#epoch++
+    this.#goodbyeSent = false
+    this.#conversation = new Conversation(roomBytes, limits.sendWindowBytes)
+    this.#arrivals = new Arrivals({
+      endpoint: this.#id,
+      port: this.#host.port,
+      conversation: this.#conversation,
+      objectBytesMax: this.#configuration.limits.objectBytesMax,
+      bulkWindowBytes: limits.bulkWindowBytes,
+      nextAttachment: () => this.#host.nextAttachment(),
+    })
+    this.#outbox.restart(limits.streamsMax)
+  }
+
+  #askAgain(): void {
+    for (const [group, count] of this.#demand.entries) this.#sendControl(encodeNotify(group, count))
+    for (const group of this.#drains) this.#sendControl(encodeNotify(group, -1))
+    this.#drains.clear()
+  }
+
+  /** The link is gone. */
+  closed(error: ObjectRelayError): void {
+    this.#link = undefined
+    this.#failed(error)
+  }
+
+  #failed(error: ObjectRelayError): void {
+    if (this.#over) return
+    const { reconnect } = this.#configuration
+    if (!error.retryable && error.category !== 'link') {
+      this.#report({
+        state: 'disconnected',
+        attempt: this.#attempt,
+        error: toPlainError(error),
+        epoch: this.#epoch,
+        resumed: false,
+      })
+      this.#end()
+      return
+    }
+    const waitMs = Number(error.details.waitMs ?? 0)
+    const jitter = 1 + reconnect.jitter * (2 * this.#host.clock.random() - 1)
+    const delayMs = Math.max(this.#delayMs * jitter, waitMs)
+    this.#delayMs = Math.min(this.#delayMs * reconnect.factor, reconnect.maxDelayMs)
+    this.#report({
+      state: this.#wasConnected ? 'reconnecting' : 'connecting',
+      attempt: this.#attempt,
+      error: toPlainError(error),
+      delayMs: Math.round(delayMs),
+      epoch: this.#epoch,
+      resumed: false,
+    })
+    this.#retryTimer = this.#host.clock.after(delayMs, () => void this.#dial())
+  }
+
+  #report(state: EndpointState): void {
+    const record = encodeJson(RecordType.STATE, state)
+    this.#host.port.write(this.#id, record, 0, record.length)
+  }
+
+  // ── stopping ──────────────────────────────────────────────────────────────────────────────────
+
+  #stop(deadlineMs: number): void {
+    this.#stopping = true
+    this.#stopTimer = this.#host.clock.after(deadlineMs, () => this.#finish(true))
+    this.#checkStopped()
+  }
+
+  /** Once all that was sent is accepted, says goodbye; the relay answers when it has taken in everything before. */
+  #checkStopped(): void {
+    if (!this.#stopping || this.#goodbyeSent || this.#outbox.unresolved > 0) return
+    if (this.#conversation === undefined) {
+      this.#finish(false)
+      return
+    }
+    if (this.#link === undefined) return
+    this.#goodbyeSent = true
+    this.#sendControl(encodeText(FrameType.GOODBYE, ''))
+  }
+
+  #finish(deadlineReached: boolean): void {
+    if (this.#over) return
+    let returned = 0
+    const marker = encodeJson(RecordType.RETURNED, {})
+    for (const object of this.#outbox.unresolvedObjects) {
+      this.#host.port.write(this.#id, marker, 0, marker.length)
+      if (object.stream !== undefined) this.#host.port.bell.sendAttachment(object.stream.id, object.stream.parts)
+      this.#host.port.write(this.#id, object.buffer, object.start, object.end)
+      returned++
+    }
+    const result: EndpointStopResult = { returned, deadlineReached }
+    const record = encodeJson(RecordType.STOPPED, result)
+    this.#host.port.write(this.#id, record, 0, record.length)
+    this.#end()
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#retryTimer?.cancel()
+    this.#stopTimer?.cancel()
+    this.#link?.fail(createError('STOPPED', 'The endpoint was stopped.'), false)
+    this.#host.ended(this.#id)
+  }
+}

@@ -1,0 +1,35 @@
+import type { EndpointConfiguration } from '../background/endpointState.ts'
+import type { RecordHandler, RecordPort } from '../background/recordPort.ts'
+import { RecordType } from '../background/records.ts'
+import { systemClock } from '../clock.ts'
+import { connectTransport } from '../transport/connect.ts'
+import { readJson } from '../wire/controlFrames.ts'
+import { EndpointSession, type SessionHost } from './session.ts'
+import { TicketPool } from './ticketPool.ts'
+
+/** The I/O side of all endpoints of one process: makes a session for each that is opened. */
+export class EndpointSessions implements RecordHandler {
+  readonly #sessions = new Map<number, EndpointSession>()
+  #host: SessionHost | undefined
+  #attachments = 0
+
+  /** The port that this side reads from and writes to; given once, before the first record. */
+  connect(port: RecordPort): void {
+    this.#host = {
+      port,
+      clock: systemClock,
+      tickets: new TicketPool(() => systemClock.nowMs()),
+      connect: connectTransport,
+      nextAttachment: () => ++this.#attachments,
+      ended: (endpoint) => this.#sessions.delete(endpoint),
+    }
+  }
+
+  record(endpoint: number, buffer: Buffer, start: number, end: number): void {
+    if (buffer[start + 4] === RecordType.OPEN && this.#host !== undefined) {
+      // The program's side, in the same process, has checked every field.
+      const configuration = readJson(buffer, start, end) as unknown as EndpointConfiguration
+      this.#sessions.set(endpoint, new EndpointSession(endpoint, configuration, this.#host))
+    } else this.#sessions.get(endpoint)?.record(buffer, start, end)
+  }
+}

@@ -1,0 +1,73 @@
+import { createError } from '../errors.ts'
+import { PROTOCOL_VERSION } from '../wire/frameTypes.ts'
+
+/** What the relay says when it accepts an endpoint. */
+export interface Welcome {
+  /** Names this run of the relay. */
+  readonly relay: string
+  /** Whether the relay still knew the session. */
+  readonly resumed: boolean
+  /** Numbered frames of this endpoint that the relay received in the session. */
+  readonly received: number
+  readonly limits: WelcomeLimits
+}
+
+/** The bounds that an endpoint has to keep. */
+export interface WelcomeLimits {
+  readonly heartbeatMs: number
+  readonly objectBytesMax: number
+  readonly sendWindowBytes: number
+  readonly bulkWindowBytes: number
+  readonly streamsMax: number
+  readonly sessionGraceMs: number
+  readonly attemptsMax: number
+}
+
+const limitNames = [
+  'heartbeatMs',
+  'objectBytesMax',
+  'sendWindowBytes',
+  'bulkWindowBytes',
+  'streamsMax',
+  'sessionGraceMs',
+  'attemptsMax',
+] as const satisfies readonly (keyof WelcomeLimits)[]
+
+/** Checks a WELCOME. Throws `PROTOCOL_VIOLATION` or `INCOMPATIBLE_VERSION`. */
+export function parseWelcome(json: Readonly<Record<string, unknown>>): Welcome {
+  if (json.version !== PROTOCOL_VERSION) {
+    throw createError(
+      'INCOMPATIBLE_VERSION',
+      `The relay speaks version ${String(json.version)} of the protocol, this endpoint ${PROTOCOL_VERSION}.`,
+    )
+  }
+  const { relay, resumed, received } = json
+  if (typeof relay !== 'string' || typeof resumed !== 'boolean') throw malformed('relay or resumed')
+  return { relay, resumed, received: readCount('received', received), limits: parseLimits(json.limits) }
+}
+
+function parseLimits(json: unknown): WelcomeLimits {
+  if (typeof json !== 'object' || json === null) throw malformed('limits')
+  const values = new Map(Object.entries(json))
+  const [heartbeatMs, objectBytesMax, sendWindowBytes, bulkWindowBytes, streamsMax, sessionGraceMs, attemptsMax] =
+    limitNames.map((name) => readCount(name, values.get(name))) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ] // one for each name
+  if (heartbeatMs < 1 || bulkWindowBytes < 1 || streamsMax < 1) throw malformed('limits')
+  return { heartbeatMs, objectBytesMax, sendWindowBytes, bulkWindowBytes, streamsMax, sessionGraceMs, attemptsMax }
+}
+
+function readCount(name: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw malformed(name)
+}
+
+function malformed(what: string): Error {
+  return createError('PROTOCOL_VIOLATION', `The relay sent a WELCOME without a proper ${what}.`)
+}

@@ -1,0 +1,85 @@
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { createError } from '../errors.ts'
+import { channelBindingOf, noChannelBinding } from '../security/channelProof.ts'
+import { explainTlsError } from '../security/tlsErrors.ts'
+import { type EndpointTlsSource, tlsOptionsForEndpoint } from '../security/tlsOptions.ts'
+import { PROTOCOL_NAME } from '../wire/frameTypes.ts'
+import { readPreface, writePreface } from './preface.ts'
+import { SocketTransport } from './socketTransport.ts'
+import type { Transport } from './transport.ts'
+
+export interface ConnectOptions extends EndpointTlsSource {
+  port: number
+  security: 'TLS' | 'none'
+  /** How long one attempt may take until the channel stands. */
+  timeoutMs: number
+}
+
+/** Connects to a relay. Rejects with a typed error: the network's, or that of the certificate. */
+export async function connectTransport(options: ConnectOptions): Promise<Transport> {
+  return options.security === 'TLS' ? await connectSecurely(options) : await connectPlainly(options)
+}
+
+async function connectSecurely(options: ConnectOptions): Promise<Transport> {
+  const tlsOptions = await tlsOptionsForEndpoint(options)
+  const socket = connectTls({ ...tlsOptions, host: options.host, port: options.port })
+  await untilEvent(socket, 'secureConnect', options)
+  if (socket.alpnProtocol !== PROTOCOL_NAME) {
+    socket.destroy()
+    throw createError(
+      'NOT_A_RELAY',
+      `${options.host}:${options.port} speaks TLS but not ${PROTOCOL_NAME}; is another program listening on that port?`,
+    )
+  }
+  return new SocketTransport(socket, channelBindingOf(socket))
+}
+
+async function connectPlainly(options: ConnectOptions): Promise<Transport> {
+  const socket = connectTcp({ host: options.host, port: options.port })
+  await untilEvent(socket, 'connect', options)
+  writePreface(socket)
+  try {
+    await readPreface(socket, options.timeoutMs, 'relay')
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+  return new SocketTransport(socket, noChannelBinding())
+}
+
+function untilEvent(socket: Socket, event: 'connect' | 'secureConnect', options: ConnectOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () =>
+        fail(
+          createError(
+            'CONNECT_FAILED',
+            `${options.host}:${options.port} did not answer within ${options.timeoutMs} ms.`,
+          ),
+        ),
+      options.timeoutMs,
+    )
+    const onError = (error: Error) => fail(explainTlsError(error, options))
+    // An end before the channel stands carries no error of its own.
+    const onClose = () =>
+      fail(createError('CONNECT_FAILED', `${options.host}:${options.port} closed the connection at once.`))
+    function fail(error: Error) {
+      stopListening()
+      socket.on('error', () => undefined)
+      socket.destroy()
+      reject(error)
+    }
+    function stopListening() {
+      clearTimeout(timer)
+      socket.off('error', onError)
+      socket.off('close', onClose)
+    }
+    socket.on('error', onError)
+    socket.on('close', onClose)
+    socket.once(event, () => {
+      stopListening()
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,218 @@
+import type { Clock, Timer } from '../clock.ts'
+import { createError, ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
+import { encodeJson, readConfirm, readStreamOffset } from '../wire/controlFrames.ts'
+import type { Conversation } from '../wire/conversation.ts'
+import { FrameReader } from '../wire/frameReader.ts'
+import { FIRST_NUMBERED_TYPE, FrameType } from '../wire/frameTypes.ts'
+import type { Transport } from './transport.ts'
+
+/** What a link gives its frames to: the relay's or the endpoint's side of it. */
+export interface LinkHandler {
+  /** A frame that the link does not handle itself. A thrown `ObjectRelayError` ends the link and is told to the peer. */
+  frame(type: number, buffer: Buffer, start: number, end: number): void
+  /** A part of a chunk of a large object. */
+  chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number): void
+  /** The peer confirmed receipt or gave room. */
+  confirmed(): void
+  /** The link is gone; called once. */
+  closed(error: ObjectRelayError): void
+}
+
+/** Receipt of what came in small amounts is confirmed after this time. */
+const CONFIRM_DELAY_MS = 20
+
+/**
+ * One connection to a peer with the frames on it: the password proof and HELLO first; then, when a conversation is
+ * attached, its numbered frames, confirmations and heartbeats.
+ */
+export class Link {
+  readonly transport: Transport
+  readonly #clock: Clock
+  /** Whoever is in charge at this stage: the handshake first, the session then. */
+  handler: LinkHandler
+  readonly #reader: FrameReader
+  #conversation: Conversation | undefined
+  #flushRequested = false
+  #confirmTimer: Timer | undefined
+  #heartbeatTimer: Timer | undefined
+  #lastReceivedMs: number
+  #wroteSinceHeartbeat = false
+  #closed = false
+
+  constructor(transport: Transport, clock: Clock, handler: LinkHandler) {
+    this.transport = transport
+    this.#clock = clock
+    this.handler = handler
+    this.#lastReceivedMs = clock.nowMs()
+    this.#reader = new FrameReader(
+      {
+        frame: (type, buffer, start, end) => this.#frame(type, buffer, start, end),
+        chunk: (stream, offset, buffer, start, end, last) => this.#chunk(stream, offset, buffer, start, end, last),
+      },
+      fixedLimits.handshakeFrameBytesMax,
+    )
+    transport.onData = (bytes) => this.#receive(bytes)
+    transport.onDrain = () => this.#flush()
+    transport.onClose = (error) =>
+      this.#finish(
+        createError(
+          'LINK_LOST',
+          `The connection to ${transport.peer} broke${error === undefined ? '' : `: ${error.message}`}.`,
+          error === undefined ? {} : { cause: error },
+        ),
+      )
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Whether numbered frames may be exchanged. */
+  get established(): boolean {
+    return this.#conversation !== undefined
+  }
+
+  /** The peer has proven the password: control frames of their full size are accepted. */
+  allowControlFrames(): void {
+    this.#reader.frameBytesMax = fixedLimits.controlFrameBytesMax
+  }
+
+  /** Carries a conversation from now on. */
+  attach(conversation: Conversation, peerReceived: number, heartbeatMs: number): void {
+    conversation.attach(this.transport, peerReceived)
+    this.#conversation = conversation
+    this.#reader.frameBytesMax = fixedLimits.frameBytesMax
+    this.#scheduleHeartbeat(heartbeatMs)
+    this.requestFlush()
+  }
+
+  /** Writes a frame that is not numbered. */
+  write(frame: Buffer): void {
+    if (this.#closed) return
+    this.#wroteSinceHeartbeat = true
+    this.transport.write(frame)
+  }
+
+  /** Lets what was given to the conversation leave, together with whatever else is given to it until then. */
+  requestFlush(): void {
+    if (this.#flushRequested || this.#closed) return
+    this.#flushRequested = true
+    this.#clock.soon(() => {
+      this.#flushRequested = false
+      this.#flush()
+    })
+  }
+
+  /** The owner took in, or gave room for, something: the peer will learn of it soon. */
+  requestConfirm(): void {
+    if (this.#confirmTimer !== undefined || this.#closed || this.#conversation?.confirmPending !== true) return
+    this.#confirmTimer = this.#clock.after(CONFIRM_DELAY_MS, () => {
+      this.#confirmTimer = undefined
+      if (this.#conversation?.confirmPending !== true || this.#closed) return
+      this.#wroteSinceHeartbeat = true
+      this.#conversation.writeConfirm()
+    })
+  }
+
+  /** Ends the link because of `error`, which the peer is told if `tellPeer`. */
+  fail(error: ObjectRelayError, tellPeer: boolean): void {
+    if (this.#closed) return
+    if (tellPeer) this.transport.write(encodeJson(FrameType.CLOSE, { error: toPlainError(error) }))
+    this.#finish(error)
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#closed) return
+    this.#lastReceivedMs = this.#clock.nowMs()
+    try {
+      this.#reader.push(bytes)
+    } catch (thrown) {
+      this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
+      if (!(thrown instanceof ObjectRelayError)) throw thrown
+      return
+    }
+    if (this.#conversation === undefined) return
+    this.requestConfirm()
+    if (this.#conversation.confirmDue) this.requestFlush()
+  }
+
+  #frame(type: number, buffer: Buffer, start: number, end: number): void {
+    const conversation = this.#conversation
+    if (type < FIRST_NUMBERED_TYPE) {
+      if (type !== FrameType.CONFIRM || conversation === undefined) {
+        this.handler.frame(type, buffer, start, end)
+        return
+      }
+      const { receivedFrames, objectBytesLimit } = readConfirm(buffer, start, end)
+      conversation.confirmed(receivedFrames, objectBytesLimit)
+      this.handler.confirmed()
+      return
+    }
+    if (conversation === undefined)
+      throw createError(
+        'PROTOCOL_VIOLATION',
+        `A frame of type 0x${type.toString(16)} came before the session was set up.`,
+      )
+    conversation.countReceived(end - start, true)
+    if (type === FrameType.STREAM_WINDOW || type === FrameType.STREAM_REWIND) {
+      const { stream, offset } = readStreamOffset(buffer, start, end)
+      if (type === FrameType.STREAM_WINDOW) conversation.openWindow(stream, offset)
+      else conversation.rewindStream(stream, offset)
+      this.requestFlush()
+    } else this.handler.frame(type, buffer, start, end)
+  }
+
+  #chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number, last: boolean): void {
+    const conversation = this.#conversation
+    if (conversation === undefined)
+      throw createError('PROTOCOL_VIOLATION', 'A part of a large object came before the session was set up.')
+    conversation.countReceived(end - start, last)
+    this.handler.chunk(stream, offset, buffer, start, end)
+  }
+
+  #flush(): void {
+    if (this.#closed || this.#conversation === undefined) return
+    this.#wroteSinceHeartbeat = true
+    this.#conversation.pump()
+  }
+
+  #scheduleHeartbeat(heartbeatMs: number): void {
+    const intervalMs = heartbeatMs / 2
+    const expectedMs = this.#clock.nowMs() + intervalMs
+    this.#heartbeatTimer = this.#clock.after(intervalMs, () => {
+      const nowMs = this.#clock.nowMs()
+      // If this thread was suspended, what the peer sent meanwhile has not been read yet.
+      if (nowMs - expectedMs > intervalMs) this.#lastReceivedMs = nowMs
+      if (nowMs - this.#lastReceivedMs > 2 * heartbeatMs) {
+        this.fail(
+          createError(
+            'PEER_SILENT',
+            `${this.transport.peer} sent nothing for ${Math.round(nowMs - this.#lastReceivedMs)} ms.`,
+          ),
+          false,
+        )
+        return
+      }
+      if (!this.#wroteSinceHeartbeat) this.#conversation?.writeConfirm()
+      this.#wroteSinceHeartbeat = false
+      this.#scheduleHeartbeat(heartbeatMs)
+    })
+  }
+
+  #finish(error: ObjectRelayError): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#reader.stop()
+    this.#confirmTimer?.cancel()
+    this.#heartbeatTimer?.cancel()
+    this.#conversation?.detach()
+    // A peer that does not read must not keep the connection: what is pending gets a moment, and no more.
+    this.transport.end()
+    const timer = this.#clock.after(1_000, () => this.transport.destroy())
+    this.transport.onClose = () => timer.cancel()
+    this.transport.onData = () => undefined
+    this.transport.onDrain = () => undefined
+    this.handler.closed(error)
+  }
+}

@@ -1,0 +1,59 @@
+import type { Socket } from 'node:net'
+import { createError } from '../errors.ts'
+import { PROTOCOL_NAME } from '../wire/frameTypes.ts'
+
+/**
+ * On a link without TLS, where no ALPN names the protocol, both sides first send its name and a line feed. So each
+ * finds out at once when the other speaks TLS, HTTP or something else.
+ */
+const PREFACE = Buffer.from(`${PROTOCOL_NAME}\n`, 'latin1')
+
+const TLS_RECORD_TYPES = [0x14, 0x15, 0x16, 0x17]
+
+export function writePreface(socket: Socket): void {
+  socket.write(PREFACE)
+}
+
+/** Reads the peer's preface and leaves what follows in the socket, which is then paused until somebody listens. */
+export function readPreface(socket: Socket, timeoutMs: number, peer: 'relay' | 'endpoint'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const where = `${socket.remoteAddress ?? 'the peer'}:${socket.remotePort ?? 0}`
+    const timer = setTimeout(() => {
+      finish(createError('HANDSHAKE_TIMEOUT', `${where} did not say within ${timeoutMs} ms what it speaks.`))
+    }, timeoutMs)
+    function onReadable() {
+      const first: unknown = socket.read(1)
+      if (!Buffer.isBuffer(first)) return
+      socket.unshift(first)
+      if (first[0] !== PREFACE[0]) return finish(foreign(first[0] ?? 0))
+      const line: unknown = socket.read(PREFACE.length)
+      if (!Buffer.isBuffer(line)) return
+      finish(line.equals(PREFACE) ? undefined : foreign(line[0] ?? 0))
+    }
+    function onEnd() {
+      finish(
+        createError(
+          'NOT_A_RELAY',
+          `${where} closed the connection without a word of the protocol; does it expect TLS?`,
+        ),
+      )
+    }
+    function foreign(firstByte: number): Error {
+      if (TLS_RECORD_TYPES.includes(firstByte)) {
+        return createError('SECURITY_MISMATCH', `${where} speaks TLS, and this side was told security: 'none'.`)
+      }
+      return createError('NOT_A_RELAY', `${where} does not speak ${PROTOCOL_NAME}; it is no ${peer} of this protocol.`)
+    }
+    function finish(error?: Error) {
+      clearTimeout(timer)
+      socket.off('readable', onReadable)
+      socket.off('end', onEnd)
+      socket.off('error', finish)
+      if (error === undefined) resolve()
+      else reject(error)
+    }
+    socket.on('readable', onReadable)
+    socket.on('end', onEnd)
+    socket.on('error', finish)
+  })
+}

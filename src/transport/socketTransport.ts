@@ -1,0 +1,62 @@
+import type { Socket } from 'node:net'
+import type { Transport } from './transport.ts'
+
+/** Writes larger than this are cut: one TLS write of more than 2 GiB fails and hangs the peer. */
+const WRITE_BYTES_MAX = 16 * 1024 * 1024
+
+/** A transport over a TCP or TLS socket that is connected. */
+export class SocketTransport implements Transport {
+  readonly peer: string
+  readonly peerAddress: string
+  readonly channelBinding: Uint8Array
+  onData: (bytes: Buffer) => void = () => undefined
+  onDrain: () => void = () => undefined
+  onClose: (error: Error | undefined) => void = () => undefined
+  readonly #socket: Socket
+  #error: Error | undefined
+
+  constructor(socket: Socket, channelBinding: Uint8Array) {
+    this.#socket = socket
+    this.channelBinding = channelBinding
+    this.peerAddress = socket.remoteAddress ?? 'unknown'
+    this.peer = `${this.peerAddress}:${socket.remotePort ?? 0}`
+    // Small frames leave at once: they are gathered here, not by the operating system.
+    socket.setNoDelay(true)
+    socket.on('data', (bytes: Buffer) => this.onData(bytes))
+    socket.on('drain', () => this.onDrain())
+    socket.on('error', (error) => {
+      this.#error = error
+    })
+    socket.on('close', () => this.onClose(this.#error))
+  }
+
+  get pendingBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  write(bytes: Buffer): void {
+    if (bytes.length <= WRITE_BYTES_MAX) {
+      this.#socket.write(bytes)
+      return
+    }
+    for (let at = 0; at < bytes.length; at += WRITE_BYTES_MAX) {
+      this.#socket.write(bytes.subarray(at, Math.min(bytes.length, at + WRITE_BYTES_MAX)))
+    }
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+}

@@ -1,0 +1,22 @@
+import type { LinkWriter } from '../wire/conversation.ts'
+
+/** A connection to a peer that carries bytes: TLS, plain TCP, or memory in tests. */
+export interface Transport extends LinkWriter {
+  /** The peer's address, for people: `192.0.2.1:41234`. */
+  readonly peer: string
+  /** The peer's address without the port, for counting attempts. */
+  readonly peerAddress: string
+  /** What both ends, and nobody else, know of this channel (RFC 9266); empty where the channel is not encrypted. */
+  readonly channelBinding: Uint8Array
+  onData: (bytes: Buffer) => void
+  /** What was written has been taken by the operating system. */
+  onDrain: () => void
+  /** The connection is gone; called once. */
+  onClose: (error: Error | undefined) => void
+  /** Writes what is pending and then ends the connection. */
+  end(): void
+  /** Ends the connection at once. */
+  destroy(): void
+  pause(): void
+  resume(): void
+}
