@@ -52,12 +52,12 @@ export function readArguments(argv) {
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
-  const [io] = checkKnown([values.io], ['thread', 'inline', 'both'], 'mode of --io')
+  checkKnown([values.io], ['thread', 'inline', 'both'], 'mode of --io')
   const positive = (/** @type {number} */ value) => value > 0 && Number.isFinite(value)
   return {
     help: values.help,
     workloads: positionals.length === 0 ? ['W1', 'W2', 'W3', 'W4'] : checkKnown(positionals, workloadNames, 'workload'),
-    ioModes: io === 'both' ? ['thread', 'inline'] : [io],
+    ioModes: values.io === 'both' ? ['thread', 'inline'] : [values.io],
     runs: readNumber(values.runs, 'runs', (value) => Number.isInteger(value) && value > 0, 'a whole number above 0'),
     scale: readNumber(values.scale, 'scale', positive, 'a number above 0'),
     timeoutMs: 1000 * readNumber(values['timeout-s'], 'timeout-s', positive, 'seconds above 0'),

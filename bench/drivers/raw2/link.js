@@ -34,7 +34,11 @@ class RawLink {
     socket.on('close', () => this.#fail(new Error('the relay closed the connection')))
   }
 
-  produce = (/** @type {unknown} */ object) => this.sender?.send(object)
+  produce = (/** @type {unknown} */ object) => {
+    this.sender?.send(object)
+    // Nothing is ever confirmed.
+    return undefined
+  }
   broadcast = this.produce
   room = () => this.outbox?.room
 
