@@ -1,10 +1,18 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ObjectRelayError } from '../errors.ts'
+import { Transcript } from './channelProof.ts'
 import { EndpointProof, type EndpointStep } from './endpointProof.ts'
 import { loadPasswordProof } from './passwordLogin.ts'
 import { binding, runExchange } from './proofExchange.fixture.ts'
-import { loginFailed, type ProofMessage, proofMessageTypes } from './proofMessages.ts'
+import {
+  appendProof,
+  loginFailed,
+  type ProofMessage,
+  proofMessageTypes,
+  ticketStart,
+  ticketUnknown,
+} from './proofMessages.ts'
 import { RelayAuthenticator, type RelayStep } from './relayProof.ts'
 import type { Ticket } from './tickets.ts'
 
@@ -228,6 +236,14 @@ describe('the proof by ticket', () => {
     expect(codeOf(relay.begin(binding(2)).receive(first, 0).outcome)).toBe('CHANNEL_MISMATCH')
   })
 
+  it('takes no ticket where nothing names the channel, since the same proof would be good every time', () => {
+    const { id, key } = login()
+    const bare = new Uint8Array(0)
+    const start = ticketStart(id)
+    const message = appendProof(start, new Transcript(bare).proof(key, 'endpoint', start))
+    expect(relay.begin(bare).receive(message, 0)).toEqual({ send: ticketUnknown() })
+  })
+
   it('refuses a ticket with the right name and a wrong key, on both sides', () => {
     const ticket = { ...login(), key: new Uint8Array(32) }
     const exchange = runExchange(new EndpointProof({ password, channelBinding, ticket }), relay.begin(channelBinding))
@@ -309,6 +325,19 @@ describe('frames that do not belong', () => {
           const after = party.receive({ type: 1, body: new Uint8Array(96) })
           expect([codeOf(after.outcome), after.send]).toEqual(['PROTOCOL_VIOLATION', undefined])
         }
+      }
+    }
+  })
+
+  it('are refused when they are well-formed but out of order, in any state', () => {
+    const ticket = login()
+    // By the order of partiesInEveryState: what may come.
+    const legal = [[1, 5], [1], [3, 8], [], [6, 7, 8], [2, 8], [4, 8], [], []]
+    for (let type = 1; type <= 8; type += 1) {
+      for (const [index, party] of partiesInEveryState(ticket).entries()) {
+        if (legal[index]?.includes(type)) continue
+        const step = party.receive({ type, body: new Uint8Array(lengths[type - 1] ?? 0) })
+        expect([index, type, codeOf(step.outcome), step.send]).toEqual([index, type, 'PROTOCOL_VIOLATION', undefined])
       }
     }
   })
