@@ -177,6 +177,7 @@ export const errorCatalogue = {
     meaning: 'The queue of the group is full and its policy is to reject.',
   },
   OBJECT_TOO_LARGE: { category: 'full', retryable: false, meaning: 'The object is larger than a bound that is named.' },
+  TOO_MANY_GROUPS: { category: 'full', retryable: true, meaning: 'The relay has as many groups as it accepts.' },
   SEND_ROOM_FULL: { category: 'full', retryable: true, meaning: 'Too many objects wait to be sent.' },
   OBJECTS_DROPPED: { category: 'full', retryable: false, meaning: 'Objects were dropped by a stated policy.' },
 } as const

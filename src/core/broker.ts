@@ -1,0 +1,216 @@
+import { createError, type ObjectRelayError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
+import { accept, admitHeld, admitNew, reject, relayFullError } from './admission.ts'
+import { broadcast, drainBacklog } from './broadcasts.ts'
+import type { BrokerOptions, BrokerOutput, JoinOptions, Payload, Route } from './contract.ts'
+import { Core } from './core.ts'
+import { addCredit, dispatch } from './dispatch.ts'
+import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject.ts'
+import { acknowledge, noteProgress, release } from './leases.ts'
+import * as lifecycle from './lifecycle.ts'
+import type { Parcel, Plan } from './parcel.ts'
+import type { Session } from './session.ts'
+import { type BrokerStats, readStats } from './stats.ts'
+
+/**
+ * Decides who gets which object. It has no clock, no sockets and no bytes: the shell calls it for what happened, and is told
+ * through {@link BrokerOutput} what to do before the call returns. When a call throws, nothing has changed.
+ */
+export class Broker<P extends Payload> {
+  /** The state, for the other parts of the core and for tests. */
+  readonly core: Core<P>
+
+  constructor(options: BrokerOptions, output: BrokerOutput<P>) {
+    this.core = new Core(options, output)
+  }
+
+  /**
+   * A new session, attached, as a member of `groups`; the last broadcast of each is delivered before this returns.
+   * Throws `GROUP_NOT_ACCEPTED`, `GROUP_FULL`, `TOO_MANY_GROUPS` or `INVALID_ARGUMENT`.
+   */
+  join(id: string, groups: readonly string[], options: JoinOptions): Session<P> {
+    return lifecycle.join(this.core, id, groups, options)
+  }
+
+  /** The link of the session is lost; its grace time begins. */
+  detach(session: Session<P>, nowMs: number): void {
+    lifecycle.detach(this.core, session, nowMs)
+  }
+
+  /** The session is resumed over a new link. */
+  attach(session: Session<P>): void {
+    checkNotEnded(session)
+    lifecycle.attach(this.core, session)
+    this.settle()
+  }
+
+  /** The session is over. All its leases go back with an attempt counted; what it was sending and what was held back is forgotten. */
+  leave(session: Session<P>, reason: string): void {
+    lifecycle.leave(this.core, session, reason)
+    this.settle()
+  }
+
+  /** A whole object arrived. It is accepted or rejected, now or when there is room. */
+  send(session: Session<P>, sequence: number, route: Route, payload: P): void {
+    checkNotEnded(session)
+    const plan = this.planFor(session, sequence, route, payload)
+    if (plan !== undefined) {
+      if (route.kind === 'produce') admitNew(this.core, session, sequence, plan, payload, undefined)
+      else this.broadcastWhole(session, sequence, plan, payload)
+    }
+    this.settle()
+  }
+
+  /** A large object of `payload.bytes` begins. It is admitted or rejected, now or when there is room. */
+  begin(session: Session<P>, sequence: number, route: Route, payload: P): void {
+    checkNotEnded(session)
+    checkBegin(this.core, session, sequence)
+    const plan = this.planFor(session, sequence, route, payload)
+    if (plan !== undefined) beginLarge(this.core, session, sequence, route.kind, plan, payload)
+    this.settle()
+  }
+
+  /** The last byte of an admitted large object arrived. */
+  complete(session: Session<P>, sequence: number): void {
+    checkNotEnded(session)
+    completeLarge(this.core, session, sequence)
+    this.settle()
+  }
+
+  /** The sender gives a large object up. */
+  abort(session: Session<P>, sequence: number): void {
+    abortLarge(this.core, session, sequence)
+    this.settle()
+  }
+
+  /** The session asks for `count` more objects of a group, or with -1 for all that wait now. Returns the credit that this added. */
+  notify(session: Session<P>, group: string, count: number): number {
+    checkNotEnded(session)
+    const member = session.memberships.get(group)
+    if (member === undefined) {
+      const message = `The endpoint is not a member of the group "${group}". Join it at connect to ask for its objects.`
+      throw createError('NOT_A_MEMBER', message, { details: { group } })
+    }
+    if (count !== -1 && (!Number.isInteger(count) || count < 1 || count > fixedLimits.countMax)) {
+      const message = `${count} objects of the group "${group}" were asked for. Ask for 1 to ${fixedLimits.countMax}, or for -1: all.`
+      throw createError('INVALID_ARGUMENT', message, { details: { group, count } })
+    }
+    // Who asks for all twice, before its window let the first lot through, does not ask for more.
+    const added = count === -1 ? Math.max(0, member.group.ready.count - member.credit) : count
+    noteProgress(this.core, session)
+    if (added > 0) addCredit(this.core, member, added)
+    this.settle()
+    return added
+  }
+
+  /** The program took the objects of the leases `from` to `to`, both included. Throws `PROTOCOL_VIOLATION` unless all are out. */
+  acknowledge(session: Session<P>, from: number, to: number): void {
+    checkNotEnded(session)
+    acknowledge(this.core, session, from, to)
+    this.settle()
+  }
+
+  /** The leases `from` to `to`, both included, go back unused. Throws `PROTOCOL_VIOLATION` unless all are out. */
+  release(session: Session<P>, from: number, to: number, { attemptCounted }: { attemptCounted: boolean }): void {
+    checkNotEnded(session)
+    release(this.core, session, from, to, attemptCounted)
+    this.settle()
+  }
+
+  /** The endpoint is ready to take `limitBytes` bytes of objects in all since it joined. */
+  setWindow(session: Session<P>, limitBytes: number): void {
+    checkNotEnded(session)
+    if (!Number.isSafeInteger(limitBytes) || limitBytes < session.limitBytes) {
+      const message = `The session "${session.id}" set its window from ${session.limitBytes} to ${limitBytes}. It is an integer that never falls.`
+      throw createError('PROTOCOL_VIOLATION', message)
+    }
+    session.limitBytes = limitBytes
+    drainBacklog(this.core, session)
+    this.settle()
+  }
+
+  /** Time has come to `nowMs`. */
+  advance(nowMs: number): void {
+    lifecycle.advance(this.core, nowMs)
+    this.settle()
+  }
+
+  /** When {@link Broker.advance} should be called next. */
+  nextDeadlineMs(): number | undefined {
+    return lifecycle.nextDeadlineMs(this.core)
+  }
+
+  stats(): BrokerStats {
+    return readStats(this.core)
+  }
+
+  /** From now on, new objects are rejected; those that were begun or held back may still be accepted. */
+  stopAccepting(): void {
+    this.core.stopped = true
+  }
+
+  private broadcastWhole(session: Session<P>, sequence: number, plan: Plan<P>, payload: P): void {
+    const { core } = this
+    if (core.keptBytes + payload.bytes > core.limits.relayBytesMax) {
+      reject(core, session, sequence, payload, relayFullError(core))
+      return
+    }
+    core.keptBytes += payload.bytes
+    const parcel: Parcel<P> = { payload, references: 1, large: undefined }
+    broadcast(core, plan, parcel)
+    accept(core, session, sequence, plan)
+    core.letParcelGo(parcel)
+  }
+
+  /** Where an object goes; `undefined` if it was rejected because it can never get there. */
+  private planFor(session: Session<P>, sequence: number, route: Route, payload: P): Plan<P> | undefined {
+    const { core } = this
+    if (core.stopped) {
+      const message = 'The relay is stopping and accepts nothing more. Send to it again when it has been started again.'
+      reject(core, session, sequence, payload, createError('RELAY_STOPPED', message))
+      return undefined
+    }
+    const plan = core.directory.plan(session, route)
+    if (plan instanceof Error) {
+      reject(core, session, sequence, payload, plan)
+      return undefined
+    }
+    if (plan.tooManyFor === undefined && payload.bytes <= plan.bytesMax) return plan
+    for (const group of plan.groups) core.touch(group)
+    reject(core, session, sequence, payload, neverFits(plan, payload))
+    return undefined
+  }
+
+  /** Moves what can move in the groups that were touched, until nothing more can. */
+  private settle(): void {
+    const { core } = this
+    const { touched } = core
+    do {
+      for (let index = 0; index < touched.length; index++) {
+        const group = touched[index]
+        if (group === undefined) continue
+        group.touched = false
+        dispatch(core, group)
+        if (group.rotation.length > 0) admitHeld(core, group)
+        if (group.members.size === 0) core.directory.forgetIfEmpty(group)
+      }
+      touched.length = 0
+      if (core.rotation.length > 0) admitHeld(core, core)
+    } while (touched.length > 0)
+  }
+}
+
+function neverFits<P extends Payload>({ tooManyFor, bytesMax }: Plan<P>, { bytes }: P): ObjectRelayError {
+  if (tooManyFor !== undefined) {
+    const { name, maxConsumables } = tooManyFor
+    const message = `More copies were sent to the group "${name}" than may wait there (${maxConsumables}). Send fewer, or raise its maxConsumables.`
+    return createError('QUEUE_FULL', message, { details: { group: name, maxConsumables } })
+  }
+  const message = `An object of ${bytes} bytes was sent where at most ${bytesMax} fit. Raise limits.objectBytesMax, groupBytesMax or relayBytesMax.`
+  return createError('OBJECT_TOO_LARGE', message, { details: { bytes, bytesMax } })
+}
+
+function checkNotEnded<P extends Payload>(session: Session<P>): void {
+  if (session.state !== 'ended') return
+  throw createError('SESSION_LOST', `The session "${session.id}" is over. Join again.`)
+}

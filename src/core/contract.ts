@@ -1,0 +1,122 @@
+import type { ObjectRelayError } from '../errors.ts'
+import type { RelayLimits } from '../limits.ts'
+import type { Session } from './session.ts'
+
+/** The shell's handle to the kept bytes of one object. The core compares it by identity and reads its size, which must not change. */
+export interface Payload {
+  readonly bytes: number
+}
+
+/** To every member of a group, or into its queue. */
+export type Kind = 'broadcast' | 'produce'
+
+/** Where an object goes: `copies[i]` copies (1 for a broadcast) to `groups[i]`. Using the same route again saves looking it up. */
+export interface Route {
+  readonly kind: Kind
+  readonly groups: readonly string[]
+  readonly copies: readonly number[]
+}
+
+/** One object on its way to one session. */
+export interface Delivery<P extends Payload> {
+  readonly payload: P
+  readonly kind: Kind
+  /** The group whose member gets it; the dead-letter group for what comes from there. */
+  readonly group: string
+  /** The place of the group (or of the group whose dead letter it is) in the route of the object. */
+  readonly groupIndex: number
+  /** 1 at first, one more each time that it was given back unused. */
+  readonly attempt: number
+  /** Broadcasts of this group that this session did not get since the last one that it got. */
+  readonly skipped: number
+  /** The number under which it is acknowledged or released; -1 for a broadcast. */
+  readonly leaseNumber: number
+}
+
+/** Why objects were dropped: the queue's policy, the member's backlog, a newer broadcast, or the dead-letter queue's bound. */
+export type DropReason = 'overflow' | 'backlog' | 'latest' | 'dead-overflow'
+
+/** What the operator of a relay may want to know. */
+export type BrokerEvent =
+  | {
+      readonly type: 'objectDropped'
+      readonly group: string
+      readonly kind: Kind
+      readonly reason: DropReason
+      readonly count: number
+      /** The id of the session that missed it, if it is one member's loss. */
+      readonly session?: string
+    }
+  | {
+      readonly type: 'objectDead'
+      readonly group: string
+      /** How often it had been delivered. */
+      readonly attempts: number
+      /** Why its last lease ended: `released`, `progress`, or the reason of {@link Broker.leave}. */
+      readonly reason: string
+    }
+  /** A session was not resumed within its grace time. */
+  | { readonly type: 'sessionExpired'; readonly session: string }
+  /** A member took nothing for `progressMs` and lost its leases. */
+  | { readonly type: 'leasesRevoked'; readonly session: string; readonly count: number }
+
+/**
+ * What the broker asks of the shell. All is called synchronously, from within calls of the broker; none of it may throw or call
+ * the broker in turn.
+ */
+export interface BrokerOutput<P extends Payload> {
+  deliver(session: Session<P>, delivery: Delivery<P>): void
+  /** The object is kept. `memberCounts` is in the order of the route's groups and is used again by the next call: read it now. */
+  accepted(session: Session<P>, sequence: number, memberCounts: readonly number[]): void
+  rejected(session: Session<P>, sequence: number, error: ObjectRelayError): void
+  /** The bytes of a large object that was begun may come: its place is reserved. */
+  admitted(session: Session<P>, sequence: number): void
+  /** A large object on its way to this session will never be whole. Once for each of its deliveries. */
+  abortDelivery(session: Session<P>, payload: P): void
+  /** Something for this group is held back: the sender should keep what else goes there. */
+  blocked(session: Session<P>, group: string): void
+  unblocked(session: Session<P>, group: string): void
+  /** The core refers to this payload no more. Once for each payload that was given to `send` or `begin`, rejected ones too. */
+  released(payload: P): void
+  event(event: BrokerEvent): void
+}
+
+/** What happens to an object when the queue is full. */
+export type Overflow = 'block' | 'reject' | 'drop-oldest'
+
+/** The bounds of one accepted group. */
+export interface AcceptedGroup {
+  /** Members at once. */
+  readonly maxCount?: number
+  /** Objects waiting; 0: one is accepted only when a member takes it at once. */
+  readonly maxConsumables?: number
+  readonly overflow?: Overflow
+}
+
+/** The bounds of a relay that the broker keeps. */
+export type BrokerLimits = Pick<
+  RelayLimits,
+  | 'sessionGraceMs'
+  | 'attemptsMax'
+  | 'objectBytesMax'
+  | 'groupBytesMax'
+  | 'relayBytesMax'
+  | 'memberBacklogBytesMax'
+  | 'groupsMax'
+  | 'groupsPerEndpointMax'
+  | 'streamsMax'
+  | 'progressMs'
+>
+
+export interface BrokerOptions {
+  /** The groups that may be used, or `null` for any. */
+  readonly acceptedGroups: null | Readonly<Record<string, AcceptedGroup>>
+  readonly limits: BrokerLimits
+}
+
+export interface JoinOptions {
+  /** Whether a slow member gets every broadcast, or of each group only the newest. */
+  readonly broadcasts: 'every' | 'latest'
+  /** What the endpoint's inbox holds; the first window. */
+  readonly inboxBytes: number
+}

@@ -1,0 +1,81 @@
+import type { BrokerLimits, BrokerOptions, BrokerOutput, Payload } from './contract.ts'
+import { Directory } from './directory.ts'
+import type { Group } from './group.ts'
+import { createHeldLine, type Rotation } from './heldObject.ts'
+import type { Item, Parcel } from './parcel.ts'
+import type { Session } from './session.ts'
+
+/** What happened in the whole relay; copies counted. */
+export interface BrokerCounts {
+  accepted: number
+  rejected: number
+  delivered: number
+  acknowledged: number
+  released: number
+  dropped: number
+  dead: number
+  expired: number
+}
+
+/** What all parts of the broker share: the groups, the sessions, the count of kept bytes. Each part is a file of functions over it. */
+export class Core<P extends Payload> {
+  readonly limits: BrokerLimits
+  readonly output: BrokerOutput<P>
+  readonly directory: Directory<P>
+  readonly sessions: Map<string, Session<P>> = new Map()
+  /** Bytes of all that was accepted or admitted and is still referred to, each payload once. */
+  keptBytes = 0
+  /** What waits until fewer bytes are kept. */
+  readonly rotation: Rotation<P> = createHeldLine()
+  /** Groups in which something may be able to move. */
+  readonly touched: Group<P>[] = []
+  /** Counts what is ordered by time, so that no clock is needed. */
+  ticks = 0
+  /** The latest time that the shell told. */
+  nowMs = 0
+  /** In the order in which their grace time ends. */
+  readonly detached: Set<Session<P>> = new Set()
+  /** Those with leases, in the order in which their next check is due; empty without `progressMs`. */
+  readonly watched: Set<Session<P>> = new Set()
+  stopped = false
+  readonly counts: BrokerCounts = {
+    accepted: 0,
+    rejected: 0,
+    delivered: 0,
+    acknowledged: 0,
+    released: 0,
+    dropped: 0,
+    dead: 0,
+    expired: 0,
+  }
+
+  constructor(options: BrokerOptions, output: BrokerOutput<P>) {
+    this.limits = options.limits
+    this.output = output
+    this.directory = new Directory(options)
+  }
+
+  /** Something in `group` changed: the broker looks at it before its call returns. */
+  touch(group: Group<P>): void {
+    if (group.touched) return
+    group.touched = true
+    this.touched.push(group)
+  }
+
+  /** So many copies of an object are not needed any more. */
+  letItemGo({ payload, parcel }: Item<P>, copies = 1): void {
+    if (parcel === undefined) this.letPayloadGo(payload)
+    else this.letParcelGo(parcel, copies)
+  }
+
+  /** `count` places refer to the parcel no more. */
+  letParcelGo(parcel: Parcel<P>, count = 1): void {
+    parcel.references -= count
+    if (parcel.references === 0) this.letPayloadGo(parcel.payload)
+  }
+
+  private letPayloadGo(payload: P): void {
+    this.keptBytes -= payload.bytes
+    this.output.released(payload)
+  }
+}

@@ -1,0 +1,125 @@
+import { createError, type ObjectRelayError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
+import type { AcceptedGroup, BrokerLimits, BrokerOptions, Payload, Route } from './contract.ts'
+import { Group } from './group.ts'
+import { deadLetterName, groupOfDeadLetters, isDeadLetterName, isGroupName } from './groupName.ts'
+import type { Plan } from './parcel.ts'
+import type { Session } from './session.ts'
+
+/** Which groups there are and which there may be. Groups are made when they are first used and forgotten when they are empty. */
+export class Directory<P extends Payload> {
+  readonly groups: Map<string, Group<P>> = new Map()
+  private readonly accepted: ReadonlyMap<string, AcceptedGroup> | undefined
+  private readonly limits: BrokerLimits
+  private readonly plans = new WeakMap<Route, Plan<P>>()
+
+  constructor({ acceptedGroups, limits }: BrokerOptions) {
+    this.limits = limits
+    this.accepted = acceptedGroups === null ? undefined : new Map(Object.entries(acceptedGroups))
+  }
+
+  /** Why the groups `names` cannot be used, if so. */
+  refusal(names: Iterable<string>): ObjectRelayError | undefined {
+    let missing = 0
+    for (const name of names) {
+      if (!this.accepts(name)) {
+        const message = `The relay does not accept the group "${name}". Use one of its acceptedGroups, or add it there.`
+        return createError('GROUP_NOT_ACCEPTED', message, { details: { group: name } })
+      }
+      if (!this.groups.has(name)) missing++
+    }
+    const { groupsMax } = this.limits
+    if (missing === 0 || this.groups.size + missing <= groupsMax) return undefined
+    const message = `The relay has ${this.groups.size} groups and may have ${groupsMax}. Use fewer, or raise limits.groupsMax.`
+    return createError('TOO_MANY_GROUPS', message, { details: { groupsMax } })
+  }
+
+  /** The group `name`, made if need be; ask {@link Directory.refusal} before. */
+  obtain(name: string): Group<P> {
+    const known = this.groups.get(name)
+    if (known !== undefined) return known
+    const group = new Group<P>(name, this.accepted?.get(name))
+    this.groups.set(name, group)
+    return group
+  }
+
+  /** The group for what died in `group`. It counts as one with it, so that `groupsMax` does not lose what died. */
+  deadLettersOf(group: Group<P>): Group<P> {
+    return this.obtain(deadLetterName(group.name))
+  }
+
+  /** How many more members the group `name` may have. */
+  memberRoom(name: string): number {
+    const maxCount = this.accepted?.get(name)?.maxCount ?? Number.POSITIVE_INFINITY
+    return maxCount - (this.groups.get(name)?.members.size ?? 0)
+  }
+
+  forgetIfEmpty(group: Group<P>): void {
+    if (group.forgotten || !group.isEmpty || this.accepted?.has(group.name) === true) return
+    group.forgotten = true
+    this.groups.delete(group.name)
+  }
+
+  /** Looks the groups of `route` up, once as long as they exist; or says why they cannot be used. */
+  plan(session: Session<P>, route: Route): Plan<P> | ObjectRelayError {
+    let plan = session.recentRoute === route ? session.recentPlan : this.plans.get(route)
+    if (plan?.groups.every(isKnown) !== true) {
+      checkRoute(route, this.limits)
+      const refusal = this.refusal(route.groups)
+      if (refusal !== undefined) return refusal
+      plan = this.makePlan(route)
+      this.plans.set(route, plan)
+    }
+    session.recentRoute = route
+    session.recentPlan = plan
+    return plan
+  }
+
+  private accepts(name: string): boolean {
+    if (this.accepted === undefined || this.accepted.has(name)) return true
+    return isDeadLetterName(name) && this.accepted.has(groupOfDeadLetters(name))
+  }
+
+  private makePlan({ kind, groups: names, copies }: Route): Plan<P> {
+    const groups = names.map((name) => this.obtain(name))
+    const produced = kind === 'produce'
+    const { objectBytesMax, relayBytesMax, groupBytesMax } = this.limits
+    const perGroup = produced ? Math.floor(groupBytesMax / Math.max(...copies)) : Number.POSITIVE_INFINITY
+    return {
+      groups,
+      copies,
+      copiesTotal: copies.reduce((sum, count) => sum + count, 0),
+      bytesMax: Math.min(objectBytesMax, relayBytesMax, perGroup),
+      tooManyFor: produced ? groups.find((group, index) => isBeyond(copies[index] ?? 0, group)) : undefined,
+      memberCounts: groups.map(() => 0),
+    }
+  }
+}
+
+function isKnown<P extends Payload>(group: Group<P>): boolean {
+  return !group.forgotten
+}
+
+/** With `maxConsumables: 0` members may take any number at once. */
+function isBeyond<P extends Payload>(copies: number, { maxConsumables }: Group<P>): boolean {
+  return maxConsumables > 0 && copies > maxConsumables
+}
+
+function checkRoute({ kind, groups, copies }: Route, { groupsPerEndpointMax }: BrokerLimits): void {
+  if (groups.length === 0 || groups.length > groupsPerEndpointMax) {
+    const bounds = `1 to ${groupsPerEndpointMax} (limits.groupsPerEndpointMax)`
+    throw violation(`An object is for ${groups.length} groups. Send it to ${bounds}.`)
+  }
+  if (copies.length !== groups.length) throw violation('A route needs one count of copies for each of its groups.')
+  const wrongName = groups.find((name) => !isGroupName(name))
+  if (wrongName !== undefined)
+    throw violation(`A route names the group ${JSON.stringify(wrongName)}, which is not a name.`)
+  if (new Set(groups).size !== groups.length) throw violation('A route names a group twice. Name each group once.')
+  const countMax = kind === 'produce' ? fixedLimits.countMax : 1
+  const wrong = copies.find((count) => !Number.isInteger(count) || count < 1 || count > countMax)
+  if (wrong !== undefined) throw violation(`A route asks for ${wrong} copies (${kind}). Ask for 1 to ${countMax}.`)
+}
+
+function violation(message: string): ObjectRelayError {
+  return createError('PROTOCOL_VIOLATION', message)
+}

@@ -1,0 +1,81 @@
+import type { AcceptedGroup, Overflow, Payload } from './contract.ts'
+import { isDeadLetterName } from './groupName.ts'
+import { Heap } from './heap.ts'
+import { createHeldLine, type Rotation } from './heldObject.ts'
+import type { LargeObject } from './largeObject.ts'
+import { hadMoreRoom, isServedBefore, keepHeapIndex, type Membership } from './membership.ts'
+import type { Parcel } from './parcel.ts'
+import { ReadyQueue } from './readyQueue.ts'
+
+/** The newest whole broadcast of a group, for members to come. */
+export interface LastBroadcast<P extends Payload> {
+  readonly parcel: Parcel<P>
+  readonly order: number
+  readonly groupIndex: number
+}
+
+/** One group: its members, its queue, its last broadcast. */
+export class Group<P extends Payload> {
+  readonly name: string
+  readonly isDeadLetter: boolean
+  readonly maxConsumables: number
+  readonly overflow: Overflow
+  /** It was looked up and then forgotten, because nothing was left in it: look it up again. */
+  forgotten = false
+  /** It waits for the broker to see what can move in it. */
+  touched = false
+
+  readonly members: Set<Membership<P>> = new Set()
+  /** The members that asked and may be served. */
+  readonly takers: Heap<Membership<P>> = new Heap<Membership<P>>(isServedBefore, keepHeapIndex)
+  /** Those among them that had no room for what was the first object. */
+  readonly stalled: Heap<Membership<P>> = new Heap<Membership<P>>(hadMoreRoom, keepHeapIndex)
+
+  readonly ready: ReadyQueue<P> = new ReadyQueue()
+  leased = 0
+  leasedBytes = 0
+  nextOrder = 0
+  /** What waits for room here, and how many sessions hold something back for this group. */
+  readonly rotation: Rotation<P> = createHeldLine()
+  heldLines = 0
+
+  last: LastBroadcast<P> | undefined = undefined
+  broadcastOrder = 0
+  /** Broadcasts that are not whole yet. */
+  readonly begunBroadcasts: Set<LargeObject<P>> = new Set()
+
+  readonly counts: GroupCounts = { accepted: 0, delivered: 0, acknowledged: 0, dropped: 0, dead: 0 }
+
+  constructor(name: string, { maxConsumables, overflow }: AcceptedGroup = {}) {
+    this.name = name
+    this.isDeadLetter = isDeadLetterName(name)
+    this.maxConsumables = maxConsumables ?? Number.POSITIVE_INFINITY
+    this.overflow = overflow ?? (this.isDeadLetter ? 'drop-oldest' : 'block')
+  }
+
+  /** Bytes waiting or on lease. */
+  get bytes(): number {
+    return this.ready.bytes + this.leasedBytes
+  }
+
+  /** Whether there is nothing in it that would have to be remembered. */
+  get isEmpty(): boolean {
+    return (
+      this.members.size === 0 &&
+      this.ready.count === 0 &&
+      this.leased === 0 &&
+      this.last === undefined &&
+      this.heldLines === 0 &&
+      this.begunBroadcasts.size === 0
+    )
+  }
+}
+
+/** What happened in a group since it is known; copies counted. */
+export interface GroupCounts {
+  accepted: number
+  delivered: number
+  acknowledged: number
+  dropped: number
+  dead: number
+}

@@ -1,0 +1,161 @@
+import { createError, type ObjectRelayError } from '../errors.ts'
+import { accept, admitNew, giveUpHeld, reject, relayFullError } from './admission.ts'
+import type { BacklogEntry } from './backlog.ts'
+import { abortBroadcast, broadcast, completeBroadcast } from './broadcasts.ts'
+import type { Kind, Payload } from './contract.ts'
+import type { Core } from './core.ts'
+import { addCredit } from './dispatch.ts'
+import type { Group } from './group.ts'
+import type { HeldObject } from './heldObject.ts'
+import { endLease } from './leases.ts'
+import type { Item, Parcel, Plan } from './parcel.ts'
+import type { Session } from './session.ts'
+
+/** So many aborted deliveries are remembered, in case the endpoint speaks of them before it knows. */
+const abortedLeasesMax = 1024
+
+/** An object that was begun and has not arrived as a whole: all places that must forget it if it never will. */
+export interface LargeObject<P extends Payload> {
+  readonly sequence: number
+  readonly kind: Kind
+  readonly plan: Plan<P>
+  readonly parcel: Parcel<P>
+  /** Set while it is held back and not admitted. */
+  held: HeldObject<P> | undefined
+  /** Produced: where it waits. */
+  readonly waiting: Map<Item<P>, Group<P>>
+  /** Produced: the lease number of each delivery that is on lease. */
+  readonly leases: Map<Item<P>, number>
+  /** Broadcast: its order in each group of the plan. */
+  readonly orders: number[]
+  /** Broadcast: who is getting it, once for each delivery. */
+  readonly recipients: Session<P>[]
+  /** Broadcast: the backlogs that it waits in. */
+  readonly backlogged: Set<BacklogEntry<P>>
+}
+
+/** A large object begins: it takes its place as if it were whole. */
+export function beginLarge<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  sequence: number,
+  kind: Kind,
+  plan: Plan<P>,
+  payload: P,
+): void {
+  const parcel: Parcel<P> = { payload, references: 1, large: undefined }
+  const large: LargeObject<P> = {
+    sequence,
+    kind,
+    plan,
+    parcel,
+    held: undefined,
+    waiting: new Map(),
+    leases: new Map(),
+    orders: [],
+    recipients: [],
+    backlogged: new Set(),
+  }
+  parcel.large = large
+  session.begun.set(sequence, large)
+  if (kind === 'produce') {
+    admitNew(core, session, sequence, plan, payload, large)
+  } else if (core.keptBytes + payload.bytes > core.limits.relayBytesMax) {
+    reject(core, session, sequence, payload, relayFullError(core))
+  } else {
+    core.keptBytes += payload.bytes
+    core.output.admitted(session, sequence)
+    broadcast(core, plan, parcel)
+  }
+}
+
+/** The last byte of a large object arrived: from now on it is as any other. */
+export function completeLarge<P extends Payload>(core: Core<P>, session: Session<P>, sequence: number): void {
+  const large = session.begun.get(sequence)
+  if (large === undefined || large.held !== undefined) {
+    throw violation(session, sequence, 'completes an object that was not begun or not admitted')
+  }
+  const { plan, parcel, kind } = large
+  session.begun.delete(sequence)
+  if (kind === 'broadcast') {
+    completeBroadcast(core, large)
+  } else {
+    for (const [index, group] of plan.groups.entries()) group.counts.accepted += plan.copies[index] ?? 0
+    core.counts.accepted += plan.copiesTotal
+  }
+  parcel.large = undefined
+  accept(core, session, sequence, plan)
+  for (const group of plan.groups) core.touch(group)
+  core.letParcelGo(parcel)
+}
+
+/** The rest of a large object will not come. An object that was rejected meanwhile is no mistake of the sender. */
+export function abortLarge<P extends Payload>(core: Core<P>, session: Session<P>, sequence: number): void {
+  const large = session.begun.get(sequence)
+  if (large === undefined) return
+  session.begun.delete(sequence)
+  const { parcel, held, kind } = large
+  if (held !== undefined) {
+    giveUpHeld(core, held)
+    return
+  }
+  if (kind === 'broadcast') {
+    abortBroadcast(core, large)
+  } else {
+    abortWaiting(core, large)
+    abortLeases(core, large)
+  }
+  parcel.large = undefined
+  core.letParcelGo(parcel)
+}
+
+/** A sender is over: what it did not complete will never be whole. */
+export function abortAllLarge<P extends Payload>(core: Core<P>, session: Session<P>): void {
+  for (const sequence of [...session.begun.keys()]) abortLarge(core, session, sequence)
+}
+
+/** Whether a large object may be begun under this number; it throws if not. */
+export function checkBegin<P extends Payload>(core: Core<P>, session: Session<P>, sequence: number): void {
+  const { streamsMax } = core.limits
+  if (session.begun.has(sequence)) throw violation(session, sequence, 'begins an object twice')
+  if (session.begun.size < streamsMax) return
+  throw violation(session, sequence, `begins more than ${streamsMax} objects at once (limits.streamsMax)`)
+}
+
+function abortWaiting<P extends Payload>(core: Core<P>, { waiting, parcel }: LargeObject<P>): void {
+  for (const [item, group] of waiting) {
+    const { copies } = item
+    group.ready.remove(item)
+    core.letParcelGo(parcel, copies)
+    core.touch(group)
+  }
+}
+
+/** Its receivers get their credit back, for they have got nothing for it. */
+function abortLeases<P extends Payload>(core: Core<P>, { leases, parcel }: LargeObject<P>): void {
+  for (const [item, number] of leases) {
+    const { holder } = item
+    if (holder === undefined) continue
+    const { session } = holder
+    session.leases.take(number)
+    endLease(item, holder)
+    rememberAborted(session.abortedLeases, number)
+    core.output.abortDelivery(session, parcel.payload)
+    core.letParcelGo(parcel)
+    addCredit(core, holder, 1)
+  }
+}
+
+function rememberAborted(numbers: Set<number>, number: number): void {
+  numbers.add(number)
+  if (numbers.size <= abortedLeasesMax) return
+  for (const oldest of numbers) {
+    numbers.delete(oldest)
+    return
+  }
+}
+
+function violation<P extends Payload>(session: Session<P>, sequence: number, does: string): ObjectRelayError {
+  const message = `The session "${session.id}" ${does} (sequence ${sequence}). Begin, await admission, complete or abort, once each.`
+  return createError('PROTOCOL_VIOLATION', message)
+}

@@ -1,0 +1,142 @@
+import { createError, type ObjectRelayError } from '../errors.ts'
+import type { Payload } from './contract.ts'
+import type { Core } from './core.ts'
+import { dispatch, offerAgain, placeAnew } from './dispatch.ts'
+import type { Group } from './group.ts'
+import type { Membership } from './membership.ts'
+import type { Item } from './parcel.ts'
+import { dropOldest } from './queueing.ts'
+import type { Session } from './session.ts'
+
+/** The session's program took the leases `from` to `to`. */
+export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P>, from: number, to: number): void {
+  const first = checkRange(session, from, to, 'acknowledges')
+  for (let number = first; number <= to; number++) {
+    if (session.leases.get(number)?.parcel?.large === undefined) continue
+    throw violation(session, `acknowledges the lease ${number}, an object of which it has not got all bytes yet`)
+  }
+  noteProgress(core, session)
+  for (let number = first; number <= to; number++) {
+    const item = session.leases.take(number)
+    if (item?.holder === undefined) {
+      session.abortedLeases.delete(number)
+      continue
+    }
+    const { group } = item.holder
+    endLease(item, item.holder)
+    group.counts.acknowledged++
+    core.counts.acknowledged++
+    core.letItemGo(item)
+    if (group.rotation.length > 0) core.touch(group)
+  }
+}
+
+/** The session gives the leases `from` to `to` back unused. */
+export function release<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  from: number,
+  to: number,
+  attemptCounted: boolean,
+): void {
+  const first = checkRange(session, from, to, 'releases')
+  noteProgress(core, session)
+  for (let number = first; number <= to; number++) {
+    const item = session.leases.take(number)
+    if (item === undefined) session.abortedLeases.delete(number)
+    else giveBack(core, item, attemptCounted, 'released')
+  }
+}
+
+/** Takes all leases from a session that is over, or makes no progress. */
+export function takeLeasesBack<P extends Payload>(core: Core<P>, session: Session<P>, reason: string): number {
+  const taken = [...session.leases]
+  for (const [number, item] of taken) {
+    session.leases.take(number)
+    const isWhole = item.parcel?.large === undefined
+    giveBack(core, item, true, reason)
+    if (!isWhole && session.state !== 'ended') core.output.abortDelivery(session, item.payload)
+  }
+  session.revokedBefore = session.leases.next
+  session.abortedLeases.clear()
+  return taken.length
+}
+
+/** A lease is over: its holder, and the group that it is of, have one less. */
+export function endLease<P extends Payload>(item: Item<P>, holder: Membership<P>): void {
+  const { group } = holder
+  item.holder = undefined
+  holder.leases--
+  placeAnew(holder)
+  group.leased--
+  group.leasedBytes -= item.payload.bytes
+}
+
+/** The session did something that only a living program does. */
+export function noteProgress<P extends Payload>(core: Core<P>, session: Session<P>): void {
+  session.progressed = true
+  if (!session.hung) return
+  session.hung = false
+  offerAgain(core, session)
+}
+
+function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, attemptCounted: boolean, reason: string): void {
+  const { holder } = item
+  if (holder === undefined) return
+  const { group } = holder
+  endLease(item, holder)
+  core.counts.released++
+  core.touch(group)
+  if (attemptCounted) item.attempt++
+  const large = item.parcel?.large
+  large?.leases.delete(item)
+  if (item.attempt > core.limits.attemptsMax && !group.isDeadLetter) {
+    bury(core, group, item, reason)
+    return
+  }
+  group.ready.giveBack(item)
+  large?.waiting.set(item, group)
+}
+
+/** An object was delivered too often: it goes to the dead-letter group, whose oldest make room for it. */
+function bury<P extends Payload>(core: Core<P>, group: Group<P>, item: Item<P>, reason: string): void {
+  const dead = core.directory.deadLettersOf(group)
+  group.counts.dead++
+  core.counts.dead++
+  core.output.event({ type: 'objectDead', group: group.name, attempts: item.attempt - 1, reason })
+  item.order = dead.nextOrder++
+  dead.ready.push(item)
+  item.parcel?.large?.waiting.set(item, dead)
+  dispatch(core, dead)
+  dropOldest(
+    core,
+    dead,
+    'dead-overflow',
+    dead.ready.count - dead.maxConsumables,
+    dead.bytes - core.limits.groupBytesMax,
+  )
+  core.touch(dead)
+}
+
+/** Checks a range of lease numbers, and returns the first that is of consequence. Nothing has changed when it throws. */
+function checkRange<P extends Payload>(session: Session<P>, from: number, to: number, does: string): number {
+  const { leases, abortedLeases, revokedBefore } = session
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || from > to) {
+    throw violation(session, `${does} the leases ${from} to ${to}, which is not a range`)
+  }
+  if (to >= leases.next) {
+    throw violation(session, `${does} the leases ${from} to ${to}, but only ${leases.next} were delivered`)
+  }
+  const first = Math.max(from, revokedBefore)
+  // Whoever names more numbers than there are leases is wrong in one of them: no need to find out in which.
+  const isTooLong = to - first + 1 > leases.size + abortedLeases.size
+  for (let number = first; number <= to; number++) {
+    if (!isTooLong && (leases.get(number) !== undefined || abortedLeases.has(number))) continue
+    throw violation(session, `${does} the leases ${from} to ${to}, some of which are settled already`)
+  }
+  return first
+}
+
+function violation<P extends Payload>(session: Session<P>, what: string): ObjectRelayError {
+  return createError('PROTOCOL_VIOLATION', `The session "${session.id}" ${what}. Settle each delivered lease once.`)
+}

@@ -1,0 +1,149 @@
+import { createError, type ObjectRelayError } from '../errors.ts'
+import { giveUpHeld } from './admission.ts'
+import { drainBacklog, emptyBacklog, welcome } from './broadcasts.ts'
+import type { JoinOptions, Payload } from './contract.ts'
+import type { Core } from './core.ts'
+import { leaveHeap, offerAgain, withdraw } from './dispatch.ts'
+import { isGroupName } from './groupName.ts'
+import { abortAllLarge } from './largeObject.ts'
+import { takeLeasesBack } from './leases.ts'
+import { Membership } from './membership.ts'
+import { Session } from './session.ts'
+
+/** Makes a session a member of its groups, or throws before anything changed. */
+export function join<P extends Payload>(
+  core: Core<P>,
+  id: string,
+  groups: readonly string[],
+  options: JoinOptions,
+): Session<P> {
+  const names = new Set(groups)
+  checkJoin(core, id, names, options)
+  const session = new Session<P>(id, options)
+  core.sessions.set(id, session)
+  for (const name of names) {
+    const group = core.directory.obtain(name)
+    const member = new Membership(session, group)
+    session.memberships.set(name, member)
+    group.members.add(member)
+    welcome(core, member)
+  }
+  return session
+}
+
+/** The link of a session is lost. Nothing is given to it until it comes back or its grace time is over. */
+export function detach<P extends Payload>(core: Core<P>, session: Session<P>, nowMs: number): void {
+  core.nowMs = nowMs
+  if (session.state !== 'attached') return
+  session.state = 'detached'
+  withdraw(session)
+  session.graceEndsMs = nowMs + core.limits.sessionGraceMs
+  core.detached.add(session)
+}
+
+/** A session has a link again, and gets what waited for it. */
+export function attach<P extends Payload>(core: Core<P>, session: Session<P>): void {
+  if (session.state !== 'detached') return
+  session.state = 'attached'
+  session.progressed = true
+  core.detached.delete(session)
+  drainBacklog(core, session)
+  offerAgain(core, session)
+}
+
+/** A session is over: what it had on lease goes back, what it had not finished sending is forgotten. */
+export function leave<P extends Payload>(core: Core<P>, session: Session<P>, reason: string): void {
+  if (session.state === 'ended') return
+  session.state = 'ended'
+  core.sessions.delete(session.id)
+  core.detached.delete(session)
+  core.watched.delete(session)
+  for (const member of session.memberships.values()) {
+    leaveHeap(member)
+    member.group.members.delete(member)
+    core.touch(member.group)
+  }
+  takeLeasesBack(core, session, reason)
+  emptyBacklog(core, session)
+  abortAllLarge(core, session)
+  const held = new Set([...session.held.values()].flatMap((line) => [...line]))
+  for (const object of held) giveUpHeld(core, object)
+  for (const member of session.memberships.values()) member.credit = 0
+}
+
+/** Ends the sessions whose grace time is over, and takes the leases of those that make no progress. */
+export function advance<P extends Payload>(core: Core<P>, nowMs: number): void {
+  core.nowMs = nowMs
+  for (const session of core.detached) {
+    if (session.graceEndsMs > nowMs) break
+    core.counts.expired++
+    core.output.event({ type: 'sessionExpired', session: session.id })
+    leave(core, session, 'grace')
+  }
+  for (const session of core.watched) {
+    if (session.progressDueMs > nowMs) break
+    checkProgress(core, session)
+  }
+}
+
+/** When {@link advance} has something to do. */
+export function nextDeadlineMs<P extends Payload>(core: Core<P>): number | undefined {
+  let deadlineMs: number | undefined
+  for (const { graceEndsMs } of core.detached) {
+    deadlineMs = graceEndsMs
+    break
+  }
+  for (const { progressDueMs } of core.watched) {
+    if (deadlineMs === undefined || progressDueMs < deadlineMs) deadlineMs = progressDueMs
+    break
+  }
+  return deadlineMs
+}
+
+function checkProgress<P extends Payload>(core: Core<P>, session: Session<P>): void {
+  core.watched.delete(session)
+  session.watched = session.leases.size > 0
+  if (!session.watched) return
+  if (session.progressed || !session.attached) {
+    session.progressed = false
+    session.progressDueMs = core.nowMs + core.limits.progressMs
+    core.watched.add(session)
+    return
+  }
+  session.watched = false
+  session.hung = true
+  withdraw(session)
+  const count = takeLeasesBack(core, session, 'progress')
+  core.output.event({ type: 'leasesRevoked', session: session.id, count })
+}
+
+function checkJoin<P extends Payload>(core: Core<P>, id: string, names: Set<string>, options: JoinOptions): void {
+  const { groupsPerEndpointMax } = core.limits
+  if (core.sessions.has(id))
+    throw wrong('id', `There is a session "${id}" already. Give each session an id of its own.`)
+  if (names.size > groupsPerEndpointMax) {
+    throw wrong(
+      'groups',
+      `${names.size} groups are too many. Join at most ${groupsPerEndpointMax} (limits.groupsPerEndpointMax).`,
+    )
+  }
+  for (const name of names) {
+    if (!isGroupName(name))
+      throw wrong('groups', `${JSON.stringify(name)} is not a name of a group. Use 1 to 128 bytes of text.`)
+  }
+  const { inboxBytes } = options
+  if (!Number.isSafeInteger(inboxBytes) || inboxBytes < 1) {
+    throw wrong('inboxBytes', `inboxBytes is ${inboxBytes}. Give a positive integer.`)
+  }
+  const refusal = core.directory.refusal(names)
+  if (refusal !== undefined) throw refusal
+  for (const name of names) {
+    if (core.directory.memberRoom(name) > 0) continue
+    const message = `The group "${name}" has as many members as it may have. Raise its maxCount, or wait until one leaves.`
+    throw createError('GROUP_FULL', message, { details: { group: name } })
+  }
+}
+
+function wrong(argument: string, message: string): ObjectRelayError {
+  return createError('INVALID_ARGUMENT', message, { details: { argument } })
+}

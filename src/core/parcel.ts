@@ -1,0 +1,45 @@
+import type { Payload } from './contract.ts'
+import type { Group } from './group.ts'
+import type { LargeObject } from './largeObject.ts'
+import type { Membership } from './membership.ts'
+
+/** A payload that several places refer to: copies, groups, backlogs, or the sender that has not sent all of it yet. */
+export interface Parcel<P extends Payload> {
+  readonly payload: P
+  /** How many; the payload is released with the last. */
+  references: number
+  /** The large object that it is part of, while not all of it has arrived. */
+  large: LargeObject<P> | undefined
+}
+
+/**
+ * An object in the queue of a group, or on lease from it. A million of them may wait, so that it has no field that can be done
+ * without: the one and only copy of an object needs no parcel.
+ */
+export interface Item<P extends Payload> {
+  readonly payload: P
+  readonly parcel: Parcel<P> | undefined
+  /** Who has it on lease; `undefined` while it waits. */
+  holder: Membership<P> | undefined
+  /** Its place in the queue of its group, which it keeps when it is given back. */
+  order: number
+  /** The number of its next delivery, or of the present one. */
+  attempt: number
+  /** So many equal copies wait in this place; 0 when it was taken out of the middle of the queue. A lease is of one copy. */
+  copies: number
+  readonly groupIndex: number
+}
+
+/** Where an object goes, looked up: the groups of its route, and what follows from their bounds. */
+export interface Plan<P extends Payload> {
+  readonly groups: readonly Group<P>[]
+  /** Copies for each group. */
+  readonly copies: readonly number[]
+  readonly copiesTotal: number
+  /** An object beyond this can never be accepted. */
+  readonly bytesMax: number
+  /** The group that can never take so many copies. */
+  readonly tooManyFor: Group<P> | undefined
+  /** The answer of `accepted`, used again each time. */
+  readonly memberCounts: number[]
+}

@@ -1,0 +1,47 @@
+import type { DropReason, Payload } from './contract.ts'
+import type { Core } from './core.ts'
+import type { Group } from './group.ts'
+import type { Item, Parcel } from './parcel.ts'
+
+/** Puts `copies` of an object at the end of a group's queue. `parcel` is there if anything else refers to the payload. */
+export function enqueue<P extends Payload>(
+  group: Group<P>,
+  payload: P,
+  parcel: Parcel<P> | undefined,
+  copies: number,
+  groupIndex: number,
+): void {
+  // A literal: no larger than its seven fields, of which a million may wait.
+  const item: Item<P> = { payload, parcel, holder: undefined, order: group.nextOrder++, attempt: 1, copies, groupIndex }
+  group.ready.push(item)
+  parcel?.large?.waiting.set(item, group)
+}
+
+/** Drops the oldest waiting objects of a group until so many objects and so many bytes are gone, or nothing waits. */
+export function dropOldest<P extends Payload>(
+  core: Core<P>,
+  group: Group<P>,
+  reason: DropReason,
+  countExcess: number,
+  bytesExcess: number,
+): void {
+  let count = 0
+  let bytes = 0
+  while (count < countExcess || bytes < bytesExcess) {
+    const item = group.ready.first()
+    if (item === undefined) break
+    const each = item.payload.bytes
+    // What has no bytes helps no bound of bytes, and goes because it is the oldest.
+    const forBytes = bytes >= bytesExcess ? 0 : each === 0 ? item.copies : Math.ceil((bytesExcess - bytes) / each)
+    const copies = Math.min(item.copies, Math.max(countExcess - count, forBytes))
+    if (copies === item.copies) item.parcel?.large?.waiting.delete(item)
+    group.ready.drop(item, copies)
+    core.letItemGo(item, copies)
+    count += copies
+    bytes += copies * each
+  }
+  if (count === 0) return
+  group.counts.dropped += count
+  core.counts.dropped += count
+  core.output.event({ type: 'objectDropped', group: group.name, kind: 'produce', reason, count })
+}

@@ -1,0 +1,96 @@
+import type { Payload } from './contract.ts'
+import { Heap } from './heap.ts'
+import { Line } from './line.ts'
+import type { Item } from './parcel.ts'
+
+/**
+ * The waiting objects of a group in their order. What was given back comes before what was never delivered, because it
+ * was before it when it was delivered; so it stands apart, and only there does the order need work.
+ */
+export class ReadyQueue<P extends Payload> {
+  /** How many objects wait, copies counted. */
+  count = 0
+  /** Their bytes, copies counted. */
+  bytes = 0
+  /** How many of them were given back. */
+  get returnedCount(): number {
+    return this.returned.size
+  }
+
+  private readonly fresh: Line<Item<P>> = new Line(wasTakenOut)
+  private readonly returned: Heap<Item<P>> = new Heap<Item<P>>(isEarlier, ignore)
+
+  /** Adds one that was never delivered from here; its order is higher than that of all before. */
+  push(item: Item<P>): void {
+    this.fresh.push(item)
+    this.count += item.copies
+    this.bytes += item.copies * item.payload.bytes
+  }
+
+  /** Puts one that was delivered back into its old place. */
+  giveBack(item: Item<P>): void {
+    this.returned.push(item)
+    this.count++
+    this.bytes += item.payload.bytes
+  }
+
+  /** The oldest. */
+  first(): Item<P> | undefined {
+    return this.returned.first() ?? this.fresh.first()
+  }
+
+  /** Takes one copy of the oldest. It is the same item if it was the last copy. */
+  take(): Item<P> | undefined {
+    const item = this.first()
+    if (item === undefined) return undefined
+    this.count--
+    this.bytes -= item.payload.bytes
+    if (item.copies > 1) {
+      item.copies--
+      return { ...item, copies: 1 }
+    }
+    if (this.returned.size > 0) this.returned.removeAt(0)
+    else this.fresh.shift()
+    return item
+  }
+
+  /** Takes `copies` of the oldest out, no more than there are. */
+  drop(item: Item<P>, copies: number): void {
+    if (copies === item.copies) {
+      this.remove(item)
+      return
+    }
+    item.copies -= copies
+    this.count -= copies
+    this.bytes -= copies * item.payload.bytes
+  }
+
+  /** Takes all copies of `item` out, wherever it stands. */
+  remove(item: Item<P>): void {
+    this.count -= item.copies
+    this.bytes -= item.copies * item.payload.bytes
+    // Among those, only a large object that came back before it was whole is not the first, which is rare: a search will do.
+    const index = this.returned.values().indexOf(item)
+    if (index >= 0) {
+      this.returned.removeAt(index)
+      return
+    }
+    item.copies = 0
+    this.fresh.left()
+  }
+
+  /** All items from the oldest on; for tests. */
+  items(): Item<P>[] {
+    return [...[...this.returned.values()].sort((one, other) => one.order - other.order), ...this.fresh]
+  }
+}
+
+function wasTakenOut<P extends Payload>(item: Item<P>): boolean {
+  return item.copies === 0
+}
+
+function isEarlier<P extends Payload>(one: Item<P>, other: Item<P>): boolean {
+  return one.order < other.order
+}
+
+function ignore(): void {}

@@ -1,0 +1,86 @@
+import { Backlog } from './backlog.ts'
+import type { JoinOptions, Payload, Route } from './contract.ts'
+import type { Group } from './group.ts'
+import type { HeldObject } from './heldObject.ts'
+import type { LargeObject } from './largeObject.ts'
+import { LeaseTable } from './leaseTable.ts'
+import type { Line } from './line.ts'
+import type { Membership } from './membership.ts'
+import type { Item, Plan } from './parcel.ts'
+
+/** Attached to a link, detached from it in its grace time, or over. */
+export type SessionState = 'attached' | 'detached' | 'ended'
+
+/**
+ * One endpoint's membership as the relay knows it. The shell may read `id`, `state`, `attached` and `heldBytes`; everything else
+ * belongs to the broker.
+ */
+export class Session<P extends Payload> {
+  readonly id: string
+  readonly broadcasts: 'every' | 'latest'
+  readonly inboxBytes: number
+  state: SessionState = 'attached'
+  /** Bytes of its objects that are here and found no room. The shell stops moving the sender's window when they are many. */
+  heldBytes = 0
+
+  readonly memberships: Map<string, Membership<P>> = new Map()
+  /** Bytes of all objects delivered to it. */
+  sentBytes = 0
+  /** So many bytes in all is its endpoint ready to take. */
+  limitBytes: number
+  /** How many of its memberships are stalled. */
+  stalledCount = 0
+  readonly backlog: Backlog<P> = new Backlog()
+
+  readonly leases: LeaseTable<Item<P>> = new LeaseTable()
+  /** Lease numbers below this were all taken from it: what it still says about them is of no consequence. */
+  revokedBefore = 0
+  /** Lease numbers of large objects that were aborted on their way, the newest: it may not know yet. */
+  readonly abortedLeases: Set<number> = new Set()
+
+  /** What it sent and found no room, by group. */
+  readonly held: Map<Group<P>, Line<HeldObject<P>>> = new Map()
+  /** What it began and did not complete, by sequence. */
+  readonly begun: Map<number, LargeObject<P>> = new Map()
+  /** The last route it sent along, for which no look-up is needed. */
+  recentRoute: Route | undefined = undefined
+  recentPlan: Plan<P> | undefined = undefined
+
+  /** When its grace time is over. */
+  graceEndsMs = 0
+  /** It acknowledged, released or asked since the last check. */
+  progressed = false
+  /** When the next check is due, while it is watched. */
+  progressDueMs = 0
+  watched = false
+  /** It lost its leases because it made no progress, and gets no new ones before it does. */
+  hung = false
+
+  constructor(id: string, { broadcasts, inboxBytes }: JoinOptions) {
+    this.id = id
+    this.broadcasts = broadcasts
+    this.inboxBytes = inboxBytes
+    this.limitBytes = inboxBytes
+  }
+
+  /** Whether it has a link. */
+  get attached(): boolean {
+    return this.state === 'attached'
+  }
+
+  /** Whether produced objects may be given to it, as far as its program is concerned. */
+  get takesWork(): boolean {
+    return this.state === 'attached' && !this.hung
+  }
+
+  /** Whether an object of so many bytes may be sent to it; one of any size if its inbox is empty. */
+  hasRoom(bytes: number): boolean {
+    const room = this.limitBytes - this.sentBytes
+    return bytes <= room || room >= this.inboxBytes
+  }
+
+  /** The room for produced objects: none while broadcasts wait, or those might wait for ever behind small work. */
+  get workRoom(): number {
+    return this.backlog.count > 0 ? Number.NEGATIVE_INFINITY : this.limitBytes - this.sentBytes
+  }
+}

@@ -1,0 +1,90 @@
+import type { Payload } from './contract.ts'
+import type { BrokerCounts, Core } from './core.ts'
+import type { Group, GroupCounts } from './group.ts'
+import type { Session, SessionState } from './session.ts'
+
+/** One group, seen from outside. Bytes and counts are of the present; the fields of {@link GroupCounts} are since it is known. */
+export interface GroupStats extends Readonly<GroupCounts> {
+  readonly name: string
+  readonly members: number
+  readonly waiting: number
+  readonly waitingBytes: number
+  readonly leased: number
+  readonly leasedBytes: number
+  /** So many objects did its members ask for and not get yet. */
+  readonly demand: number
+  /** Sessions that hold something back until there is room here. */
+  readonly blockedSenders: number
+  /** Bytes of the last broadcast; -1 if there is none. */
+  readonly lastBroadcastBytes: number
+}
+
+/** One session, seen from outside. */
+export interface SessionStats {
+  readonly id: string
+  readonly state: SessionState
+  readonly groups: readonly string[]
+  readonly leased: number
+  readonly demand: number
+  /** Bytes of objects delivered to it and not taken by its program, as far as its window tells. */
+  readonly sentBytes: number
+  readonly windowBytes: number
+  readonly backlog: number
+  readonly backlogBytes: number
+  readonly heldBytes: number
+  readonly largeObjects: number
+}
+
+/** A plain snapshot of the whole broker. */
+export interface BrokerStats {
+  readonly groups: readonly GroupStats[]
+  readonly sessions: readonly SessionStats[]
+  /** Bytes of all kept objects, each once. */
+  readonly keptBytes: number
+  readonly counts: Readonly<BrokerCounts>
+}
+
+export function readStats<P extends Payload>({ directory, sessions, keptBytes, counts }: Core<P>): BrokerStats {
+  return {
+    groups: [...directory.groups.values()].map(groupStats),
+    sessions: [...sessions.values()].map(sessionStats),
+    keptBytes,
+    counts: { ...counts },
+  }
+}
+
+function groupStats<P extends Payload>({ name, members, ready, leased, leasedBytes, ...group }: Group<P>): GroupStats {
+  let demand = 0
+  for (const { credit } of members) demand += credit
+  return {
+    name,
+    members: members.size,
+    waiting: ready.count,
+    waitingBytes: ready.bytes,
+    leased,
+    leasedBytes,
+    demand,
+    blockedSenders: group.heldLines,
+    lastBroadcastBytes: group.last?.parcel.payload.bytes ?? -1,
+    ...group.counts,
+  }
+}
+
+function sessionStats<P extends Payload>(session: Session<P>): SessionStats {
+  const { id, state, memberships, leases, sentBytes, limitBytes, backlog, heldBytes, begun } = session
+  let demand = 0
+  for (const { credit } of memberships.values()) demand += credit
+  return {
+    id,
+    state,
+    groups: [...memberships.keys()],
+    leased: leases.size,
+    demand,
+    sentBytes,
+    windowBytes: limitBytes - sentBytes,
+    backlog: backlog.count,
+    backlogBytes: backlog.bytes,
+    heldBytes,
+    largeObjects: begun.size,
+  }
+}
