@@ -1,12 +1,14 @@
 import type { RecordPort } from '../background/recordPort.ts'
 import { encodeLeaseNumber } from '../background/records.ts'
+import { deadLetterName } from '../core/groupName.ts'
 import { createError } from '../errors.ts'
 import { BodyAssembler } from '../objects/bodyAssembler.ts'
-import { encodeStreamOffset } from '../wire/controlFrames.ts'
+import { encodeStreamOffset, readContext } from '../wire/controlFrames.ts'
 import type { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
-import { OBJECT_HEAD_BYTES, ObjectKind, parseRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
+import { OBJECT_HEAD_BYTES, ObjectKind, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
+import { RouteCache } from '../wire/routeCache.ts'
 
 /** A large object that is arriving. */
 interface IncomingStream {
@@ -38,6 +40,8 @@ export class Arrivals {
   readonly #objectBytesMax: number
   readonly #bulkWindowBytes: number
   readonly #nextAttachment: () => number
+  readonly #served: (group: string) => void
+  readonly #routes = new RouteCache(() => true)
   readonly #streams = new Map<number, IncomingStream>()
   #context: Buffer | undefined
   #leases = 0
@@ -55,6 +59,8 @@ export class Arrivals {
     objectBytesMax: number
     bulkWindowBytes: number
     nextAttachment: () => number
+    /** A produced object of that group arrived: one less is owed. */
+    served: (group: string) => void
   }) {
     this.#endpoint = options.endpoint
     this.#port = options.port
@@ -62,6 +68,7 @@ export class Arrivals {
     this.#objectBytesMax = options.objectBytesMax
     this.#bulkWindowBytes = options.bulkWindowBytes
     this.#nextAttachment = options.nextAttachment
+    this.#served = options.served
   }
 
   context(buffer: Buffer, start: number, end: number): void {
@@ -70,10 +77,10 @@ export class Arrivals {
 
   object(buffer: Buffer, start: number, end: number): void {
     this.receivedBytes += end - start
-    const leaseNumber = buffer[start + 5] === ObjectKind.BROADCAST ? -1 : this.#leases++
     const context = this.#takeContext()
+    const leaseNumber = this.#countLease(buffer, start, end, context)
     if (this.#streams.size > 0) {
-      const before = this.#streamBefore(laneOf(buffer, start, end, context))
+      const before = this.#streamBefore(laneOf(this.#routes.read(buffer, start, end), context))
       if (before !== undefined) {
         before.held.push({ context, frame: Buffer.from(buffer.subarray(start, end)), leaseNumber })
         return
@@ -83,7 +90,7 @@ export class Arrivals {
   }
 
   streamBegin(buffer: Buffer, start: number, end: number): void {
-    const route = parseRoute(buffer, start, end, () => true)
+    const route = this.#routes.read(buffer, start, end)
     const tailAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
     const { stream, bodyBytes } = readStreamBeginTail(buffer, tailAt, end)
     if (bodyBytes > this.#objectBytesMax || this.#streams.has(stream)) {
@@ -95,10 +102,10 @@ export class Arrivals {
     this.receivedBytes += bodyBytes
     const context = this.#takeContext()
     this.#streams.set(stream, {
-      lane: laneOf(buffer, start, end, context),
+      lane: laneOf(route, context),
       begin: Buffer.from(buffer.subarray(start, end)),
       context,
-      leaseNumber: buffer[start + 5] === ObjectKind.BROADCAST ? -1 : this.#leases++,
+      leaseNumber: this.#countLease(buffer, start, end, context),
       bodyBytes,
       assembler: new BodyAssembler(bodyBytes),
       windowLimit: this.#bulkWindowBytes,
@@ -168,6 +175,13 @@ export class Arrivals {
     this.#port.write(this.#endpoint, buffer, start, end)
   }
 
+  /** The lease number of what arrives, or -1 for a broadcast. */
+  #countLease(buffer: Buffer, start: number, end: number, context: Buffer | undefined): number {
+    if (buffer[start + 5] === ObjectKind.BROADCAST) return -1
+    this.#served(groupOf(this.#routes.read(buffer, start, end), context))
+    return this.#leases++
+  }
+
   #takeContext(): Buffer | undefined {
     const context = this.#context
     this.#context = undefined
@@ -175,8 +189,16 @@ export class Arrivals {
   }
 }
 
-function laneOf(buffer: Buffer, start: number, end: number, context: Buffer | undefined): string {
-  const route = parseRoute(buffer, start, end, () => true)
-  const index = context === undefined ? 0 : (context[8] ?? 0)
-  return `${route.kind} ${route.groups[index]}`
+function laneOf(route: ParsedRoute, context: Buffer | undefined): string {
+  return `${route.kind} ${groupOf(route, context)}`
+}
+
+/** The group that an object is delivered for. */
+function groupOf(route: ParsedRoute, context: Buffer | undefined): string {
+  if (context === undefined) return route.groups[0] ?? ''
+  const { groupIndex, isDead } = readContext(context, 0, context.length)
+  const group = route.groups[groupIndex]
+  if (group === undefined)
+    throw createError('PROTOCOL_VIOLATION', 'The relay names a destination that the object does not have.')
+  return isDead ? deadLetterName(group) : group
 }

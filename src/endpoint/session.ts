@@ -25,7 +25,7 @@ import {
 import { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { readUint32 } from '../wire/integers.ts'
-import { ObjectKind, parseRoute, readSequence } from '../wire/objectHeader.ts'
+import { readSequence } from '../wire/objectHeader.ts'
 import { PartsSource } from '../wire/outgoingStream.ts'
 import { Slab } from '../wire/slab.ts'
 import { Arrivals } from './arrivals.ts'
@@ -192,14 +192,12 @@ export class EndpointSession implements LinkHandler {
   frame(type: number, buffer: Buffer, start: number, end: number): void {
     switch (type) {
       case FrameType.OBJECT:
-        this.#countServed(buffer, start, end)
         this.#arrivals?.object(buffer, start, end)
         return
       case FrameType.CONTEXT:
         this.#arrivals?.context(buffer, start, end)
         return
       case FrameType.STREAM_BEGIN:
-        this.#countServed(buffer, start, end)
         this.#arrivals?.streamBegin(buffer, start, end)
         return
       case FrameType.STREAM_ABORT:
@@ -259,12 +257,6 @@ export class EndpointSession implements LinkHandler {
     this.#passOn(buffer, start, end)
     this.#pumpOutbox()
     this.#checkStopped()
-  }
-
-  #countServed(buffer: Buffer, start: number, end: number): void {
-    if (buffer[start + 5] === ObjectKind.BROADCAST) return
-    const [group] = parseRoute(buffer, start, end, () => true).groups
-    if (group !== undefined) this.#demand.served(group)
   }
 
   #passOn(buffer: Buffer, start: number, end: number): void {
@@ -360,6 +352,7 @@ export class EndpointSession implements LinkHandler {
       objectBytesMax: this.#configuration.limits.objectBytesMax,
       bulkWindowBytes: limits.bulkWindowBytes,
       nextAttachment: () => this.#host.nextAttachment(),
+      served: (group) => this.#demand.served(group),
     })
     this.#outbox.restart(limits.streamsMax)
   }

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../clock.ts'
-import { createError, ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
+import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { encodeJson, readConfirm, readStreamOffset } from '../wire/controlFrames.ts'
 import type { Conversation } from '../wire/conversation.ts'
@@ -15,6 +15,8 @@ export interface LinkHandler {
   chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number): void
   /** The peer confirmed receipt or gave room. */
   confirmed(): void
+  /** What was gathered is about to be written. */
+  flushing?(): void
   /** The link is gone; called once. */
   closed(error: ObjectRelayError): void
 }
@@ -128,8 +130,8 @@ export class Link {
     try {
       this.#reader.push(bytes)
     } catch (thrown) {
+      // Even a mistake of our own ends this link only: nobody else notices.
       this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
-      if (!(thrown instanceof ObjectRelayError)) throw thrown
       return
     }
     if (this.#conversation === undefined) return
@@ -174,6 +176,7 @@ export class Link {
   #flush(): void {
     if (this.#closed || this.#conversation === undefined) return
     this.#wroteSinceHeartbeat = true
+    this.handler.flushing?.()
     this.#conversation.pump()
   }
 

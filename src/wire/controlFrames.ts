@@ -124,17 +124,29 @@ export function readCountOfGroup(buffer: Buffer, start: number, end: number): { 
   }
 }
 
-/** `| u32 length | u8 type | 3 zero | u32 groupIndex | u64 skipped |`: says more of the OBJECT or STREAM_BEGIN that follows. */
-export function encodeContext(groupIndex: number, skipped: number): Buffer {
+/**
+ * `| u32 length | u8 type | u8 isDead | 2 zero | u32 groupIndex | u64 skipped |`: says more of the OBJECT or
+ * STREAM_BEGIN that follows. `isDead`: it comes from the dead-letter queue of that group.
+ */
+export function encodeContext(groupIndex: number, skipped: number, isDead: boolean): Buffer {
   const frame = begin(FrameType.CONTEXT, FIELDS_AT + 12)
+  frame[5] = isDead ? 1 : 0
   writeUint32(frame, FIELDS_AT, groupIndex)
   writeUint64(frame, FIELDS_AT + 4, skipped)
   return frame
 }
 
-export function readContext(buffer: Buffer, start: number, end: number): { groupIndex: number; skipped: number } {
+export function readContext(
+  buffer: Buffer,
+  start: number,
+  end: number,
+): { groupIndex: number; skipped: number; isDead: boolean } {
   checkLength('CONTEXT', end - start, end - start === FIELDS_AT + 12)
-  return { groupIndex: readUint32(buffer, start + FIELDS_AT), skipped: readUint64(buffer, start + FIELDS_AT + 4) }
+  return {
+    groupIndex: readUint32(buffer, start + FIELDS_AT),
+    skipped: readUint64(buffer, start + FIELDS_AT + 4),
+    isDead: buffer[start + 5] === 1,
+  }
 }
 
 /** `| u32 length | u8 type | 3 zero | u32 stream | u64 offset |`: STREAM_WINDOW, STREAM_REWIND and STREAM_ABORT (offset 0). */

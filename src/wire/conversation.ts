@@ -34,6 +34,8 @@ export class Conversation {
   grantedLimit: number
   /** Object bytes, counted from the session's beginning, that the peer takes. */
   peerLimit: number
+  /** Whether a stream that was sent to its end stays until it is closed, because the peer may want it once more. */
+  readonly #keepsFinishedStreams: boolean
   readonly #slab = new Slab()
   readonly #streams = new Map<number, OutgoingStream>()
   /** Streams that are not sent to their end yet, in turn. */
@@ -45,7 +47,12 @@ export class Conversation {
   readonly #limitStepBytes: number
 
   /** Each side begins with room for `grantedLimit` and `peerLimit` object bytes. */
-  constructor(grantedLimit: number, peerLimit: number) {
+  constructor(
+    grantedLimit: number,
+    peerLimit: number,
+    { keepsFinishedStreams = true }: { keepsFinishedStreams?: boolean } = {},
+  ) {
+    this.#keepsFinishedStreams = keepsFinishedStreams
     this.grantedLimit = grantedLimit
     this.#limitStepBytes = grantedLimit / 4
     this.#confirmedLimit = grantedLimit
@@ -94,6 +101,11 @@ export class Conversation {
     if (stream === undefined) return
     this.#streams.delete(id)
     this.#active = this.#active.filter((other) => other !== stream)
+  }
+
+  /** Whether nothing waits to be sent or to be confirmed. */
+  get idle(): boolean {
+    return this.log.confirmedFrames === this.log.appendedFrames && this.#active.length === 0
   }
 
   hasStream(id: number): boolean {
@@ -196,6 +208,7 @@ export class Conversation {
         idle = 0
       } else idle++
       if (!stream.finished) this.#active.push(stream)
+      else if (!this.#keepsFinishedStreams) this.#streams.delete(stream.id)
     }
   }
 }

@@ -1,0 +1,93 @@
+import type { Clock } from '../clock.ts'
+import type { BrokerEvent } from '../core/contract.ts'
+import { type ObjectRelayError, toPlainError } from '../errors.ts'
+import type { RelayEventMessage } from './relayEvents.ts'
+
+/** So many refusals are reported one by one within a second; an attack must not become a flood of events. */
+const REFUSALS_PER_SECOND = 20
+/** Drops of one kind are gathered for this long. */
+const GATHER_MS = 50
+
+/** Gathers and thins out what the relay reports, so that neither a full queue nor an attack floods the program. */
+export class EventGate {
+  readonly #clock: Clock
+  readonly #emit: (event: RelayEventMessage) => void
+  readonly #gathered = new Map<string, { event: RelayEventMessage; add(count: number): void }>()
+  #secondBeganMs = Number.NEGATIVE_INFINITY
+  #refusals = 0
+  #suppressed = 0
+  /** Peers turned away since the relay began. */
+  refused = 0
+
+  constructor(clock: Clock, emit: (event: RelayEventMessage) => void) {
+    this.#clock = clock
+    this.#emit = emit
+  }
+
+  emit(event: RelayEventMessage): void {
+    this.#emit(event)
+  }
+
+  refusal(error: ObjectRelayError, peer: string): void {
+    this.refused++
+    const nowMs = this.#clock.nowMs()
+    if (nowMs - this.#secondBeganMs >= 1_000) {
+      this.#secondBeganMs = nowMs
+      this.#refusals = 0
+    }
+    if (++this.#refusals > REFUSALS_PER_SECOND) {
+      this.#suppressed++
+      return
+    }
+    this.#emit({ name: 'endpointRefused', value: { peer, error: toPlainError(error), suppressed: this.#suppressed } })
+    this.#suppressed = 0
+  }
+
+  broker(event: BrokerEvent): void {
+    switch (event.type) {
+      case 'objectDropped': {
+        const { group, kind, reason, count, session } = event
+        const value = { group, kind, reason, count, ...(session === undefined ? {} : { endpoint: session }) }
+        this.#gather(
+          `dropped ${kind} ${reason} ${session ?? ''} ${group}`,
+          { name: 'objectDropped', value },
+          value,
+          count,
+        )
+        return
+      }
+      case 'objectDead': {
+        const value = { group: event.group, attempts: event.attempts, reason: event.reason, count: 1 }
+        this.#gather(`dead ${event.attempts} ${event.reason} ${event.group}`, { name: 'objectDead', value }, value, 1)
+        return
+      }
+      case 'leasesRevoked':
+        this.#emit({ name: 'leasesRevoked', value: { endpoint: event.session, count: event.count } })
+        return
+      case 'sessionExpired':
+        this.#emit({ name: 'endpointLeft', value: { endpoint: event.session, reason: 'grace' } })
+    }
+  }
+
+  #gather(key: string, event: RelayEventMessage, value: { count: number }, count: number): void {
+    const known = this.#gathered.get(key)
+    if (known !== undefined) {
+      known.add(count)
+      return
+    }
+    if (this.#gathered.size === 0) this.#clock.after(GATHER_MS, () => this.flush())
+    this.#gathered.set(key, {
+      event,
+      add(more) {
+        value.count += more
+      },
+    })
+  }
+
+  /** Reports what was gathered. */
+  flush(): void {
+    const gathered = [...this.#gathered.values()]
+    this.#gathered.clear()
+    for (const { event } of gathered) this.#emit(event)
+  }
+}

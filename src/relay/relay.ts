@@ -1,0 +1,162 @@
+import { Worker } from 'node:worker_threads'
+import { createError, fromPlainError, type ObjectRelayError, toPlainError } from '../errors.ts'
+import { type Listener, type Listeners, TypedEvents } from '../events.ts'
+import { checkNames, durationOrInfinityOption } from '../options.ts'
+import { type RelayEvents, relayEventNames } from './relayEvents.ts'
+import type { RelayReply } from './relayMessages.ts'
+import { checkRelayOptions, type RelayOptions } from './relayOptions.ts'
+import type { RelayStats, RelayStopResult } from './relayStats.ts'
+
+const STOP_DEADLINE_MS = 5_000
+
+/**
+ * The centre that endpoints connect to. It runs in a thread of its own, so that neither it nor the program waits for
+ * the other, and it keeps the program alive until it is stopped.
+ */
+export class Relay {
+  /** The port that it listens on. */
+  readonly port: number
+  /** The address that it listens on. */
+  readonly address: string
+  /** The SHA-256 fingerprint of its certificate; `undefined` with `security: 'none'`. */
+  readonly fingerprint256: string | undefined
+  readonly #worker: Worker
+  readonly #events: TypedEvents<RelayEvents>
+  readonly #questions = new Map<number, (value: never) => void>()
+  #nextQuestion = 1
+  #stopped: Promise<RelayStopResult> | undefined
+  #failure: ObjectRelayError | undefined
+
+  private constructor(
+    worker: Worker,
+    started: Extract<RelayReply, { kind: 'started' }>,
+    events: TypedEvents<RelayEvents>,
+  ) {
+    this.#worker = worker
+    this.#events = events
+    this.port = started.port
+    this.address = started.address
+    this.fingerprint256 = started.fingerprint256
+  }
+
+  /**
+   * Starts a relay; resolves once it listens.
+   *
+   * Rejects with `INVALID_OPTION`; `PORT_IN_USE` or `CANNOT_LISTEN`; one of the `KEY_...` codes, `CERTIFICATE_EXPIRED`
+   * or `CERTIFICATE_NOT_YET_VALID` for files in `keysDir` that are unfit.
+   */
+  static async start(options: RelayOptions): Promise<Relay> {
+    const checked = checkRelayOptions(options)
+    const events = new TypedEvents<RelayEvents>(relayEventNames, options.on as Listeners<RelayEvents> | undefined)
+    const worker = new Worker(new URL('./relayThread.js', import.meta.url), {
+      name: 'objectrelay relay',
+      workerData: checked,
+      // What the program was started with (a debugger, a loader, flags) is not for this thread.
+      execArgv: [],
+    })
+    let relay: Relay | undefined
+    return await new Promise<Relay>((resolve, reject) => {
+      worker.on('message', (reply: RelayReply) => {
+        switch (reply.kind) {
+          case 'started':
+            relay = new Relay(worker, reply, events)
+            resolve(relay)
+            break
+          case 'failed':
+            reject(fromPlainError(reply.error))
+            void worker.terminate()
+            break
+          case 'event':
+            events.emit(reply.event.name, reply.event.value as never) // the pair of a RelayEventMessage fits by its type
+            break
+          case 'answer':
+            if (relay !== undefined) relay.#answer(reply.id, reply.value)
+        }
+      })
+      let cause: Error | undefined
+      worker.on('error', (error) => {
+        cause = error
+      })
+      worker.on('exit', (code) => {
+        const error = createError(
+          'BACKGROUND_FAILED',
+          `The relay's thread ended unexpectedly with code ${code}${cause === undefined ? '' : `: ${cause.message}`}.`,
+          cause === undefined ? {} : { cause },
+        )
+        if (relay === undefined) reject(error)
+        else relay.#exited(error)
+      })
+    })
+  }
+
+  /** Adds a listener. The events are those of {@link RelayEvents}; an `error` without listener ends no program. */
+  on<Name extends keyof RelayEvents>(name: Name, listener: Listener<RelayEvents[Name]>): this {
+    this.#events.on(name, listener)
+    return this
+  }
+
+  /** Adds a listener for the next event of that name only. */
+  once<Name extends keyof RelayEvents>(name: Name, listener: Listener<RelayEvents[Name]>): this {
+    this.#events.once(name, listener)
+    return this
+  }
+
+  /** Takes a listener away. */
+  off<Name extends keyof RelayEvents>(name: Name, listener: Listener<RelayEvents[Name]>): this {
+    this.#events.off(name, listener)
+    return this
+  }
+
+  /** A snapshot of groups, endpoints, counters and memory. Rejects with `STOPPED` after a stop. */
+  async stats(): Promise<RelayStats> {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#stopped !== undefined) throw createError('STOPPED', 'The relay was stopped.')
+    return await this.#ask<RelayStats>((id) => ({ kind: 'stats', id }))
+  }
+
+  /**
+   * Takes nothing new, lets what is on its way to connected endpoints arrive, and ends, at the latest after
+   * `deadlineMs` (default 5 000). Resolves to what could not be delivered. A second stop gives the same answer.
+   */
+  stop(options: { deadlineMs?: number | undefined } = {}): Promise<RelayStopResult> {
+    this.#stopped ??= this.#stop(options)
+    return this.#stopped
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #stop(options: { deadlineMs?: number | undefined }): Promise<RelayStopResult> {
+    if (this.#failure !== undefined) throw this.#failure
+    checkNames(options, ['deadlineMs'], { where: 'stop' })
+    const deadlineMs = durationOrInfinityOption('deadlineMs', options.deadlineMs ?? STOP_DEADLINE_MS, 0)
+    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()))
+    const result = await this.#ask<RelayStopResult>((id) => ({ kind: 'stop', id, deadlineMs }))
+    await exited
+    return result
+  }
+
+  #ask<Answer>(request: (id: number) => { kind: string; id: number; deadlineMs?: number }): Promise<Answer> {
+    const id = this.#nextQuestion++
+    return new Promise<Answer>((resolve, reject) => {
+      this.#questions.set(id, resolve)
+      this.#worker.once('exit', () => {
+        if (this.#questions.delete(id)) reject(this.#failure ?? createError('STOPPED', 'The relay was stopped.'))
+      })
+      this.#worker.postMessage(request(id))
+    })
+  }
+
+  #answer(id: number, value: RelayStats | RelayStopResult): void {
+    const resolve = this.#questions.get(id)
+    this.#questions.delete(id)
+    resolve?.(value as never) // the thread answers each kind of question with its kind of value
+  }
+
+  #exited(error: ObjectRelayError): void {
+    if (this.#stopped !== undefined) return
+    this.#failure = error
+    this.#events.emit('error', { error: toPlainError(error) })
+  }
+}

@@ -1,0 +1,41 @@
+import type { PlainError } from '../errors.ts'
+
+/** What a relay reports. Each is an event of the same name; times are milliseconds since 1970. */
+export interface RelayEvents {
+  /** An endpoint proved the password and joined its groups; `resumed` if it came back to its session. */
+  endpointConnected: { endpoint: string; peer: string; agent: string; groups: readonly string[]; resumed: boolean }
+  /** The link of an endpoint broke; its session is kept for `limits.sessionGraceMs`. */
+  endpointLost: { endpoint: string; peer: string; error: PlainError }
+  /** An endpoint said goodbye, or did not come back in time. */
+  endpointLeft: { endpoint: string; reason: 'stopped' | 'grace' | 'violation' }
+  /** A peer was turned away; `suppressed` refusals before this one were not reported one by one. */
+  endpointRefused: { peer: string; error: PlainError; suppressed: number }
+  /** Objects were dropped by a stated policy. */
+  objectDropped: { group: string; kind: 'broadcast' | 'produce'; reason: string; count: number; endpoint?: string }
+  /** Objects were moved to `<group>.dead` after too many attempts. */
+  objectDead: { group: string; attempts: number; reason: string; count: number }
+  /** An endpoint whose program took nothing for `limits.progressMs` lost its leases. */
+  leasesRevoked: { endpoint: string; count: number }
+  /** Something that the operator should know. */
+  warning: { message: string }
+  /** The relay's thread failed. */
+  error: { error: PlainError }
+}
+
+/** An event on its way from the relay's thread. */
+export type RelayEventMessage = {
+  [Name in keyof RelayEvents]: { readonly name: Name; readonly value: RelayEvents[Name] }
+}[keyof RelayEvents]
+
+/** All names, for checking listeners. */
+export const relayEventNames: readonly (keyof RelayEvents)[] = [
+  'endpointConnected',
+  'endpointLost',
+  'endpointLeft',
+  'endpointRefused',
+  'objectDropped',
+  'objectDead',
+  'leasesRevoked',
+  'warning',
+  'error',
+]

@@ -1,0 +1,291 @@
+import { randomBytes } from 'node:crypto'
+import type { TlsOptions } from 'node:tls'
+import { AGENT } from '../agent.ts'
+import type { Clock, Timer } from '../clock.ts'
+import { Broker } from '../core/broker.ts'
+import type { AcceptedGroup, BrokerOutput } from '../core/contract.ts'
+import type { Session } from '../core/session.ts'
+import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
+import type { RelayLimits } from '../limits.ts'
+import { GuessLimiter } from '../security/guessLimiter.ts'
+import type { RelayAuthenticator } from '../security/relayProof.ts'
+import type { Store } from '../store/store.ts'
+import type { Link } from '../transport/link.ts'
+import { type Listener, listen } from '../transport/listen.ts'
+import { encodeJson } from '../wire/controlFrames.ts'
+import { FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
+import { Admission } from './admission.ts'
+import { EventGate } from './eventGate.ts'
+import type { Hello } from './hello.ts'
+import { LargePayload, type RelayPayload } from './payload.ts'
+import type { RelayEventMessage } from './relayEvents.ts'
+import { RelaySession, type RelaySessionHost } from './relaySession.ts'
+import type { RelayStats, RelayStopResult } from './relayStats.ts'
+
+export interface RelayServerOptions {
+  readonly host: string | undefined
+  readonly port: number
+  readonly acceptedGroups: null | Readonly<Record<string, AcceptedGroup>>
+  readonly limits: RelayLimits
+}
+
+/** What is made before the server: from files, passwords and modules. */
+export interface RelayServerParts {
+  readonly clock: Clock
+  readonly tls: TlsOptions | undefined
+  readonly authenticator: RelayAuthenticator
+  readonly store: Store
+  emit(event: RelayEventMessage): void
+}
+
+const STOP_POLL_MS = 10
+
+/** The relay itself, on the thread that it runs on: the broker between real links. */
+export class RelayServer {
+  readonly #options: RelayServerOptions
+  readonly #parts: RelayServerParts
+  readonly #events: EventGate
+  readonly #broker: Broker<RelayPayload>
+  readonly #guesses = new GuessLimiter()
+  readonly #sessions = new Map<string, RelaySession>()
+  readonly #bySession = new Map<Session<RelayPayload>, RelaySession>()
+  readonly #runName: string = randomBytes(16).toString('base64url')
+  readonly #startedMs: number
+  readonly #sessionHost: RelaySessionHost
+  #joining: RelaySession | undefined
+  #listener: Listener | undefined
+  #nextSource = 1
+  #timer: Timer | undefined
+  #timerDueMs = Number.POSITIVE_INFINITY
+  #stopping = false
+
+  private constructor(options: RelayServerOptions, parts: RelayServerParts) {
+    this.#options = options
+    this.#parts = parts
+    this.#startedMs = parts.clock.nowMs()
+    this.#events = new EventGate(parts.clock, (event) => parts.emit(event))
+    this.#broker = new Broker({ acceptedGroups: options.acceptedGroups, limits: options.limits }, this.#brokerOutput())
+    this.#sessionHost = {
+      broker: this.#broker,
+      store: parts.store,
+      limits: options.limits,
+      nowMs: () => parts.clock.nowMs(),
+      watch: () => this.#scheduleTimer(),
+      linkLost: (session, error) => this.#linkLost(session, error),
+      left: (session) => this.#left(session),
+    }
+  }
+
+  /** Listens. Rejects with `PORT_IN_USE` or `CANNOT_LISTEN`. */
+  static async start(options: RelayServerOptions, parts: RelayServerParts): Promise<RelayServer> {
+    const server = new RelayServer(options, parts)
+    const { host, port, limits } = options
+    server.#listener = await listen(
+      { host, port, tls: parts.tls, handshakeMs: limits.handshakeMs, unauthenticatedMax: limits.unauthenticatedMax },
+      {
+        connected: (newcomer) => {
+          new Admission(newcomer, {
+            clock: parts.clock,
+            authenticator: parts.authenticator,
+            guesses: server.#guesses,
+            welcome: (hello, link) => server.#welcome(hello, link),
+            refused: (error, peer) => server.#events.refusal(error, peer),
+          })
+        },
+        refused: (error, peer) => server.#events.refusal(error, peer),
+      },
+    )
+    return server
+  }
+
+  get port(): number {
+    return this.#listener?.port ?? 0
+  }
+
+  get address(): string {
+    return this.#listener?.address ?? ''
+  }
+
+  stats(): RelayStats {
+    const connected = [...this.#sessions.values()].filter((session) => session.link !== undefined).length
+    return {
+      port: this.port,
+      uptimeMs: Math.round(this.#parts.clock.nowMs() - this.#startedMs),
+      endpoints: { connected, away: this.#sessions.size - connected, refused: this.#events.refused },
+      unauthenticated: this.#listener?.unauthenticated ?? 0,
+      memory: { residentBytes: process.memoryUsage.rss() },
+      ...this.#broker.stats(),
+    }
+  }
+
+  /**
+   * Takes nothing new, lets what is on its way to connected endpoints arrive, and ends; at the deadline in any case.
+   */
+  async stop(deadlineMs: number): Promise<RelayStopResult> {
+    this.#stopping = true
+    this.#listener?.close()
+    this.#broker.stopAccepting()
+    const deadline = this.#parts.clock.nowMs() + deadlineMs
+    while (!this.#quiet() && this.#parts.clock.nowMs() < deadline) {
+      await new Promise<void>((resolve) => this.#parts.clock.after(STOP_POLL_MS, resolve))
+    }
+    const deadlineReached = !this.#quiet()
+    const { groups } = this.#broker.stats()
+    this.#timer?.cancel()
+    this.#events.flush()
+    const error = createError('RELAY_STOPPED', 'The relay was stopped.')
+    for (const session of [...this.#sessions.values()]) session.link?.fail(error, true)
+    const undelivered: RelayStopResult['undelivered'] = {}
+    for (const [name, { waiting, leased }] of Object.entries(groups)) {
+      if (waiting + leased > 0)
+        Object.defineProperty(undelivered, name, { value: { waiting, leased }, enumerable: true })
+    }
+    return { undelivered, deadlineReached }
+  }
+
+  #quiet(): boolean {
+    for (const session of this.#sessions.values()) {
+      if (session.link !== undefined && !session.conversation.idle) return false
+    }
+    return true
+  }
+
+  // ── endpoints come and go ─────────────────────────────────────────────────────────────────────
+
+  /** Answers a HELLO: an endpoint that is known goes on with its session, another joins. Throws why not. */
+  #welcome(hello: Hello, link: Link): void {
+    if (this.#stopping) throw createError('RELAY_STOPPED', 'The relay is about to stop.')
+    const known = this.#sessions.get(hello.session)
+    const resumes = known !== undefined && hello.received !== undefined
+    if (known !== undefined) {
+      // Its old link may look alive for a while: half open, or on its way to be noticed.
+      const error = createError('LINK_LOST', 'The endpoint came back on another connection.')
+      known.link?.fail(error, false)
+      if (!resumes) this.#end(known, 'stopped')
+    }
+    const session = resumes ? known : this.#join(hello)
+    link.handler = session
+    session.link = link
+    session.peer = link.transport.peer
+    link.write(
+      encodeJson(FrameType.WELCOME, {
+        version: PROTOCOL_VERSION,
+        agent: AGENT,
+        relay: this.#runName,
+        resumed: resumes,
+        received: session.conversation.receivedFrames,
+        limits: this.#options.limits,
+      }),
+    )
+    link.attach(session.conversation, hello.received ?? 0, this.#options.limits.heartbeatMs)
+    if (resumes) this.#broker.attach(session.session)
+    this.#events.emit({
+      name: 'endpointConnected',
+      value: {
+        endpoint: session.name,
+        peer: link.transport.peer,
+        agent: hello.agent,
+        groups: hello.groups,
+        resumed: resumes,
+      },
+    })
+  }
+
+  #join(hello: Hello): RelaySession {
+    const { endpointsMax } = this.#options.limits
+    if (this.#sessions.size >= endpointsMax) {
+      throw createError(
+        'TOO_MANY_CONNECTIONS',
+        `The relay has ${endpointsMax} endpoints; limits.endpointsMax allows no more.`,
+      )
+    }
+    const session = new RelaySession(this.#nextSource++, hello, this.#sessionHost)
+    const { broadcasts, inboxBytes } = hello
+    this.#joining = session
+    try {
+      const joined = this.#broker.join(hello.session, hello.groups, { broadcasts, inboxBytes })
+      session.session = joined
+      this.#bySession.set(joined, session)
+    } finally {
+      this.#joining = undefined
+    }
+    this.#sessions.set(session.name, session)
+    return session
+  }
+
+  #linkLost(session: RelaySession, error: ObjectRelayError): void {
+    if (!this.#sessions.has(session.name) || this.#stopping) return
+    this.#events.emit({
+      name: 'endpointLost',
+      value: { endpoint: session.name, peer: session.peer, error: toPlainError(error) },
+    })
+    if (error.category === 'peer') {
+      // What it sent cannot be trusted to go on from.
+      this.#end(session, 'violation')
+      return
+    }
+    this.#broker.detach(session.session, this.#parts.clock.nowMs())
+    this.#scheduleTimer()
+  }
+
+  #left(session: RelaySession): void {
+    this.#broker.leave(session.session, 'stopped')
+    session.sayGoodbye()
+    this.#forget(session)
+    this.#events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason: 'stopped' } })
+  }
+
+  #end(session: RelaySession, reason: 'stopped' | 'violation'): void {
+    this.#broker.leave(session.session, reason)
+    this.#forget(session)
+    this.#events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason } })
+  }
+
+  #forget(session: RelaySession): void {
+    if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name)
+    this.#bySession.delete(session.session)
+  }
+
+  // ── what the broker decides ───────────────────────────────────────────────────────────────────
+
+  #brokerOutput(): BrokerOutput<RelayPayload> {
+    return {
+      deliver: (session, delivery) => this.#sessionOf(session)?.deliver(delivery),
+      accepted: (session, sequence, counts) => this.#sessionOf(session)?.accepted(sequence, counts),
+      rejected: (session, sequence, error) => this.#sessionOf(session)?.rejected(sequence, error),
+      admitted: (session, sequence) => this.#sessionOf(session)?.admitted(sequence),
+      abortDelivery: (session, payload) => {
+        if (payload instanceof LargePayload) this.#sessionOf(session)?.abortDelivery(payload)
+      },
+      blocked: (session, group) => this.#sessionOf(session)?.blocked(group, true),
+      unblocked: (session, group) => this.#sessionOf(session)?.blocked(group, false),
+      released: () => undefined,
+      event: (event) => {
+        this.#events.broker(event)
+        if (event.type !== 'sessionExpired') return
+        const session = this.#sessions.get(event.session)
+        if (session !== undefined) this.#forget(session)
+      },
+    }
+  }
+
+  /** While it joins, a session that the broker already delivers to is not in the table yet. */
+  #sessionOf(session: Session<RelayPayload>): RelaySession | undefined {
+    return this.#bySession.get(session) ?? (this.#joining?.name === session.id ? this.#joining : undefined)
+  }
+
+  // ── time ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sees to it that the broker is told of the time when its next deadline is due. */
+  #scheduleTimer(): void {
+    const dueMs = this.#broker.nextDeadlineMs()
+    if (dueMs === undefined || dueMs >= this.#timerDueMs) return
+    this.#timer?.cancel()
+    this.#timerDueMs = dueMs
+    this.#timer = this.#parts.clock.after(Math.max(0, dueMs - this.#parts.clock.nowMs()), () => {
+      this.#timerDueMs = Number.POSITIVE_INFINITY
+      this.#broker.advance(this.#parts.clock.nowMs())
+      this.#scheduleTimer()
+    })
+  }
+}

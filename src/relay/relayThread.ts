@@ -1,0 +1,25 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { toObjectRelayError, toPlainError } from '../errors.ts'
+import { openRelay } from './openRelay.ts'
+import type { RelayReply, RelayRequest } from './relayMessages.ts'
+import type { CheckedRelayOptions } from './relayOptions.ts'
+
+// The thread of one relay: owns its sockets, its queues and its store.
+const options = workerData as CheckedRelayOptions // relay.ts gives exactly this
+const port = parentPort
+if (port === null) throw new Error('This module is started by Relay.start and by nobody else.')
+const reply = (message: RelayReply) => port.postMessage(message)
+
+try {
+  const server = await openRelay(options, (event) => reply({ kind: 'event', event }))
+  port.on('message', async (request: RelayRequest) => {
+    if (request.kind === 'stats') reply({ kind: 'answer', id: request.id, value: server.stats() })
+    else {
+      reply({ kind: 'answer', id: request.id, value: await server.stop(request.deadlineMs) })
+      port.close()
+    }
+  })
+  reply({ kind: 'started', port: server.port, address: server.address, fingerprint256: server.fingerprint256 })
+} catch (thrown) {
+  reply({ kind: 'failed', error: toPlainError(toObjectRelayError(thrown, 'CANNOT_LISTEN')) })
+}

@@ -1,0 +1,23 @@
+/** An OBJECT frame that a store keeps, as it came, with the relay's stamps in it. */
+export interface KeptFrame {
+  readonly bytes: number
+  readonly buffer: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+/** Where a relay keeps the frames of objects that wait, are leased or were broadcast last. */
+export interface Store {
+  /** Keeps a copy of the frame; the bytes may be reused after the call. */
+  keep(buffer: Buffer, start: number, end: number): KeptFrame
+}
+
+/**
+ * What the option `store` of a relay takes: names a module and what to give it, because the relay opens its store in a
+ * thread of its own.
+ */
+export interface StoreDescriptor {
+  /** The URL of a module with `openStore(options): Store`. */
+  readonly module: string
+  readonly options: Readonly<Record<string, unknown>>
+}
