@@ -1,14 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { EndpointConfiguration, EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { RecordPort } from '../background/recordPort.ts'
 import { LeaseAction, RecordType, readLeases, readTaken } from '../background/records.ts'
-import type { Clock, Timer } from '../clock.ts'
+import type { Timer } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
-import { EndpointProof } from '../security/endpointProof.ts'
-import { loadPasswordProof } from '../security/passwordLogin.ts'
-import type { ConnectOptions } from '../transport/connect.ts'
-import { Link, type LinkHandler } from '../transport/link.ts'
-import type { Transport } from '../transport/transport.ts'
+import type { Link } from '../transport/link.ts'
 import {
   encodeAcknowledge,
   encodeJson,
@@ -29,35 +25,31 @@ import { readSequence } from '../wire/objectHeader.ts'
 import { PartsSource } from '../wire/outgoingStream.ts'
 import { Slab } from '../wire/slab.ts'
 import { Arrivals } from './arrivals.ts'
+import { Connector, type ConnectorHost, type ConnectorOwner } from './connector.ts'
 import { DemandTable } from './demandTable.ts'
-import { Handshake, type HandshakeResult, readRefusal } from './handshake.ts'
+import { type Greeting, type HandshakeResult, readRefusal } from './handshake.ts'
 import { Outbox } from './outbox.ts'
-import type { TicketPool } from './ticketPool.ts'
 
 /** What the sessions of one process share. */
-export interface SessionHost {
+export interface SessionHost extends ConnectorHost {
   readonly port: RecordPort
-  readonly clock: Clock
-  readonly tickets: TicketPool
-  connect(options: ConnectOptions): Promise<Transport>
   nextAttachment(): number
   /** The session is over; no record will come from it any more. */
   ended(endpoint: number): void
 }
 
-/** How long one attempt may take until the channel stands, and then until the relay has accepted. */
-const ATTEMPT_MS = 15_000
 const MINIMAL_INBOX_BYTES = 64 * 1024
 
 /**
  * The I/O side of one endpoint: connects and reconnects, keeps what was sent until it is accepted, passes on what is
  * delivered. It lives in the background thread, or on the program's own with `io: 'inline'`.
  */
-export class EndpointSession implements LinkHandler {
+export class EndpointSession implements ConnectorOwner {
   readonly #id: number
   readonly #host: SessionHost
   readonly #configuration: EndpointConfiguration
   readonly #sessionName: string = randomBytes(16).toString('base64url')
+  readonly #connector: Connector
   readonly #outbox = new Outbox()
   readonly #demand = new DemandTable()
   /** Groups of which all was asked before the relay was there. */
@@ -67,10 +59,7 @@ export class EndpointSession implements LinkHandler {
   #arrivals: Arrivals | undefined
   #link: Link | undefined
   #epoch = 0
-  #attempt = 0
-  #delayMs: number
   #wasConnected = false
-  #retryTimer: Timer | undefined
   #takenBytes = 0
   /** Object bytes of earlier epochs, and of this one before `#arrivals` counts. */
   #receivedBefore = 0
@@ -84,8 +73,8 @@ export class EndpointSession implements LinkHandler {
     this.#id = id
     this.#configuration = configuration
     this.#host = host
-    this.#delayMs = configuration.reconnect.initialDelayMs
-    void this.#dial()
+    this.#connector = new Connector(configuration, host, this)
+    this.#connector.dial()
   }
 
   /** A record from the program. */
@@ -265,43 +254,11 @@ export class EndpointSession implements LinkHandler {
 
   // ── connecting ────────────────────────────────────────────────────────────────────────────────
 
-  async #dial(): Promise<void> {
-    this.#attempt++
-    try {
-      const { link, result } = await this.#attemptOnce()
-      if (this.#over) link.fail(createError('STOPPED', 'The endpoint was stopped.'), false)
-      else this.#established(link, result)
-    } catch (thrown) {
-      this.#failed(toObjectRelayError(thrown, 'CONNECT_FAILED'))
-    }
-  }
-
-  async #attemptOnce(): Promise<{ link: Link; result: HandshakeResult }> {
-    const { host, port, password, security } = this.#configuration
-    await loadPasswordProof()
-    const transport = await this.#host.connect({ ...this.#configuration, timeoutMs: ATTEMPT_MS })
-    const key = `${host} ${port} ${createHash('sha256').update(password).digest('base64')}`
-    const admission = security === 'none' ? undefined : await this.#host.tickets.admit(key)
-    const timer = this.#host.clock.after(ATTEMPT_MS, () => transport.destroy())
-    try {
-      const link = new Link(transport, this.#host.clock, this)
-      const proof = new EndpointProof({ password, channelBinding: transport.channelBinding, ticket: admission?.ticket })
-      const handshake = new Handshake({
-        link,
-        proof,
-        configuration: this.#configuration,
-        greeting: {
-          session: this.#sessionName,
-          received: this.#conversation?.receivedFrames,
-          inboxBytes: this.#roomForNewSession(),
-        },
-        proven: (ticket) => admission?.done(ticket),
-      })
-      link.handler = handshake
-      return { link, result: await handshake.run() }
-    } finally {
-      timer.cancel()
-      admission?.done(undefined)
+  greeting(): Greeting {
+    return {
+      session: this.#sessionName,
+      received: this.#conversation?.receivedFrames,
+      inboxBytes: this.#roomForNewSession(),
     }
   }
 
@@ -309,7 +266,7 @@ export class EndpointSession implements LinkHandler {
     return Math.max(MINIMAL_INBOX_BYTES, this.#configuration.limits.inboxBytesMax - this.#inboxBytes())
   }
 
-  #established(link: Link, { welcome }: HandshakeResult): void {
+  established(link: Link, { welcome }: HandshakeResult, attempt: number): void {
     const roomBytes = this.#roomForNewSession()
     link.handler = this
     this.#link = link
@@ -324,15 +281,7 @@ export class EndpointSession implements LinkHandler {
       link.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
       return
     }
-    this.#report({
-      state: 'connected',
-      attempt: this.#attempt,
-      epoch: this.#epoch,
-      resumed,
-      relayLimits: welcome.limits,
-    })
-    this.#attempt = 0
-    this.#delayMs = this.#configuration.reconnect.initialDelayMs
+    this.#report({ state: 'connected', attempt, epoch: this.#epoch, resumed, relayLimits: welcome.limits })
     if (!resumed) this.#askAgain()
     this.#pumpOutbox()
     this.#checkStopped()
@@ -366,36 +315,17 @@ export class EndpointSession implements LinkHandler {
   /** The link is gone. */
   closed(error: ObjectRelayError): void {
     this.#link = undefined
-    this.#failed(error)
+    this.#connector.lost(error)
   }
 
-  #failed(error: ObjectRelayError): void {
-    if (this.#over) return
-    const { reconnect } = this.#configuration
-    if (!error.retryable && error.category !== 'link') {
-      this.#report({
-        state: 'disconnected',
-        attempt: this.#attempt,
-        error: toPlainError(error),
-        epoch: this.#epoch,
-        resumed: false,
-      })
-      this.#end()
-      return
-    }
-    const waitMs = Number(error.details.waitMs ?? 0)
-    const jitter = 1 + reconnect.jitter * (2 * this.#host.clock.random() - 1)
-    const delayMs = Math.max(this.#delayMs * jitter, waitMs)
-    this.#delayMs = Math.min(this.#delayMs * reconnect.factor, reconnect.maxDelayMs)
-    this.#report({
-      state: this.#wasConnected ? 'reconnecting' : 'connecting',
-      attempt: this.#attempt,
-      error: toPlainError(error),
-      delayMs: Math.round(delayMs),
-      epoch: this.#epoch,
-      resumed: false,
-    })
-    this.#retryTimer = this.#host.clock.after(delayMs, () => void this.#dial())
+  retrying(error: ObjectRelayError, attempt: number, delayMs: number): void {
+    const state = this.#wasConnected ? 'reconnecting' : 'connecting'
+    this.#report({ state, attempt, error: toPlainError(error), delayMs, epoch: this.#epoch, resumed: false })
+  }
+
+  refused(error: ObjectRelayError, attempt: number): void {
+    this.#report({ state: 'disconnected', attempt, error: toPlainError(error), epoch: this.#epoch, resumed: false })
+    this.#end()
   }
 
   #report(state: EndpointState): void {
@@ -441,7 +371,7 @@ export class EndpointSession implements LinkHandler {
 
   #end(): void {
     this.#over = true
-    this.#retryTimer?.cancel()
+    this.#connector.stop()
     this.#stopTimer?.cancel()
     this.#link?.fail(createError('STOPPED', 'The endpoint was stopped.'), false)
     this.#host.ended(this.#id)

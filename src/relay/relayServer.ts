@@ -107,6 +107,7 @@ export class RelayServer {
   }
 
   stats(): RelayStats {
+    const { groups, ...rest } = this.#broker.stats()
     const connected = [...this.#sessions.values()].filter((session) => session.link !== undefined).length
     return {
       port: this.port,
@@ -114,7 +115,9 @@ export class RelayServer {
       endpoints: { connected, away: this.#sessions.size - connected, refused: this.#events.refused },
       unauthenticated: this.#listener?.unauthenticated ?? 0,
       memory: { residentBytes: process.memoryUsage.rss() },
-      ...this.#broker.stats(),
+      ...rest,
+      // fromEntries defines own properties, so that a group may be called __proto__.
+      groups: Object.fromEntries(groups.map((group) => [group.name, group])),
     }
   }
 

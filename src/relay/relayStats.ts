@@ -1,7 +1,8 @@
-import type { BrokerStats } from '../core/stats.ts'
+import type { BrokerStats, GroupStats } from '../core/stats.ts'
 
 /** A snapshot of a relay. */
-export interface RelayStats extends BrokerStats {
+export interface RelayStats extends Omit<BrokerStats, 'groups'> {
+  readonly groups: Readonly<Record<string, GroupStats>>
   readonly port: number
   readonly uptimeMs: number
   readonly endpoints: {

@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import type { EndpointConfiguration } from '../background/endpointState.ts'
+import type { Clock, Timer } from '../clock.ts'
+import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import { EndpointProof } from '../security/endpointProof.ts'
+import { loadPasswordProof } from '../security/passwordLogin.ts'
+import type { ConnectOptions } from '../transport/connect.ts'
+import { Link, type LinkHandler } from '../transport/link.ts'
+import type { Transport } from '../transport/transport.ts'
+import { type Greeting, Handshake, type HandshakeResult } from './handshake.ts'
+import type { TicketPool } from './ticketPool.ts'
+
+/** What a connector needs of its surroundings. */
+export interface ConnectorHost {
+  readonly clock: Clock
+  readonly tickets: TicketPool
+  connect(options: ConnectOptions): Promise<Transport>
+}
+
+/** Whom a connector works for: an endpoint's session. */
+export interface ConnectorOwner extends LinkHandler {
+  /** What to say to the relay, asked at each attempt. */
+  greeting(): Greeting
+  /** The relay has accepted the endpoint; `attempt` says at which try. */
+  established(link: Link, result: HandshakeResult, attempt: number): void
+  /** An attempt failed, or (`attempt` 0) the link was lost; the next attempt comes in `delayMs`. */
+  retrying(error: ObjectRelayError, attempt: number, delayMs: number): void
+  /** Trying again would not help. */
+  refused(error: ObjectRelayError, attempt: number): void
+}
+
+/** How long one attempt may take until the channel stands, and then until the relay has accepted. */
+const ATTEMPT_MS = 15_000
+
+/**
+ * Connects an endpoint to its relay and does so again whenever the link is lost, with growing, jittered delays. Only an
+ * error that repeating cannot mend ends it: a wrong password, a refused group, a certificate that does not match.
+ */
+export class Connector {
+  readonly #configuration: EndpointConfiguration
+  readonly #host: ConnectorHost
+  readonly #owner: ConnectorOwner
+  readonly #ticketKey: string
+  #attempt = 0
+  #delayMs: number
+  #retryTimer: Timer | undefined
+  #stopped = false
+
+  constructor(configuration: EndpointConfiguration, host: ConnectorHost, owner: ConnectorOwner) {
+    this.#configuration = configuration
+    this.#host = host
+    this.#owner = owner
+    this.#delayMs = configuration.reconnect.initialDelayMs
+    const password = createHash('sha256').update(configuration.password).digest('base64')
+    this.#ticketKey = `${configuration.host} ${configuration.port} ${password}`
+  }
+
+  /** Makes an attempt now. */
+  dial(): void {
+    this.#attempt++
+    this.#attemptOnce().then(
+      ({ link, result }) => this.#succeed(link, result),
+      (thrown: unknown) => this.#fail(toObjectRelayError(thrown, 'CONNECT_FAILED')),
+    )
+  }
+
+  /** The link that was established is gone. */
+  lost(error: ObjectRelayError): void {
+    this.#fail(error)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#retryTimer?.cancel()
+  }
+
+  #succeed(link: Link, result: HandshakeResult): void {
+    if (this.#stopped) {
+      link.transport.destroy()
+      return
+    }
+    const attempt = this.#attempt
+    this.#attempt = 0
+    this.#delayMs = this.#configuration.reconnect.initialDelayMs
+    this.#owner.established(link, result, attempt)
+  }
+
+  #fail(error: ObjectRelayError): void {
+    if (this.#stopped) return
+    if (!error.retryable) {
+      this.#stopped = true
+      this.#owner.refused(error, this.#attempt)
+      return
+    }
+    const { jitter, factor, maxDelayMs } = this.#configuration.reconnect
+    const jittered = this.#delayMs * (1 + jitter * (2 * this.#host.clock.random() - 1))
+    // A relay that slows down guessing says how long.
+    const waitMs = Number(error.details.waitMs ?? 0)
+    const delayMs = Math.round(Math.max(jittered, waitMs))
+    this.#delayMs = Math.min(this.#delayMs * factor, maxDelayMs)
+    this.#owner.retrying(error, this.#attempt, delayMs)
+    this.#retryTimer = this.#host.clock.after(delayMs, () => this.dial())
+  }
+
+  async #attemptOnce(): Promise<{ link: Link; result: HandshakeResult }> {
+    const { password, security } = this.#configuration
+    await loadPasswordProof()
+    const transport = await this.#host.connect({ ...this.#configuration, timeoutMs: ATTEMPT_MS })
+    // Without TLS there are no tickets: each connection proves the password anew.
+    const admission = security === 'none' ? undefined : await this.#host.tickets.admit(this.#ticketKey)
+    const timer = this.#host.clock.after(ATTEMPT_MS, () => transport.destroy())
+    try {
+      const link = new Link(transport, this.#host.clock, this.#owner)
+      const proof = new EndpointProof({
+        password,
+        channelBinding: transport.channelBinding,
+        ticket: admission?.ticket,
+      })
+      const handshake = new Handshake({
+        link,
+        proof,
+        configuration: this.#configuration,
+        greeting: this.#owner.greeting(),
+        proven: (ticket) => admission?.done(ticket),
+      })
+      link.handler = handshake
+      return { link, result: await handshake.run() }
+    } finally {
+      timer.cancel()
+      admission?.done(undefined)
+    }
+  }
+}
