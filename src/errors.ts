@@ -70,6 +70,16 @@ export const errorCatalogue = {
     retryable: false,
     meaning: 'A key, certificate or verifier file cannot be written.',
   },
+  FILE_UNREADABLE: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'A file that a command should read cannot be read.',
+  },
+  FILE_UNWRITABLE: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'A file that a command should write cannot be written, or is there already.',
+  },
   PORT_IN_USE: { category: 'misuse', retryable: true, meaning: 'Another program listens on that port already.' },
   CANNOT_LISTEN: {
     category: 'misuse',
@@ -163,6 +173,11 @@ export const errorCatalogue = {
     category: 'link',
     retryable: true,
     meaning: 'The relay does not know the session any more: it was restarted, or the grace time was over.',
+  },
+  TIMEOUT: {
+    category: 'link',
+    retryable: true,
+    meaning: 'What a command waited for did not happen in the given time.',
   },
   DEADLINE: {
     category: 'link',
