@@ -1,0 +1,50 @@
+// The door: a list of names and nothing else.
+export { Endpoint } from './endpoint/endpoint.ts'
+export type { EndpointConnectOptions, EndpointOptions, ReconnectOptions } from './endpoint/endpointOptions.ts'
+export type {
+  Delivery,
+  EndpointEvents,
+  EndpointStats,
+  MaxItems,
+  Receipt,
+  SendOptions,
+  StopResult,
+  TakeOptions,
+  TakeSyncOptions,
+  UndeliveredObject,
+  Work,
+} from './endpoint/endpointTypes.ts'
+export type { ErrorCategory, ErrorCode, PlainError } from './errors.ts'
+export {
+  AuthenticationError,
+  CertificateError,
+  ConnectTimeoutError,
+  DeserializationError,
+  errorCatalogue,
+  FullError,
+  GroupFullError,
+  GroupNotAcceptedError,
+  IncompatibleVersionError,
+  KeyFileError,
+  LinkError,
+  ListenError,
+  ObjectRelayError,
+  PeerError,
+  RefusedError,
+  SchemaError,
+  SerializationError,
+  UsageError,
+} from './errors.ts'
+export type { EndpointLimits, RelayLimits } from './limits.ts'
+export { endpointLimitDefaults, fixedLimits, relayLimitDefaults } from './limits.ts'
+export type { Serializer } from './objects/serializer.ts'
+export type { Tensor } from './objects/tensor.ts'
+export type { TypeCodec } from './objects/typeRegistry.ts'
+export { registerType } from './objects/typeRegistry.ts'
+export { Relay } from './relay/relay.ts'
+export type { RelayEvents } from './relay/relayEvents.ts'
+export type { AcceptedGroupOptions, RelayOptions } from './relay/relayOptions.ts'
+export type { RelayStats, RelayStopResult } from './relay/relayStats.ts'
+export { createPasswordVerifier, writePasswordVerifier } from './security/passwordVerifier.ts'
+export { memoryStore } from './store/memoryStore.ts'
+export type { StoreDescriptor } from './store/store.ts'
