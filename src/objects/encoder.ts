@@ -25,10 +25,10 @@ const nothing = Buffer.alloc(0)
 /** An ObjectWriter that writes whole bodies. */
 class BodyWriter extends ObjectWriter {
   /** Encodes into a buffer that cannot grow; -1 if it does not fit. */
-  into(object: unknown, target: Buffer, start: number): number {
+  into(object: unknown, target: Buffer, start: number, limit: number): number {
     this.useBuffer(target)
     this.growable = false
-    this.limit = target.length
+    this.limit = limit
     try {
       this.writeBody(object, start)
       return this.copySegments()
@@ -130,14 +130,14 @@ export class ObjectEncoder {
 
   /**
    * Encodes a whole body into `target` from `start` on, segments included. Gives the offset behind it, or -1 if it does
-   * not fit. The target may be shared memory.
+   * not fit before `limit`. The target may be shared memory.
    */
-  encodeInto(object: unknown, target: Buffer, start: number): number {
-    if (this.#serializer !== undefined) return this.#ownInto(this.#serializer, object, target, start)
-    if (this.#busy) return new BodyWriter(this.#objectBytesMax).into(object, target, start)
+  encodeInto(object: unknown, target: Buffer, start: number, limit: number = target.length): number {
+    if (this.#serializer !== undefined) return this.#ownInto(this.#serializer, object, target, start, limit)
+    if (this.#busy) return new BodyWriter(this.#objectBytesMax).into(object, target, start, limit)
     this.#busy = true
     try {
-      return this.#into.into(object, target, start)
+      return this.#into.into(object, target, start, limit)
     } finally {
       this.#busy = false
     }
@@ -155,10 +155,10 @@ export class ObjectEncoder {
     }
   }
 
-  #ownInto(serializer: Serializer, object: unknown, target: Buffer, start: number): number {
+  #ownInto(serializer: Serializer, object: unknown, target: Buffer, start: number, limit: number): number {
     const bytes = this.#serialize(serializer, object)
     const end = start + 1 + bytes.length
-    if (end > target.length) return -1
+    if (end > limit) return -1
     target[start] = bodyForm.own
     copyBytes(target, start + 1, bytes)
     return end
