@@ -12,13 +12,17 @@ import { ThreadBell } from './threadBell.ts'
 const THREAD_RING_BYTES = 4 * 1024 * 1024
 
 let threadIo: ThreadIo | undefined
+let inlineIo: InlineIo | undefined
 
 /**
  * The I/O of this process's endpoints: one background thread for all of them, or the program's own thread. The thread
  * starts with the first endpoint and is kept for the next ones; it never keeps a program alive by itself.
  */
 export function openIo(mode: 'thread' | 'inline'): Io {
-  if (mode === 'inline') return new InlineIo()
+  if (mode === 'inline') {
+    inlineIo ??= new InlineIo()
+    return inlineIo
+  }
   threadIo ??= new ThreadIo(() => {
     threadIo = undefined
   })
