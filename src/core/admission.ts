@@ -57,7 +57,11 @@ export function admitHeld<P extends Payload>(core: Core<P>, gate: Gate<P>): void
 export function giveUpHeld<P extends Payload>(core: Core<P>, held: HeldObject<P>): void {
   held.gone = true
   held.rotation?.left()
-  for (const group of held.plan.groups) held.session.held.get(group)?.left()
+  for (const group of held.plan.groups) {
+    held.session.held.get(group)?.left()
+    // Who waited behind it may need less room.
+    core.touch(group)
+  }
   if (held.large === undefined) held.session.heldBytes -= held.payload.bytes
   advanceLines(core, held)
   core.output.released(held.payload)

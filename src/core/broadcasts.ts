@@ -2,7 +2,7 @@ import type { BacklogEntry } from './backlog.ts'
 import type { DropReason, Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { wake } from './dispatch.ts'
-import type { Group } from './group.ts'
+import type { Group, LastBroadcast } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Membership } from './membership.ts'
 import type { Parcel, Plan } from './parcel.ts'
@@ -39,18 +39,19 @@ export function abortBroadcast<P extends Payload>(core: Core<P>, large: LargeObj
     core.touch(group)
   }
   for (const session of recipients) if (session.state !== 'ended') core.output.abortDelivery(session, parcel.payload)
-  for (const entry of [...backlogged]) {
-    withdrawEntry(core, entry)
-    drainBacklog(core, entry.member.session)
-  }
+  // One that is put back in its place may push another of these out.
+  for (const entry of [...backlogged]) if (!entry.gone) withdrawEntry(core, entry)
+  // Nobody has missed what never was.
+  for (const { member, order } of large.missed) if (member.seenOrder < order) member.skipped--
 }
 
 /** A new member gets the last broadcast of the group, and what is on its way to all others. */
 export function welcome<P extends Payload>(core: Core<P>, member: Membership<P>): void {
-  const { last, begunBroadcasts, name } = member.group
+  const { group } = member
+  const { last, begunBroadcasts } = group
   if (last !== undefined) offer(core, member, last.parcel, last.order, last.groupIndex)
   for (const { parcel, plan, orders } of begunBroadcasts) {
-    const groupIndex = plan.groups.findIndex((group) => group.name === name)
+    const groupIndex = plan.groups.indexOf(group)
     const order = orders[groupIndex] ?? 0
     if (order > (last?.order ?? 0)) offer(core, member, parcel, order, groupIndex)
   }
@@ -114,14 +115,16 @@ function offer<P extends Payload>(
     session.backlog.push(entry)
     if (session.broadcasts === 'latest') member.pending = entry
   } else {
-    const replaced = entry.parcel
+    const { parcel: replaced, order: replacedOrder } = entry
     replaced.large?.backlogged.delete(entry)
     session.backlog.replace(entry, parcel, order, groupIndex)
-    miss(core, member, 'latest')
+    miss(core, member, replaced, replacedOrder, 'latest')
     core.letParcelGo(replaced)
   }
   parcel.large?.backlogged.add(entry)
   keepBound(core, session, entry)
+  // What is the first now may be smaller than what was.
+  drainBacklog(core, session)
 }
 
 function deliver<P extends Payload>(
@@ -157,7 +160,7 @@ function keepBound<P extends Payload>(core: Core<P>, { backlog }: Session<P>, ne
     const oldest = backlog.oldestExcept(newest)
     if (oldest === undefined) return
     leaveBacklog(oldest)
-    miss(core, oldest.member, 'backlog')
+    miss(core, oldest.member, oldest.parcel, oldest.order, 'backlog')
     core.letParcelGo(oldest.parcel)
   }
 }
@@ -168,24 +171,49 @@ function leaveBacklog<P extends Payload>(entry: BacklogEntry<P>): void {
   entry.parcel.large?.backlogged.delete(entry)
 }
 
-/** An aborted broadcast leaves a backlog. If it had taken the place of the last whole one, that one is wanted again. */
+/** An aborted broadcast leaves a backlog. If it had taken the place of another that is still good, that one is wanted again. */
 function withdrawEntry<P extends Payload>(core: Core<P>, entry: BacklogEntry<P>): void {
   const { member, parcel } = entry
-  const { last } = member.group
-  if (member.pending === entry && last !== undefined && last.order > member.seenOrder) {
+  const newest = member.pending === entry ? newestOf(member.group) : undefined
+  if (newest !== undefined && newest.order > member.seenOrder) {
+    const { large } = newest.parcel
     parcel.large?.backlogged.delete(entry)
-    last.parcel.references++
-    member.session.backlog.replace(entry, last.parcel, last.order, last.groupIndex)
-    member.skipped = Math.max(0, member.skipped - 1)
+    large?.backlogged.add(entry)
+    if (large !== undefined) large.missed = large.missed.filter((missed) => missed.member !== member)
+    newest.parcel.references++
+    member.session.backlog.replace(entry, newest.parcel, newest.order, newest.groupIndex)
+    member.skipped--
+    keepBound(core, member.session, entry)
   } else {
     leaveBacklog(entry)
   }
+  // Not now: what is the next may be about to be aborted too.
+  core.shortened.add(member.session)
   core.letParcelGo(parcel)
 }
 
-function miss<P extends Payload>(core: Core<P>, member: Membership<P>, reason: DropReason): void {
+/** The newest broadcast of a group, be it whole or on its way. */
+function newestOf<P extends Payload>(group: Group<P>): LastBroadcast<P> | undefined {
+  let newest = group.last
+  for (const { parcel, plan, orders } of group.begunBroadcasts) {
+    const groupIndex = plan.groups.indexOf(group)
+    const order = orders[groupIndex] ?? 0
+    if (order > (newest?.order ?? 0)) newest = { parcel, order, groupIndex }
+  }
+  return newest
+}
+
+/** A member will not get a broadcast, and is told with the next one that it gets. */
+function miss<P extends Payload>(
+  core: Core<P>,
+  member: Membership<P>,
+  { large }: Parcel<P>,
+  order: number,
+  reason: DropReason,
+): void {
   const { group, session } = member
   member.skipped++
+  large?.missed.push({ member, order })
   group.counts.dropped++
   core.counts.dropped++
   const { name } = group

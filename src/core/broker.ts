@@ -9,6 +9,7 @@ import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject
 import { acknowledge, noteProgress, release } from './leases.ts'
 import * as lifecycle from './lifecycle.ts'
 import type { Parcel, Plan } from './parcel.ts'
+import { trimDeadLetters } from './queueing.ts'
 import type { Session } from './session.ts'
 import { type BrokerStats, readStats } from './stats.ts'
 
@@ -184,13 +185,18 @@ export class Broker<P extends Payload> {
   /** Moves what can move in the groups that were touched, until nothing more can. */
   private settle(): void {
     const { core } = this
-    const { touched } = core
+    const { touched, shortened } = core
+    if (shortened.size > 0) {
+      for (const session of shortened) drainBacklog(core, session)
+      shortened.clear()
+    }
     do {
       for (let index = 0; index < touched.length; index++) {
         const group = touched[index]
         if (group === undefined) continue
         group.touched = false
         dispatch(core, group)
+        if (group.isDeadLetter) trimDeadLetters(core, group)
         if (group.rotation.length > 0) admitHeld(core, group)
         if (group.members.size === 0) core.directory.forgetIfEmpty(group)
       }

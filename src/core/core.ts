@@ -29,6 +29,8 @@ export class Core<P extends Payload> {
   readonly rotation: Rotation<P> = createHeldLine()
   /** Groups in which something may be able to move. */
   readonly touched: Group<P>[] = []
+  /** Sessions whose backlog lost what was aborted, so that they may have room for the rest. */
+  readonly shortened: Set<Session<P>> = new Set()
   /** Counts what is ordered by time, so that no clock is needed. */
   ticks = 0
   /** The latest time that the shell told. */

@@ -8,6 +8,7 @@ import { addCredit } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { HeldObject } from './heldObject.ts'
 import { endLease } from './leases.ts'
+import type { Membership } from './membership.ts'
 import type { Item, Parcel, Plan } from './parcel.ts'
 import type { Session } from './session.ts'
 
@@ -32,6 +33,8 @@ export interface LargeObject<P extends Payload> {
   readonly recipients: Session<P>[]
   /** Broadcast: the backlogs that it waits in. */
   readonly backlogged: Set<BacklogEntry<P>>
+  /** Broadcast: the members that it was dropped for, with its order in their group. */
+  missed: { readonly member: Membership<P>; readonly order: number }[]
 }
 
 /** A large object begins: it takes its place as if it were whole. */
@@ -55,6 +58,7 @@ export function beginLarge<P extends Payload>(
     orders: [],
     recipients: [],
     backlogged: new Set(),
+    missed: [],
   }
   parcel.large = large
   session.begun.set(sequence, large)

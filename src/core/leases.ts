@@ -1,11 +1,10 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import { dispatch, offerAgain, placeAnew } from './dispatch.ts'
+import { offerAgain, placeAnew } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { Membership } from './membership.ts'
 import type { Item } from './parcel.ts'
-import { dropOldest } from './queueing.ts'
 import type { Session } from './session.ts'
 
 /** The session's program took the leases `from` to `to`. */
@@ -98,7 +97,7 @@ function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, attemptCounte
   large?.waiting.set(item, group)
 }
 
-/** An object was delivered too often: it goes to the dead-letter group, whose oldest make room for it. */
+/** An object was delivered too often: it goes to the dead-letter group. */
 function bury<P extends Payload>(core: Core<P>, group: Group<P>, item: Item<P>, reason: string): void {
   const dead = core.directory.deadLettersOf(group)
   group.counts.dead++
@@ -107,14 +106,6 @@ function bury<P extends Payload>(core: Core<P>, group: Group<P>, item: Item<P>, 
   item.order = dead.nextOrder++
   dead.ready.push(item)
   item.parcel?.large?.waiting.set(item, dead)
-  dispatch(core, dead)
-  dropOldest(
-    core,
-    dead,
-    'dead-overflow',
-    dead.ready.count - dead.maxConsumables,
-    dead.bytes - core.limits.groupBytesMax,
-  )
   core.touch(dead)
 }
 

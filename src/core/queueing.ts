@@ -45,3 +45,9 @@ export function dropOldest<P extends Payload>(
   core.counts.dropped += count
   core.output.event({ type: 'objectDropped', group: group.name, kind: 'produce', reason, count })
 }
+
+/** What died does not wait for room: the oldest dead letters make it. */
+export function trimDeadLetters<P extends Payload>(core: Core<P>, group: Group<P>): void {
+  const { ready, maxConsumables } = group
+  dropOldest(core, group, 'dead-overflow', ready.count - maxConsumables, group.bytes - core.limits.groupBytesMax)
+}

@@ -81,7 +81,10 @@ export class ReadyQueue<P extends Payload> {
 
   /** All items from the oldest on; for tests. */
   items(): Item<P>[] {
-    return [...[...this.returned.values()].sort((one, other) => one.order - other.order), ...this.fresh]
+    return [
+      ...[...this.returned.values()].sort((one, other) => one.order - other.order || other.attempt - one.attempt),
+      ...this.fresh,
+    ]
   }
 }
 
@@ -89,8 +92,9 @@ function wasTakenOut<P extends Payload>(item: Item<P>): boolean {
   return item.copies === 0
 }
 
+/** Of copies of one object, that which was tried more often. */
 function isEarlier<P extends Payload>(one: Item<P>, other: Item<P>): boolean {
-  return one.order < other.order
+  return one.order === other.order ? one.attempt > other.attempt : one.order < other.order
 }
 
 function ignore(): void {}

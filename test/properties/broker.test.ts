@@ -1,0 +1,173 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { AcceptedGroup, BrokerOptions, Route } from '../../src/core/contract.ts'
+import { relayLimitDefaults } from '../../src/limits.ts'
+import { checkInvariants } from './brokerInvariants.ts'
+import { BrokerModel, type ModelSession } from './brokerModel.ts'
+
+const accepted: Record<string, AcceptedGroup> = {
+  few: { maxConsumables: 3 },
+  dropping: { maxConsumables: 3, overflow: 'drop-oldest' },
+  direct: { maxConsumables: 0 },
+  rejecting: { maxConsumables: 2, overflow: 'reject' },
+  plain: {},
+}
+const names = [...Object.keys(accepted), 'plain.dead', 'few.dead']
+
+const options: BrokerOptions = {
+  acceptedGroups: accepted,
+  limits: {
+    ...relayLimitDefaults,
+    attemptsMax: 2,
+    groupBytesMax: 90,
+    relayBytesMax: 240,
+    memberBacklogBytesMax: 40,
+    sessionGraceMs: 3,
+    streamsMax: 3,
+  },
+}
+
+const routes: Route[] = [
+  ...Object.keys(accepted).map((name): Route => ({ kind: 'produce', groups: [name], copies: [1] })),
+  ...Object.keys(accepted).map((name): Route => ({ kind: 'broadcast', groups: [name], copies: [1] })),
+  { kind: 'produce', groups: ['plain', 'few'], copies: [1, 2] },
+  { kind: 'produce', groups: ['few', 'plain'], copies: [2, 1] },
+  { kind: 'produce', groups: ['direct', 'dropping'], copies: [1, 2] },
+  { kind: 'produce', groups: ['few', 'rejecting'], copies: [1, 1] },
+  { kind: 'produce', groups: ['direct'], copies: [2] },
+  { kind: 'produce', groups: ['few'], copies: [4] },
+  { kind: 'broadcast', groups: ['plain', 'few'], copies: [1, 1] },
+]
+
+const steps = [
+  ...['join', 'leave', 'detach', 'attach', 'advance', 'complete', 'abort'],
+  ...['send', 'send', 'send', 'send', 'begin', 'begin', 'notify', 'notify', 'notify'],
+  ...['acknowledge', 'acknowledge', 'release', 'release', 'widen', 'widen'],
+] as const
+type Step = (typeof steps)[number]
+
+const someSteps = fc.array(
+  fc.record({ step: fc.constantFrom(...steps), who: fc.nat(5), what: fc.nat(1000), size: fc.nat(30) }),
+  { minLength: 5, maxLength: 120, size: 'max' },
+)
+
+/** A run of the broker and its model: each step is told by numbers, which are taken as far as they make sense. */
+class Run {
+  readonly model: BrokerModel = new BrokerModel(options)
+  private nowMs = 0
+  private joined = 0
+
+  take(step: Step, who: number, what: number, size: number): void {
+    const sessions = [...this.model.sessions.values()]
+    const session = sessions[who % Math.max(1, sessions.length)]
+    if (step === 'join') this.join(what, size)
+    else if (step === 'advance') this.model.advance(++this.nowMs)
+    else if (session !== undefined) this.takeBy(session, step, what, size)
+  }
+
+  check(): void {
+    this.model.check()
+    checkInvariants(this.model.broker)
+  }
+
+  private join(what: number, size: number): void {
+    if (this.model.sessions.size >= 4) return
+    const groups = names.filter((_, index) => (what >> index) & 1)
+    this.model.join(`s${this.joined++}`, groups, what % 3 === 0 ? 'latest' : 'every', 10 + size)
+  }
+
+  private takeBy(session: ModelSession, step: Step, what: number, size: number): void {
+    if (step === 'leave') this.model.leave(session)
+    else if (step === 'complete' || step === 'abort') this.finish(step, session)
+    else if (session.state === 'attached') this.takeAttached(step, session, what, size)
+    else if (step === 'attach') this.model.attach(session)
+  }
+
+  private takeAttached(step: Step, session: ModelSession, what: number, size: number): void {
+    const { model } = this
+    const route = routes[what % routes.length]
+    const groups = [...session.members.keys()]
+    const group = groups[what % Math.max(1, groups.length)]
+    const leases = [...session.leases.keys()]
+    const start = what % Math.max(1, leases.length)
+    if (step === 'detach') model.detach(session, this.nowMs)
+    if (step === 'widen') model.widen(session, size)
+    if (step === 'send' && route !== undefined) model.send(session, route, what % 10 === 0 ? size * 4 : size, false)
+    if (step === 'begin' && route !== undefined && this.unfinishedOf(session).length < 3)
+      model.send(session, route, size, true)
+    if (step === 'notify' && group !== undefined) model.notify(session, group, size === 0 ? -1 : 1 + (size % 4))
+    if (step === 'release') {
+      const run = consecutive(session, leases.slice(start), size)
+      if (run.length > 0) model.release(session, run, what % 2 === 0)
+    }
+    if (step === 'acknowledge') {
+      const isWhole = (number: number): boolean => session.leases.get(number)?.copy.sent.state === 'accepted'
+      const whole = leases.slice(start).filter(isWhole)
+      const run = consecutive(session, whole, size)
+      if (run.length > 0) model.acknowledge(session, run)
+    }
+  }
+
+  private finish(step: 'complete' | 'abort', session: ModelSession): void {
+    const [first] = this.unfinishedOf(session)
+    if (first === undefined) return
+    if (step === 'abort') this.model.abort(first)
+    else if (first.state === 'admitted') this.model.complete(first)
+  }
+
+  private unfinishedOf(session: ModelSession): BrokerModel['sent'] {
+    return this.model.sent.filter(
+      ({ sender, large, state }) => sender === session && large && (state === 'admitted' || state === 'offered'),
+    )
+  }
+}
+
+/** The first of `numbers` and those that follow it without a gap, those of aborted deliveries included. */
+function consecutive({ abortedLeases }: ModelSession, numbers: number[], size: number): number[] {
+  const [first] = numbers
+  if (first === undefined) return []
+  const run = [first]
+  for (let next = first + 1; run.length <= size % 4; next++) {
+    if (!numbers.includes(next) && !abortedLeases.has(next)) break
+    run.push(next)
+  }
+  return run
+}
+
+describe('a broker, in any course of events,', () => {
+  test('gives each object to who may have it, in order, and keeps its bounds and its books', () => {
+    fc.assert(
+      fc.property(someSteps, (course) => {
+        const run = new Run()
+        for (const { step, who, what, size } of course) {
+          run.take(step, who, what, size)
+          run.check()
+        }
+      }),
+      { numRuns: 3_000 },
+    )
+  })
+
+  test('has released every object but the last broadcasts when everybody left and every queue was drained', () => {
+    fc.assert(
+      fc.property(someSteps, (course) => {
+        const run = new Run()
+        for (const { step, who, what, size } of course) run.take(step, who, what, size)
+        const { model } = run
+        for (const session of [...model.sessions.values()]) model.leave(session)
+        run.check()
+        model.join('last', [...names, 'dropping.dead', 'direct.dead', 'rejecting.dead'], 'every', 1_000_000)
+        const last = model.sessions.get('last')
+        for (const name of last?.members.keys() ?? []) if (last !== undefined) model.notify(last, name, 1000)
+        const numbers = [...(last?.leases.keys() ?? [])]
+        if (last !== undefined && numbers.length > 0) model.acknowledge(last, numbers)
+        run.check()
+        const stats = model.broker.stats()
+        expect(stats.groups.every(({ waiting, leased }) => waiting === 0 && leased === 0)).toBe(true)
+        if (last !== undefined) model.leave(last)
+        run.check()
+      }),
+      { numRuns: 500 },
+    )
+  })
+})

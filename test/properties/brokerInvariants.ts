@@ -1,0 +1,169 @@
+import type { Broker } from '../../src/core/broker.ts'
+import type { Payload } from '../../src/core/contract.ts'
+import type { Core } from '../../src/core/core.ts'
+import type { Group } from '../../src/core/group.ts'
+import type { Membership } from '../../src/core/membership.ts'
+import type { Parcel, Plan } from '../../src/core/parcel.ts'
+import type { Session } from '../../src/core/session.ts'
+
+/** Whether a member may get an object now, by the words of the rule and without any index. */
+export function mayGet<P extends Payload>({ session, credit }: Membership<P>, bytes: number): boolean {
+  return session.takesWork && credit > 0 && session.backlog.count === 0 && hasRoom(session, bytes)
+}
+
+/** What must hold between any two calls of a broker. */
+export function checkInvariants<P extends Payload>(broker: Broker<P>): void {
+  const { core } = broker
+  same('nothing is left to look at', core.touched.length, 0)
+  for (const group of core.directory.groups.values()) checkGroup(core, group)
+  for (const session of core.sessions.values()) checkSession(core, session)
+  checkReferences(core)
+  atMost('core.keptBytes', core.keptBytes, core.limits.relayBytesMax)
+  checkRotation(core, core.rotation.first()?.plan, core.rotation.first()?.payload.bytes ?? 0)
+}
+
+function hasRoom<P extends Payload>({ limitBytes, sentBytes, inboxBytes }: Session<P>, bytes: number): boolean {
+  return sentBytes + bytes <= limitBytes || limitBytes - sentBytes >= inboxBytes
+}
+
+function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
+  const { ready, members, takers, stalled, name } = group
+  const items = ready.items()
+  same(
+    `${name}: waiting`,
+    ready.count,
+    sum(items, (item) => item.copies),
+  )
+  same(
+    `${name}: waiting bytes`,
+    ready.bytes,
+    sum(items, (item) => item.copies * item.payload.bytes),
+  )
+  same(
+    `${name}: leased`,
+    group.leased,
+    sum(members, (member) => member.leases),
+  )
+  atMost(`${name}: bytes`, group.bytes, core.limits.groupBytesMax)
+  atMost(`${name}: bound`, ready.count, group.maxConsumables + ready.returnedCount)
+  for (const [index, item] of items.entries()) {
+    atLeast(`${name}: order`, item.order, items[index - 1]?.order ?? 0)
+    same('item.holder', item.holder, undefined)
+  }
+  const first = items[0]
+  const eligible = first === undefined ? [] : [...members].filter((member) => mayGet(member, first.payload.bytes))
+  same(`${name}: the first object waits although somebody may get it`, eligible.length, 0)
+  for (const member of members) checkMember(member)
+  for (const heap of [takers, stalled]) {
+    for (const [index, member] of heap.values().entries()) same(`${name}: heap`, member.heapIndex, index)
+  }
+  checkRotation(core, group.rotation.first()?.plan, group.rotation.first()?.payload.bytes ?? 0)
+}
+
+function checkMember<P extends Payload>(member: Membership<P>): void {
+  const { session, group, credit, heapIndex } = member
+  atLeast('credit', credit, 0)
+  atLeast('member.skipped', member.skipped, 0)
+  same(`${session.id} waits in ${group.name}`, heapIndex >= 0, credit > 0 && session.takesWork)
+  if (heapIndex >= 0)
+    same(
+      '(member.stalled ? group.stalled : group.takers).values()[heapIndex]',
+      (member.stalled ? group.stalled : group.takers).values()[heapIndex],
+      member,
+    )
+  else same('member.stalled', member.stalled, false)
+}
+
+function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): void {
+  const { backlog, leases, memberships } = session
+  const entries = [...backlog]
+  same(
+    'backlog.bytes',
+    backlog.bytes,
+    sum(entries, (entry) => entry.parcel.payload.bytes),
+  )
+  if (entries.length > 1) atMost('backlog.bytes', backlog.bytes, core.limits.memberBacklogBytesMax)
+  const first = entries[0]
+  if (first !== undefined && session.attached)
+    same('hasRoom(session, first.parcel.payload.bytes)', hasRoom(session, first.parcel.payload.bytes), false)
+  if (session.broadcasts === 'latest') {
+    same('one for each group', new Set(entries.map((entry) => entry.member)).size, entries.length)
+  }
+  same('leases.size', leases.size, [...leases].length)
+  for (const [, item] of leases) same('item.holder?.session', item.holder?.session, session)
+  same(
+    'leases.size',
+    leases.size,
+    sum(memberships.values(), (member) => member.leases),
+  )
+  atMost('leases.pageCount', leases.pageCount, leases.size + 1)
+  same(
+    'session.stalledCount',
+    session.stalledCount,
+    sum(memberships.values(), (member) => Number(member.stalled)),
+  )
+  const held = new Set([...session.held.values()].flatMap((line) => [...line]))
+  for (const line of session.held.values()) same('line.length', line.length, [...line].length)
+  same(
+    'session.heldBytes',
+    session.heldBytes,
+    sum(held, ({ large, payload }) => (large === undefined ? payload.bytes : 0)),
+  )
+}
+
+/** Every parcel counts those that refer to it, and the bytes are those of all payloads together. */
+function checkReferences<P extends Payload>(core: Core<P>): void {
+  const references = new Map<Parcel<P>, number>()
+  const payloads = new Set<P>()
+  function refer(payload: P, parcel: Parcel<P> | undefined, count: number): void {
+    payloads.add(payload)
+    if (parcel !== undefined) references.set(parcel, (references.get(parcel) ?? 0) + count)
+  }
+  for (const { ready, last } of core.directory.groups.values()) {
+    for (const { payload, parcel, copies } of ready.items()) refer(payload, parcel, copies)
+    if (last !== undefined) refer(last.parcel.payload, last.parcel, 1)
+  }
+  for (const session of core.sessions.values()) {
+    for (const [, { payload, parcel }] of session.leases) refer(payload, parcel, 1)
+    for (const { parcel } of session.backlog) refer(parcel.payload, parcel, 1)
+    for (const { parcel, held } of session.begun.values()) if (held === undefined) refer(parcel.payload, parcel, 1)
+  }
+  for (const [parcel, count] of references) same('parcel.references', parcel.references, count)
+  same(
+    'core.keptBytes',
+    core.keptBytes,
+    sum(payloads, (payload) => payload.bytes),
+  )
+}
+
+/** What is the first to wait for room must really lack it. */
+function checkRotation<P extends Payload>(core: Core<P>, plan: Plan<P> | undefined, bytes: number): void {
+  if (plan === undefined) return
+  const isFull = plan.groups.some((group, index) => {
+    const copies = plan.copies[index] ?? 0
+    if (group.bytes + copies * bytes > core.limits.groupBytesMax) return true
+    if (group.maxConsumables > 0) return group.ready.count + copies > group.maxConsumables
+    return group.ready.count > 0 || ![...group.members].some((member) => mayGet(member, bytes)) || copies > 1
+  })
+  same('what could enter is held back', isFull || core.keptBytes + bytes > core.limits.relayBytesMax, true)
+}
+
+// Thousands of runs check this after each step: plain comparisons, for those of the test runner take microseconds each.
+
+function same(what: string, actual: unknown, expected: unknown): void {
+  if (actual !== expected) throw new Error(`${what}: ${String(actual)} and not ${String(expected)}`)
+}
+
+function atMost(what: string, actual: number, bound: number): void {
+  if (!(actual <= bound)) throw new Error(`${what}: ${actual} is more than ${bound}`)
+}
+
+function atLeast(what: string, actual: number, bound: number): void {
+  if (!(actual >= bound)) throw new Error(`${what}: ${actual} is less than ${bound}`)
+}
+
+function sum<T>(values: Iterable<T>, measure: (value: T) => number): number {
+  let total = 0
+  for (const value of values) total += measure(value)
+  return total
+}
