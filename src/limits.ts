@@ -15,11 +15,11 @@ export interface RelayLimits {
   sessionGraceMs: number
   /** How often an object may be delivered without being taken, before it goes to `<group>.dead`. Default 5. */
   attemptsMax: number
-  /** The largest object. Default 4 GiB. */
+  /** The largest object. Default 2 GiB. */
   objectBytesMax: number
-  /** Bytes of objects waiting or leased in one group's queue. Default 2 GiB. */
+  /** Bytes of objects waiting or leased in one group's queue; at least `objectBytesMax`. Default 2 GiB. */
   groupBytesMax: number
-  /** Bytes of objects in all groups and backlogs together. Default 8 GiB. */
+  /** Bytes of objects in all groups and backlogs together; at least `groupBytesMax`. Default 4 GiB. */
   relayBytesMax: number
   /** Bytes of broadcasts that wait for one slow member; beyond, its oldest are dropped and counted. Default 64 MiB. */
   memberBacklogBytesMax: number
@@ -49,9 +49,9 @@ export const relayLimitDefaults: Readonly<RelayLimits> = {
   heartbeatMs: 5_000,
   sessionGraceMs: 10_000,
   attemptsMax: 5,
-  objectBytesMax: 4 * GiB,
+  objectBytesMax: 2 * GiB,
   groupBytesMax: 2 * GiB,
-  relayBytesMax: 8 * GiB,
+  relayBytesMax: 4 * GiB,
   memberBacklogBytesMax: 64 * MiB,
   handshakeMs: 5_000,
   unauthenticatedMax: 1_024,
@@ -73,7 +73,7 @@ export interface EndpointLimits {
   sendWaitingBytesMax: number
   /** Bytes in the inbox; beyond, the relay keeps what comes. A single object always finds room when nothing waits. Default 64 MiB. */
   inboxBytesMax: number
-  /** The largest object to send or to receive. Default 4 GiB. */
+  /** The largest object to send or to receive. Default 2 GiB. */
   objectBytesMax: number
 }
 
@@ -81,7 +81,7 @@ export const endpointLimitDefaults: Readonly<EndpointLimits> = {
   sendBytesMax: 64 * MiB,
   sendWaitingBytesMax: 64 * MiB,
   inboxBytesMax: 64 * MiB,
-  objectBytesMax: 4 * GiB,
+  objectBytesMax: 2 * GiB,
 }
 
 /** Bounds that are part of the protocol or of its implementation and cannot be changed by an option. */

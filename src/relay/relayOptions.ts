@@ -189,5 +189,20 @@ function checkLimits(value: unknown): RelayLimits {
       limitMaximums[name] ?? Number.MAX_SAFE_INTEGER,
     )
   }
+  alignLimits(limits, given)
   return limits
+}
+
+/** Each of these holds the one before: a larger object needs a group that can hold it. Defaults give way, wishes do not. */
+const nestedLimits = ['objectBytesMax', 'groupBytesMax', 'relayBytesMax'] as const
+
+function alignLimits(limits: RelayLimits, given: Readonly<Record<string, unknown>>): void {
+  for (const [index, outer] of nestedLimits.entries()) {
+    for (const inner of nestedLimits.slice(0, index)) {
+      if (limits[inner] <= limits[outer]) continue
+      if (given[outer] === undefined) limits[outer] = limits[inner]
+      else if (given[inner] === undefined) limits[inner] = limits[outer]
+      else throw invalidOption(`limits.${outer}`, given[outer], `at least limits.${inner}, which is ${limits[inner]}`)
+    }
+  }
 }
