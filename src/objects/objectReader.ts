@@ -131,28 +131,29 @@ export class ObjectReader extends ScalarReader {
     this.enterContainer(count === indefinite ? 0 : 2 * count)
     let previous: CachedString | undefined = this.firstKey
     for (let index = 0; index !== count; index++) {
-      if (count === indefinite) {
-        if (this.takeBreak()) break
-        this.announce(2)
+      if (count === indefinite && this.endsHere()) break
+      const key: CachedString | string | undefined = this.readKey(previous)
+      if (key instanceof CachedString) {
+        previous = key
+        if (key.ordinary) object[key.text] = this.readItem()
+        else setProperty(object, key.text, this.readItem(), Math.max(count, index))
+      } else if (key !== undefined || this.startsWithText()) {
+        previous = undefined
+        setProperty(object, key ?? String(this.readItem()), this.readItem(), Math.max(count, index))
+      } else {
+        if (shareNumber !== unmarked && this.sharedReferences !== references) throw this.malformed(mixedKeys)
+        return this.readMoreEntries(new Map(Object.entries(object)), count, index, shareNumber)
       }
-      const initial = this.peek()
-      if (initial >> 5 !== 3 || initial === 0x7f) {
-        if (!this.startsWithText()) {
-          if (shareNumber !== unmarked && this.sharedReferences !== references) throw this.malformed(mixedKeys)
-          return this.readMoreEntries(new Map(Object.entries(object)), count, index, shareNumber)
-        }
-        const key = String(this.readItem())
-        setProperty(object, key, this.readItem(), index)
-        continue
-      }
-      this.position++
-      const key: CachedString | string = this.readKey(initial, previous)
-      if (typeof key !== 'string' && key.ordinary) object[key.text] = this.readItem()
-      else setProperty(object, typeof key === 'string' ? key : key.text, this.readItem(), Math.max(count, index))
-      previous = typeof key === 'string' ? undefined : key
     }
     this.leaveContainer()
     return object
+  }
+
+  /** Whether a container of indefinite length ends; else one more entry of it is counted. */
+  private endsHere(): boolean {
+    if (this.takeBreak()) return true
+    this.announce(2)
+    return false
   }
 
   override readEntries(count: number, shareNumber: number): Map<unknown, unknown> {
@@ -169,10 +170,7 @@ export class ObjectReader extends ScalarReader {
     this.setShared(shareNumber, map)
     let index = start
     for (; index !== count; index++) {
-      if (count === indefinite) {
-        if (this.takeBreak()) break
-        this.announce(2)
-      }
+      if (count === indefinite && this.endsHere()) break
       const key = this.readItem()
       map.set(key, this.readItem())
     }

@@ -21,7 +21,7 @@ export abstract class ScalarReader extends CborReader {
     const length = this.readArgument(initial)
     if (length === indefinite) return this.readTextChunks()
     this.need(length)
-    if (length <= cachedBytesMax) {
+    if (initial - 0x60 <= cachedBytesMax) {
       const text = this.values.get(this.bytes, this.position, length)
       if (text !== undefined) {
         this.position += length
@@ -59,20 +59,22 @@ export abstract class ScalarReader extends CborReader {
     return isUtf8(Buffer.from(bytes.subarray(start, end))) ? text : undefined
   }
 
-  /** Reads a key of a plain object whose initial byte, that of a text of definite length, was read. */
-  protected readKey(initial: number, previous: CachedString | undefined): CachedString | string {
-    const length = this.readArgument(initial)
-    this.need(length)
-    if (length > cachedBytesMax) return this.decodeText(length)
+  /** Reads a key of a plain object; undefined if the next item is not a text of definite length. */
+  protected readKey(previous: CachedString | undefined): CachedString | string | undefined {
     const { bytes, position } = this
     const expected = previous?.next
-    if (expected?.equals(bytes, position, length)) {
-      this.position = position + length
+    if (expected?.isAt(bytes, position) && position + expected.encoded.length <= this.end) {
+      this.position = position + expected.encoded.length
       return expected
     }
-    const key = this.keys.get(bytes, position, length)
+    const initial = this.peek()
+    if (initial >> 5 !== 3 || initial === 0x7f) return undefined
+    this.position++
+    const length = this.readArgument(initial)
+    this.need(length)
+    const key = initial - 0x60 <= cachedBytesMax ? this.keys.get(bytes, position + 1, length) : undefined
     if (key === undefined) return this.decodeText(length)
-    this.position = position + length
+    this.position += length
     if (previous !== undefined && key instanceof CachedString) previous.next = key
     return key
   }

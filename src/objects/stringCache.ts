@@ -1,5 +1,5 @@
-/** Strings up to this many bytes are looked up; longer ones rarely repeat. */
-export const cachedBytesMax = 24
+/** Strings up to this many bytes, whose length stands in their initial byte, are looked up; longer ones rarely repeat. */
+export const cachedBytesMax = 23
 
 const slotsMax = 1024
 
@@ -8,21 +8,28 @@ export class CachedString {
   readonly text: string
   /** Whether it can be assigned as a property of a plain object without any precaution. */
   readonly ordinary: boolean
+  /** The string as CBOR writes it. */
+  readonly encoded: Uint8Array
   /** The key that followed this one last time. */
   next: CachedString | undefined = undefined
 
   constructor(text: string) {
     // V8 keeps property names in one table; a string from there is assigned without being looked up each time.
     this.text = Object.keys({ [text]: 0 })[0] ?? text
+    this.encoded = Buffer.from(`${String.fromCharCode(0x60 + text.length)}${text}`, 'latin1')
     this.ordinary = isOrdinaryKey(text)
   }
 
-  /** Whether the bytes are those of this string. */
-  equals(bytes: Buffer, start: number, length: number): boolean {
-    const { text } = this
-    if (text.length !== length) return false
-    for (let index = 0; index < length; index++) if (text.charCodeAt(index) !== bytes[start + index]) return false
+  /** Whether this string stands at `start`, with its initial byte. */
+  isAt(bytes: Buffer, start: number): boolean {
+    const { encoded } = this
+    for (let index = 0; index < encoded.length; index++) if (encoded[index] !== bytes[start + index]) return false
     return true
+  }
+
+  /** Whether the bytes behind the initial byte are those of this string. */
+  equals(bytes: Buffer, start: number, length: number): boolean {
+    return this.encoded.length === length + 1 && this.isAt(bytes, start - 1)
   }
 }
 
