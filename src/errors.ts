@@ -35,6 +35,11 @@ export const errorCatalogue = {
     retryable: false,
     meaning: 'The object holds something that cannot be sent, at the path that is named.',
   },
+  HANDLER_FAILED: {
+    category: 'misuse',
+    retryable: true,
+    meaning: 'A handler of `work` threw; the object it was given went back to its queue.',
+  },
   KEY_UNREADABLE: {
     category: 'misuse',
     retryable: false,

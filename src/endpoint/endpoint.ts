@@ -1,0 +1,315 @@
+import { openIo } from '../background/openIo.ts'
+import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import type { Listener } from '../events.ts'
+import { checkNames, describeValue } from '../options.ts'
+import { deliveryOf, iterate } from './deliveries.ts'
+import { Destinations, mergeReceipts, type PreparedRoute } from './destinations.ts'
+import {
+  checkEndpointOptions,
+  type EndpointConnectOptions,
+  type EndpointOptions,
+  takeConnectTimeoutMs,
+} from './endpointOptions.ts'
+import { EndpointProgram } from './endpointProgram.ts'
+import type {
+  Counts,
+  Delivery,
+  DeliveryOf,
+  EndpointEvents,
+  EndpointStats,
+  GroupName,
+  MaxItems,
+  ObjectForAll,
+  ObjectOf,
+  Receipt,
+  SendOptions,
+  StopResult,
+  TakeOptions,
+  TakeSyncOptions,
+  Work,
+} from './endpointTypes.ts'
+import { checkStopOptions } from './stopping.ts'
+import { checkTakeRequest, type TakeOrder } from './takeRequest.ts'
+import type { WorkHandler } from './work.ts'
+
+const nothing = () => undefined
+
+/**
+ * A member of groups, connected to a relay: sends objects to groups, and receives those of its own into its inbox.
+ * `Groups` may name the type of each group's objects: `Endpoint.connect<{ trainers: Episode; workers: Weights }>(...)`.
+ */
+export class Endpoint<Groups extends object = Record<string, unknown>> implements AsyncIterable<ObjectOf<Groups>> {
+  readonly #program: EndpointProgram
+  readonly #destinations = new Destinations()
+  #stopped: Promise<StopResult> | undefined
+
+  /**
+   * Begins to connect, in the background, and goes on for ever; what is sent meanwhile waits, within `limits.sendBytesMax`,
+   * and goes out in order. Throws `INVALID_OPTION`; what the network does is told by events, see {@link on}.
+   */
+  constructor(options: EndpointOptions<Groups>) {
+    const checked = checkEndpointOptions(options)
+    this.#program = new EndpointProgram(checked, openIo(checked.io))
+  }
+
+  /**
+   * Makes an endpoint that the relay has accepted. While the relay is not up it goes on trying for `connectTimeoutMs` and
+   * then rejects with `CONNECT_TIMEOUT`, whose cause is the last error; a refusal (a wrong password, a full group, ...)
+   * rejects at once with its own class of error. The option `on: { connecting }` shows each attempt.
+   */
+  static async connect<Groups extends object = Record<string, unknown>>(
+    options: EndpointConnectOptions<Groups>,
+  ): Promise<Endpoint<Groups>> {
+    const { connectTimeoutMs, endpointOptions } = takeConnectTimeoutMs(options)
+    const endpoint = new Endpoint<Groups>(endpointOptions)
+    try {
+      await endpoint.#program.connected(connectTimeoutMs)
+    } catch (refusal) {
+      await endpoint.stop({ deadlineMs: 0 })
+      throw refusal
+    }
+    return endpoint
+  }
+
+  /**
+   * Sends an object to every member of some groups; it is also each group's last broadcast, which members that join later
+   * receive. Resolves when the relay has accepted it. See {@link produce} for what may go wrong.
+   */
+  broadcast<Name extends GroupName<Groups>>(
+    object: ObjectForAll<Groups, Name>,
+    group: Name | readonly Name[],
+    options?: SendOptions,
+  ): Promise<Receipt<Name>> {
+    return this.#send(() => this.#sendRoute(object, this.#destinations.groups('broadcast', group), options))
+  }
+
+  /**
+   * Puts an object into the queue of each of some groups, where one member consumes it. Resolves when the relay has accepted it.
+   * The object is taken as it is at the call. A call beyond `limits.sendBytesMax` waits for room.
+   *
+   * Rejects with `INVALID_ARGUMENT`, `NOT_SERIALIZABLE` (with the path in the object), `OBJECT_TOO_LARGE`, `SEND_ROOM_FULL`,
+   * `QUEUE_FULL`, `GROUP_NOT_ACCEPTED`, `STOPPED`, or with why the endpoint was refused. It need not be awaited: each
+   * failure is an `error` event too.
+   */
+  produce<Name extends GroupName<Groups>>(
+    object: ObjectForAll<Groups, Name>,
+    group: Name | readonly Name[],
+    options?: SendOptions,
+  ): Promise<Receipt<Name>> {
+    return this.#send(() => this.#sendRoute(object, this.#destinations.groups('produce', group), options))
+  }
+
+  /**
+   * Sends an object to a destination: `'g'` and `['g', 'h']` broadcast; in `{ g: count }` -1 broadcasts, 1 and more produces
+   * so many copies, 0 does nothing. See {@link produce} for what may go wrong.
+   */
+  sendObject<Name extends GroupName<Groups>>(
+    object: ObjectForAll<Groups, Name>,
+    destination: Name | readonly Name[] | Counts<Name>,
+    options?: SendOptions,
+  ): Promise<Receipt<Name>> {
+    return this.#send(() => this.#sendRoutes(object, this.#destinations.destination(destination), options))
+  }
+
+  /**
+   * Asks for produced objects: `'g'` and `['g', 'h']` for one of each group; `{ g: 5 }` for five, as they come; `{ g: -1 }` for
+   * all that wait at the relay when it is asked. What is asked is added up, and remembered over a lost link. Resolves when
+   * it is on its way. Rejects with `INVALID_ARGUMENT` and `NOT_A_MEMBER`, which are `error` events too.
+   */
+  notify<Name extends GroupName<Groups>>(request: Name | readonly Name[] | Counts<Name>): Promise<void> {
+    return this.#guard(async () => this.#program.asking.notify(request))
+  }
+
+  /**
+   * Takes the oldest objects out of the inbox, at most `maxItems`. Empty if there are none; with `blocking` it waits for one,
+   * and is empty only at the timeout or when the endpoint is stopped meanwhile. Calls that wait are served in their order.
+   * Being taken is what acknowledges a produced object. An object that cannot be decoded, or does not fit its schema, is an
+   * `error` event, is left out, and counts as taken. Rejects with `INVALID_ARGUMENT`, `STOPPED`, the signal's reason, or
+   * with why the endpoint was refused.
+   */
+  pop(options: MaxItems & TakeOptions = {}): Promise<ObjectOf<Groups>[]> {
+    return this.#take('oldest', options)
+  }
+
+  /** Takes the newest objects out of the inbox, at most `maxItems`, oldest of them first; those before them are discarded and count as taken. Else like {@link pop}. */
+  getLast(options: MaxItems & TakeOptions = {}): Promise<ObjectOf<Groups>[]> {
+    return this.#take('newest', options)
+  }
+
+  /** Takes everything out of the inbox, oldest first. Else like {@link pop}. */
+  retrieveAll(options: TakeOptions = {}): Promise<ObjectOf<Groups>[]> {
+    return this.#take('all', options)
+  }
+
+  /** {@link pop} for a program that works in a loop without awaiting anything: `blocking` blocks the thread. Throws instead of rejecting. */
+  popSync(options: MaxItems & TakeSyncOptions = {}): ObjectOf<Groups>[] {
+    return this.#takeSync('oldest', options)
+  }
+
+  /** {@link getLast}, see {@link popSync}. */
+  getLastSync(options: MaxItems & TakeSyncOptions = {}): ObjectOf<Groups>[] {
+    return this.#takeSync('newest', options)
+  }
+
+  /** {@link retrieveAll}, see {@link popSync}. */
+  retrieveAllSync(options: TakeSyncOptions = {}): ObjectOf<Groups>[] {
+    return this.#takeSync('all', options)
+  }
+
+  /**
+   * One object after the other as they come, until the endpoint is stopped. Each is acknowledged when the next one is asked for,
+   * or when the loop is left.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<ObjectOf<Groups>, void, undefined> {
+    // That objects are of these types is what the program states; a schema checks it.
+    return iterate(this.#program, (_entry, object) => object as ObjectOf<Groups>)
+  }
+
+  /**
+   * The same with what surrounds each object. `ack()` and `release()` settle it, the first call counts; without one it is
+   * acknowledged when the next one is asked for.
+   */
+  deliveries(): AsyncGenerator<DeliveryOf<Groups>, void, undefined> {
+    const { settlement } = this.#program
+    // As above; the group is one of them, since the endpoint receives nothing else.
+    return iterate(
+      this.#program,
+      (entry, object) => deliveryOf(entry, object, settlement) as unknown as DeliveryOf<Groups>,
+    )
+  }
+
+  /**
+   * Runs `handler` on the produced objects of a group, at most `concurrency` at once (default 1), and asks for as many. When it
+   * resolves, the object is acknowledged; when it throws, the object goes back to its queue with the attempt counted, and
+   * an `error` event tells why. Broadcasts of the group stay in the inbox. Several calls for one group share its objects.
+   * Throws `INVALID_ARGUMENT`, `NOT_A_MEMBER`, `STOPPED`, or why the endpoint was refused.
+   */
+  work<Name extends GroupName<Groups>>(
+    group: Name,
+    handler: (object: Groups[Name], delivery: Delivery<Groups[Name], Name>) => unknown,
+    options: { concurrency?: number | undefined } = {},
+  ): Work {
+    const obstacle = this.#program.status.receivingObstacle
+    if (obstacle !== undefined) throw obstacle
+    // The handler is given objects of its own group only; that they are of its type is what the program states.
+    return this.#program.works.start(group, handler as unknown as WorkHandler, options)
+  }
+
+  /**
+   * Ends the endpoint: waits for the handlers of `work`, gives back what was not taken, and sends what was sent, for at most
+   * `deadlineMs` (default 10 000). Resolves to what could not be delivered, whose promises are rejected. Calls that wait for
+   * objects end with none. Afterwards every call fails with `STOPPED`; a second stop gives the same promise.
+   */
+  stop(options: { deadlineMs?: number | undefined } = {}): Promise<StopResult> {
+    if (this.#stopped !== undefined) return this.#stopped
+    let deadlineMs: number
+    try {
+      deadlineMs = checkStopOptions(options)
+    } catch (error) {
+      return quietly(Promise.reject(error))
+    }
+    this.#stopped = this.#program.stopping.run(deadlineMs)
+    return this.#stopped
+  }
+
+  /** {@link stop}, for `await using endpoint = await Endpoint.connect(...)`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  /** Where the endpoint stands: a plain snapshot. */
+  stats(): EndpointStats {
+    return this.#program.stats()
+  }
+
+  /** Calls `listener` at each event of that name. An `error` event that nobody listens to does nothing. */
+  on<Name extends keyof EndpointEvents>(name: Name, listener: Listener<EndpointEvents[Name]>): this {
+    this.#program.events.on(name, listener)
+    return this
+  }
+
+  /** Calls `listener` at the next event of that name. */
+  once<Name extends keyof EndpointEvents>(name: Name, listener: Listener<EndpointEvents[Name]>): this {
+    this.#program.events.once(name, listener)
+    return this
+  }
+
+  /** Takes a listener away. */
+  off<Name extends keyof EndpointEvents>(name: Name, listener: Listener<EndpointEvents[Name]>): this {
+    this.#program.events.off(name, listener)
+    return this
+  }
+
+  #sendRoutes(object: unknown, routes: readonly PreparedRoute[], options: SendOptions | undefined): Promise<Receipt> {
+    const [first] = routes
+    if (routes.length === 1 && first !== undefined) return this.#sendRoute(object, first, options)
+    const obstacle = this.#program.status.sendingObstacle
+    if (obstacle !== undefined) throw obstacle
+    // What is given away can be given away once: with the last.
+    const sent = routes.map((route, at) =>
+      this.#sendRoute(object, route, at === routes.length - 1 ? options : undefined),
+    )
+    return quietly(Promise.all(sent).then(mergeReceipts))
+  }
+
+  #sendRoute(object: unknown, route: PreparedRoute, options: SendOptions | undefined): Promise<Receipt> {
+    return this.#program.sender.send(object, route, options !== undefined && wantsTransfer(options))
+  }
+
+  /** Turns what is thrown into a rejection, and tells of it by an event: not awaiting it is legal. */
+  #send<Name extends string>(send: () => Promise<Receipt>): Promise<Receipt<Name>> {
+    try {
+      // The members are the groups of the destination.
+      return send() as Promise<Receipt<Name>>
+    } catch (thrown) {
+      return quietly(Promise.reject(this.#reported(thrown)))
+    }
+  }
+
+  #guard(call: () => Promise<void>): Promise<void> {
+    return quietly(
+      call().catch((thrown: unknown) => {
+        throw this.#reported(thrown)
+      }),
+    )
+  }
+
+  #reported(thrown: unknown): ObjectRelayError {
+    const error = toObjectRelayError(thrown, 'INVALID_ARGUMENT')
+    // Why the endpoint was refused was told once.
+    if (error !== this.#program.status.failure) this.#program.report(error)
+    return error
+  }
+
+  #take(order: TakeOrder, options: unknown): Promise<ObjectOf<Groups>[]> {
+    return quietly(this.#takeChecked(order, options))
+  }
+
+  async #takeChecked(order: TakeOrder, options: unknown): Promise<ObjectOf<Groups>[]> {
+    const { objects } = await this.#program.taking.take(checkTakeRequest(order, options, false))
+    // That objects are of these types is what the program states; a schema checks it.
+    return objects as ObjectOf<Groups>[]
+  }
+
+  #takeSync(order: TakeOrder, options: unknown): ObjectOf<Groups>[] {
+    // As above.
+    return this.#program.taking.takeSync(checkTakeRequest(order, options, true)).objects as ObjectOf<Groups>[]
+  }
+}
+
+/** Keeps a promise that nobody awaits from ending the program. */
+function quietly<Value>(promise: Promise<Value>): Promise<Value> {
+  promise.catch(nothing)
+  return promise
+}
+
+function wantsTransfer(options: SendOptions): boolean {
+  const { transfer = false } = checkNames(options, ['transfer'], {
+    where: 'a call that sends',
+    code: 'INVALID_ARGUMENT',
+  })
+  if (typeof transfer === 'boolean') return transfer
+  throw createError('INVALID_ARGUMENT', `transfer is ${describeValue(transfer)}; it must be true or false.`, {
+    details: { argument: 'transfer' },
+  })
+}

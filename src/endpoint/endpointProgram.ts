@@ -1,0 +1,261 @@
+import type { EndpointState, EndpointStopResult } from '../background/endpointState.ts'
+import type { EndpointRecords, Io } from '../background/io.ts'
+import { RecordType } from '../background/records.ts'
+import { createError, fromPlainError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import { TypedEvents } from '../events.ts'
+import { encodeJson, readAccepted, readJson, readRejected, readText } from '../wire/controlFrames.ts'
+import { FrameType } from '../wire/frameTypes.ts'
+import { Asking } from './asking.ts'
+import { Collector } from './collector.ts'
+import type { CheckedEndpointOptions } from './endpointOptions.ts'
+import { type EndpointEvents, type EndpointStats, endpointEventNames } from './endpointTypes.ts'
+import { Inbox } from './inbox.ts'
+import { IoChannel } from './ioChannel.ts'
+import { ObjectOpener } from './objectOpener.ts'
+import { Receiver } from './receiver.ts'
+import { reportedError } from './reportedError.ts'
+import { Sender } from './sender.ts'
+import { Settlement } from './settlement.ts'
+import { EndpointStatus } from './status.ts'
+import { Stopping } from './stopping.ts'
+import { Taking } from './taking.ts'
+import { Works } from './work.ts'
+
+/** The program's side of one endpoint: its parts, and the records from the I/O, each given to the part it is for. */
+export class EndpointProgram implements EndpointRecords {
+  readonly events: TypedEvents<EndpointEvents>
+  readonly status: EndpointStatus = new EndpointStatus()
+  readonly sender: Sender
+  readonly asking: Asking
+  readonly taking: Taking
+  readonly works: Works
+  readonly settlement: Settlement
+  readonly stopping: Stopping
+  readonly #inbox: Inbox
+  readonly #opener: ObjectOpener
+  readonly #receiver: Receiver
+  readonly #address: string
+  #connectionWaiters: { resolve: () => void; reject: (error: ObjectRelayError) => void }[] = []
+
+  constructor({ configuration, serializer, schemas, listeners }: CheckedEndpointOptions, io: Io) {
+    const { status } = this
+    const { groups, limits, broadcasts, host, port } = configuration
+    this.#address = `${host}:${port}`
+    this.events = new TypedEvents(endpointEventNames, listeners)
+    const channel = new IoChannel(io, this)
+    channel.write(encodeJson(RecordType.OPEN, configuration))
+    const report = (error: ObjectRelayError) => this.report(error)
+    const settlement = new Settlement(channel)
+    const inbox = new Inbox(broadcasts === 'latest')
+    const opener = new ObjectOpener({ objectBytesMax: limits.objectBytesMax, serializer, schemas, report })
+    const collector = new Collector(inbox, opener, settlement)
+    const { inboxBytesMax } = limits
+    const taking = new Taking({ inbox, collector, channel, status, inboxBytesMax })
+    const sender = new Sender({ channel, status, limits, serializer })
+    const asking = new Asking(channel, status, groups)
+    const works = new Works({ asking, opener, settlement, report })
+    const receiver = new Receiver({ channel, status, inbox, settlement, taking, works })
+    this.sender = sender
+    this.asking = asking
+    this.taking = taking
+    this.works = works
+    this.settlement = settlement
+    this.stopping = new Stopping({ channel, status, sender, receiver, taking, works, opener })
+    this.#inbox = inbox
+    this.#opener = opener
+    this.#receiver = receiver
+  }
+
+  /** Tells the program of a failure that no call of it is waiting for. */
+  report(error: ObjectRelayError): void {
+    this.events.emit('error', error)
+  }
+
+  record(buffer: Buffer, start: number, end: number): void {
+    try {
+      this.#read(buffer, start, end)
+    } catch (thrown) {
+      // The records behind it, those of other endpoints too, must still be read.
+      this.report(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'))
+    }
+  }
+
+  #read(buffer: Buffer, start: number, end: number): void {
+    switch (buffer[start + 4]) {
+      case FrameType.OBJECT:
+      case FrameType.STREAM_BEGIN:
+        if (!this.stopping.takesReturned(buffer, start, end)) this.#receiver.object(buffer, start, end)
+        return
+      case FrameType.ACCEPTED: {
+        const { from, to, memberCounts } = readAccepted(buffer, start, end)
+        this.sender.acceptedRun(from, to, memberCounts)
+        return
+      }
+      case FrameType.CONTEXT:
+        this.#receiver.context(buffer, start, end)
+        return
+      case RecordType.LEASE_NUMBER:
+        this.#receiver.leaseNumber(buffer, start)
+        return
+      case FrameType.REJECTED: {
+        const { sequence, error: json } = readRejected(buffer, start, end)
+        const error = reportedError(json)
+        if (this.sender.rejectedOne(sequence, error)) this.report(error)
+        return
+      }
+      case FrameType.BLOCKED:
+        this.events.emit('blocked', { group: readText(buffer, start, end) })
+        return
+      case FrameType.UNBLOCKED:
+        this.events.emit('unblocked', { group: readText(buffer, start, end) })
+        return
+      case FrameType.NOTICE:
+        this.#noticed(reportedError(readJson(buffer, start, end)))
+        return
+      case RecordType.STATE:
+        // It was written by the I/O, which is of the same version of this library.
+        this.#stateChanged(readJson(buffer, start, end) as unknown as EndpointState)
+        return
+      case RecordType.RETURNED:
+        this.stopping.returnedFollows()
+        return
+      case RecordType.STOPPED:
+        // As above.
+        this.stopping.stopped(readJson(buffer, start, end) as unknown as EndpointStopResult)
+        return
+    }
+  }
+
+  #noticed(error: ObjectRelayError): void {
+    if (error.code !== 'OBJECTS_DROPPED') {
+      this.report(error)
+      return
+    }
+    const { group, count } = error.details
+    this.events.emit('objectsDropped', {
+      error,
+      group: typeof group === 'string' ? group : undefined,
+      count: typeof count === 'number' ? count : 1,
+    })
+  }
+
+  #stateChanged(state: EndpointState): void {
+    const { status } = this
+    const epochBefore = status.epoch
+    const error = state.error === undefined ? undefined : fromPlainError(state.error)
+    status.update(state, error)
+    const { attempt, delayMs = 0 } = state
+    switch (state.state) {
+      case 'connecting':
+        this.events.emit('connecting', { attempt, ...(error === undefined ? {} : { error, delayMs }) })
+        return
+      case 'reconnecting':
+        this.events.emit('reconnecting', { error: error ?? linkLost(), attempt, delayMs })
+        return
+      case 'connected':
+        if (status.epoch !== epochBefore) this.#epochBegan(epochBefore)
+        for (const waiter of this.#takeConnectionWaiters()) waiter.resolve()
+        this.events.emit('connected', { resumed: state.resumed, relayLimits: status.relayLimits })
+        return
+      case 'disconnected':
+        this.#endWith(status.failure ?? linkLost())
+    }
+  }
+
+  #epochBegan(epochBefore: number): void {
+    const unacknowledged = this.#receiver.countUnacknowledged()
+    this.#receiver.beginEpoch()
+    if (epochBefore === 0) return
+    const error = createError(
+      'SESSION_LOST',
+      `The relay at ${this.#address} did not know this endpoint any more: it was restarted, or the endpoint was away for longer than sessionGraceMs. What it had not accepted is sent again; the ${unacknowledged} produced objects in the inbox may be delivered to others as well.`,
+      { details: { unacknowledged } },
+    )
+    this.events.emit('sessionLost', { error, unacknowledged })
+  }
+
+  /** The I/O ended without being asked to. */
+  failed(error: ObjectRelayError): void {
+    this.status.failure ??= error
+    if (this.status.condition !== 'stopping') this.status.condition = 'disconnected'
+    this.#endWith(this.status.failure)
+  }
+
+  #endWith(error: ObjectRelayError): void {
+    this.status.failure = error
+    this.sender.rejectAll(error)
+    this.taking.end(error)
+    this.stopping.failed()
+    for (const waiter of this.#takeConnectionWaiters()) waiter.reject(error)
+    this.events.emit('disconnected', { error })
+    this.report(error)
+  }
+
+  #takeConnectionWaiters(): { resolve: () => void; reject: (error: ObjectRelayError) => void }[] {
+    const waiters = this.#connectionWaiters
+    this.#connectionWaiters = []
+    return waiters
+  }
+
+  /** Resolves when the relay has accepted the endpoint; rejects when it refuses it, or with `CONNECT_TIMEOUT`. */
+  connected(timeoutMs: number): Promise<void> {
+    if (this.status.failure !== undefined) return Promise.reject(this.status.failure)
+    if (this.status.condition === 'connected') return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const timer =
+        timeoutMs === Number.POSITIVE_INFINITY
+          ? undefined
+          : setTimeout(() => reject(this.#connectTimeout(timeoutMs)), timeoutMs)
+      this.#connectionWaiters.push({
+        resolve() {
+          clearTimeout(timer)
+          resolve()
+        },
+        reject(error) {
+          clearTimeout(timer)
+          reject(error)
+        },
+      })
+    })
+  }
+
+  #connectTimeout(timeoutMs: number): ObjectRelayError {
+    const { lastError } = this.status
+    const reason =
+      lastError === undefined
+        ? 'No attempt came to an end.'
+        : `The last attempt failed: ${lastError.message} Check that the relay runs there, or raise connectTimeoutMs.`
+    return createError(
+      'CONNECT_TIMEOUT',
+      `The relay at ${this.#address} did not accept the endpoint within ${timeoutMs} ms. ${reason}`,
+      { details: { timeoutMs }, ...(lastError === undefined ? {} : { cause: lastError }) },
+    )
+  }
+
+  stats(): EndpointStats {
+    const { sender, status } = this
+    const { objects, bytes } = sender.waiting
+    return {
+      state: status.condition,
+      inbox: { objects: this.#inbox.objects, bytes: this.#inbox.bytes },
+      sending: {
+        objects: sender.pendingObjects,
+        bytes: sender.pendingBytes,
+        waitingObjects: objects,
+        waitingBytes: bytes,
+      },
+      sent: { objects: sender.sequence, accepted: sender.accepted, rejected: sender.rejected },
+      received: {
+        objects: this.#receiver.objects,
+        bytes: this.#receiver.bytes,
+        skipped: this.#receiver.skipped,
+        unreadable: this.#opener.unreadableObjects,
+      },
+      linksLost: status.linksLost,
+    }
+  }
+}
+
+function linkLost(): ObjectRelayError {
+  return createError('LINK_LOST', 'The connection to the relay is lost.')
+}

@@ -1,0 +1,173 @@
+import type { ObjectRelayError } from '../errors.ts'
+import type { RelayLimits } from '../limits.ts'
+
+/** The names of the groups that a program has given types to; any string where it has not. */
+export type GroupName<Groups extends object> = Extract<keyof Groups, string>
+
+/** Any object that may arrive. */
+export type ObjectOf<Groups extends object> = Groups[GroupName<Groups>]
+
+/** What an object must be to go to all of the groups `Name`: of the type of each of them. */
+export type ObjectForAll<Groups extends object, Name extends GroupName<Groups>> = (
+  Name extends unknown
+    ? (object: Groups[Name]) => void
+    : never
+) extends (object: infer All) => void
+  ? All
+  : never
+
+/** A number for each of some groups. */
+export type Counts<Name extends string> = { readonly [Group in Name]?: number | undefined }
+
+/** The relay has accepted an object. */
+export interface Receipt<Name extends string = string> {
+  /** How many members each group had at that moment. 0 is legal, the object waits; it also shows a typing error. */
+  readonly members: Readonly<Record<Name, number>>
+}
+
+/** How an object is sent. */
+export interface SendOptions {
+  /**
+   * Gives the memory of large arrays (from 4 KiB on, in an object beyond 128 KiB) away instead of copying it: they are
+   * empty afterwards, as after `postMessage` with a transfer list. Default `false`.
+   */
+  transfer?: boolean | undefined
+}
+
+/** How objects are taken out of the inbox at once. */
+export interface TakeSyncOptions {
+  /** Waits until there is at least one object. Default `false`. */
+  blocking?: boolean | undefined
+  /** With `blocking`: after so many milliseconds the result is an empty array. Default: waits for ever. */
+  timeoutMs?: number | undefined
+}
+
+/** How objects are taken out of the inbox. */
+export interface TakeOptions extends TakeSyncOptions {
+  /** Ends the waiting: the promise is rejected with the signal's reason. Nothing is taken then. */
+  signal?: AbortSignal | undefined
+}
+
+/** How many objects are taken out of the inbox. */
+export interface MaxItems {
+  /** At most so many objects; a whole number from 1 on. Default 1. */
+  maxItems?: number | undefined
+}
+
+/** An object with what surrounds it. */
+export interface Delivery<ObjectType = unknown, Group extends string = string> {
+  readonly object: ObjectType
+  /** The group that it came through. */
+  readonly group: Group
+  /** Whether it went to every member, or was produced for one of them. */
+  readonly kind: 'broadcast' | 'produce'
+  /** How often it has been delivered, this time included; 1 for a broadcast. */
+  readonly attempt: number
+  /** How many broadcasts of the group this endpoint missed before this one; 0 for a produced object. */
+  readonly skipped: number
+  /** When the sender sent it, by the clock of its machine. */
+  readonly sentAt: Date
+  /** The work is done: the object is gone for good. Does nothing for a broadcast, or after `ack` or `release`. */
+  ack(): void
+  /**
+   * Gives the object back to the front of its queue, for any member, without counting the attempt. Does nothing for a
+   * broadcast, or after `ack` or `release`.
+   */
+  release(): void
+}
+
+/** A delivery from any of the groups; comparing its `group` tells the type of its `object`. */
+export type DeliveryOf<Groups extends object> = {
+  [Name in GroupName<Groups>]: Delivery<Groups[Name], Name>
+}[GroupName<Groups>]
+
+/** Something that `endpoint.work` runs. */
+export interface Work {
+  /** Asks for no more, waits for the handlers that run, and gives back what came meanwhile. */
+  stop(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** An object that the relay has not accepted. */
+export interface UndeliveredObject {
+  readonly object: unknown
+  readonly groups: readonly string[]
+  readonly kind: 'broadcast' | 'produce'
+}
+
+/** What `endpoint.stop` resolves to. */
+export interface StopResult {
+  /** What was sent and not accepted by the relay until the deadline, in the order of the calls. */
+  readonly undelivered: readonly UndeliveredObject[]
+  /** Whether the deadline ended the stop. */
+  readonly deadlineReached: boolean
+}
+
+/** Where an endpoint stands. */
+export type EndpointCondition = 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'stopping' | 'stopped'
+
+/** A snapshot of an endpoint. Bytes are those of the objects on the wire. */
+export interface EndpointStats {
+  readonly state: EndpointCondition
+  /** What has arrived and was not taken yet. */
+  readonly inbox: { readonly objects: number; readonly bytes: number }
+  /** What was sent and not accepted yet; of it, `waiting...` waits for room within `limits.sendBytesMax`. */
+  readonly sending: {
+    readonly objects: number
+    readonly bytes: number
+    readonly waitingObjects: number
+    readonly waitingBytes: number
+  }
+  /** Since the endpoint began. */
+  readonly sent: { readonly objects: number; readonly accepted: number; readonly rejected: number }
+  /** Since the endpoint began. `skipped`: broadcasts that were missed; `unreadable`: not decodable or not of their schema. */
+  readonly received: {
+    readonly objects: number
+    readonly bytes: number
+    readonly skipped: number
+    readonly unreadable: number
+  }
+  /** How often the link was lost. */
+  readonly linksLost: number
+}
+
+/** The events of an endpoint and what their listeners are given. */
+export interface EndpointEvents {
+  /** Not accepted yet: an attempt failed, and there will be another one. */
+  connecting: { readonly attempt: number; readonly error?: ObjectRelayError; readonly delayMs?: number }
+  /** The relay has accepted the endpoint; `resumed` when it still knew it. */
+  connected: { readonly resumed: boolean; readonly relayLimits: Partial<RelayLimits> }
+  /** The link is lost, or an attempt to renew it failed; `attempt` is 0 when it was just lost. */
+  reconnecting: { readonly error: ObjectRelayError; readonly attempt: number; readonly delayMs: number }
+  /** Refused for a reason that trying again does not mend. Final: every call fails from now on. */
+  disconnected: { readonly error: ObjectRelayError }
+  /**
+   * Something failed: a call to send or to ask, whether it was awaited or not; an object that could not be decoded or does not
+   * fit its schema; a handler of `work`; or what the relay reports.
+   */
+  error: ObjectRelayError
+  /** The relay dropped objects that this endpoint would have got, by a stated policy. */
+  objectsDropped: { readonly error: ObjectRelayError; readonly group: string | undefined; readonly count: number }
+  /** The group is full: what this endpoint produces for it waits. */
+  blocked: { readonly group: string }
+  /** The group has room again. */
+  unblocked: { readonly group: string }
+  /**
+   * The relay did not know the endpoint any more: it was restarted, or the grace time was over. What was not accepted is
+   * sent again. `unacknowledged` produced objects are here that the relay may give to another member as well.
+   */
+  sessionLost: { readonly error: ObjectRelayError; readonly unacknowledged: number }
+}
+
+/** All events there are. */
+export const endpointEventNames: readonly (keyof EndpointEvents)[] = [
+  'connecting',
+  'connected',
+  'reconnecting',
+  'disconnected',
+  'error',
+  'objectsDropped',
+  'blocked',
+  'unblocked',
+  'sessionLost',
+]

@@ -1,0 +1,163 @@
+import type { EndpointStopResult } from '../background/endpointState.ts'
+import { RecordType } from '../background/records.ts'
+import { isGroupName } from '../core/groupName.ts'
+import { createError, type ObjectRelayError } from '../errors.ts'
+import { checkNames, durationOption } from '../options.ts'
+import { encodeJson } from '../wire/controlFrames.ts'
+import { FrameType } from '../wire/frameTypes.ts'
+import { OBJECT_HEAD_BYTES, readStreamBeginTail } from '../wire/objectHeader.ts'
+import { RouteCache } from '../wire/routeCache.ts'
+import type { StopResult, UndeliveredObject } from './endpointTypes.ts'
+import type { IoChannel } from './ioChannel.ts'
+import type { EncodedObject, ObjectOpener } from './objectOpener.ts'
+import type { Receiver } from './receiver.ts'
+import type { Sender } from './sender.ts'
+import type { EndpointStatus } from './status.ts'
+import type { Taking } from './taking.ts'
+import type { Works } from './work.ts'
+
+const DEADLINE_DEFAULT_MS = 10_000
+/** How long the I/O may take to answer beyond the deadline that it was given. */
+const ANSWER_MS = 5_000
+const noBytes = Buffer.alloc(0)
+
+/** Checks the options of `stop`. Throws `INVALID_ARGUMENT`. */
+export function checkStopOptions(options: unknown): number {
+  const given = checkNames(options, ['deadlineMs'], { where: 'stop()', code: 'INVALID_ARGUMENT' })
+  try {
+    return durationOption('deadlineMs', given.deadlineMs ?? DEADLINE_DEFAULT_MS, 0)
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message.replace('The option', 'The argument') : String(cause)
+    throw createError('INVALID_ARGUMENT', message, { details: { argument: 'deadlineMs' } })
+  }
+}
+
+/** The end of an endpoint: finishes the work that runs, gives back what was not taken, sends what was to be sent. */
+export class Stopping {
+  readonly #channel: IoChannel
+  readonly #status: EndpointStatus
+  readonly #sender: Sender
+  readonly #receiver: Receiver
+  readonly #taking: Taking
+  readonly #works: Works
+  readonly #opener: ObjectOpener
+  readonly #routes = new RouteCache(isGroupName)
+  readonly #undelivered: UndeliveredObject[] = []
+  #returnedFollows = false
+  #result: EndpointStopResult | undefined
+  #answered: () => void = () => undefined
+
+  constructor(options: {
+    channel: IoChannel
+    status: EndpointStatus
+    sender: Sender
+    receiver: Receiver
+    taking: Taking
+    works: Works
+    opener: ObjectOpener
+  }) {
+    this.#channel = options.channel
+    this.#status = options.status
+    this.#sender = options.sender
+    this.#receiver = options.receiver
+    this.#taking = options.taking
+    this.#works = options.works
+    this.#opener = options.opener
+  }
+
+  /** Whether the object that came is one of ours on its way back; it is kept then. */
+  takesReturned(buffer: Buffer, start: number, end: number): boolean {
+    if (!this.#returnedFollows) return false
+    this.#returnedFollows = false
+    const route = this.#routes.read(buffer, start, end)
+    const bodyAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
+    const large = buffer[start + 4] === FrameType.STREAM_BEGIN
+    const parts = large
+      ? this.#channel.port.bell.takeAttachment(readStreamBeginTail(buffer, bodyAt, end).stream)
+      : undefined
+    this.#keep(route, { buffer, start: bodyAt, end, parts })
+    return true
+  }
+
+  returnedFollows(): void {
+    this.#returnedFollows = true
+  }
+
+  /** STOPPED: the last word of the I/O. */
+  stopped(result: EndpointStopResult): void {
+    this.#result = result
+    this.#answered()
+  }
+
+  /** The endpoint was refused, or its I/O ended: nothing more will come. */
+  failed(): void {
+    this.#answered()
+  }
+
+  async run(deadlineMs: number): Promise<StopResult> {
+    const deadline = performance.now() + deadlineMs
+    const leftMs = () => Math.max(0, Math.ceil(deadline - performance.now()))
+    const status = this.#status
+    status.receivingClosed = true
+    status.condition = 'stopping'
+    this.#taking.end()
+    const working = this.#works.stopAll()
+    if (this.#works.running > 0) await within(leftMs(), working)
+    // From here to the flush nothing is waited for, so that a call after a stop without work fails at once.
+    status.sendingClosed = true
+    this.#receiver.releaseAll()
+    if (status.failure === undefined) await within(leftMs(), this.#whenQueueEmptyOrOver())
+    if (status.failure === undefined) await this.#askIo(leftMs())
+    return this.#end()
+  }
+
+  #whenQueueEmptyOrOver(): Promise<void> {
+    return Promise.race([this.#sender.whenQueueEmpty(), this.#whenAnswered()])
+  }
+
+  #whenAnswered(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#answered = resolve
+    })
+  }
+
+  async #askIo(deadlineMs: number): Promise<void> {
+    const answered = this.#whenAnswered()
+    this.#channel.writeLast(encodeJson(RecordType.STOP, { deadlineMs }))
+    await within(deadlineMs + ANSWER_MS, answered)
+  }
+
+  #end(): StopResult {
+    for (const { route, buffer, start, end, large } of this.#sender.takeWaiting()) {
+      const bodyAt = start + OBJECT_HEAD_BYTES + route.encoded.destinations.length
+      const { kind, groups } = route
+      if (large === undefined) this.#keep({ kind, groups }, { buffer, start: bodyAt, end, parts: undefined })
+      else this.#keep({ kind, groups }, { buffer: noBytes, start: 0, end: 0, parts: large.buffers })
+    }
+    const deadlineReached = this.#result?.deadlineReached ?? this.#status.failure === undefined
+    this.#sender.rejectAll(this.#status.failure ?? undeliveredError(deadlineReached))
+    this.#channel.close()
+    this.#status.condition = 'stopped'
+    return { undelivered: this.#undelivered, deadlineReached }
+  }
+
+  #keep({ kind, groups }: Pick<UndeliveredObject, 'kind' | 'groups'>, encoded: EncodedObject): void {
+    this.#undelivered.push({ object: this.#opener.reopen(encoded, groups[0] ?? ''), groups, kind })
+  }
+}
+
+function undeliveredError(deadlineReached: boolean): ObjectRelayError {
+  return deadlineReached
+    ? createError('DEADLINE', 'The endpoint was stopped, and the relay had not accepted the object at the deadline.')
+    : createError('LINK_LOST', 'The endpoint was stopped before the relay accepted the object.')
+}
+
+/** Waits for something, at most so long. */
+async function within(timeoutMs: number, awaited: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs)
+  })
+  await Promise.race([awaited, late])
+  clearTimeout(timer)
+}
