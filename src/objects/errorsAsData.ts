@@ -66,10 +66,21 @@ function hiddenProperties(error: Error, className: string): Record<string, unkno
 
 /** An error of that class without message; what belongs to it is added by {@link fillError}. */
 export function makeError(className: string): Error {
-  const ErrorClass = Object.hasOwn(errorClasses, className) ? errorClasses[className] : undefined
-  const error = className === aggregateName ? new AggregateError([]) : new (ErrorClass ?? Error)()
-  if (className === aggregateName) Reflect.deleteProperty(error, 'errors')
-  return error
+  const limit: unknown = Reflect.get(Error, 'stackTraceLimit')
+  // To collect a stack that is replaced at once would be most of the work.
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  try {
+    if (className !== aggregateName) return new (classOf(className))()
+    const error = new AggregateError([])
+    Reflect.deleteProperty(error, 'errors')
+    return error
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', limit)
+  }
+}
+
+function classOf(className: string): ErrorConstructor {
+  return (Object.hasOwn(errorClasses, className) ? errorClasses[className] : undefined) ?? Error
 }
 
 /** Gives an error its properties, by definition and not by assignment: no setter is ever called. */
