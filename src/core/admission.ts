@@ -26,7 +26,7 @@ export function admitNew<P extends Payload>(
   if (obstacle === undefined && !waitsBehind) {
     enter(core, session, sequence, plan, payload, large)
   } else if (obstacle !== undefined && overflowAt(obstacle, plan) !== 'block') {
-    reject(core, session, sequence, payload, fullError(core, obstacle))
+    reject(core, session, sequence, plan, payload, fullError(core, obstacle))
   } else {
     hold(core, { session, sequence, plan, payload, large, rotation: obstacle?.rotation, gone: false })
   }
@@ -48,7 +48,7 @@ export function admitHeld<P extends Payload>(core: Core<P>, gate: Gate<P>): void
     }
     leaveLines(held)
     if (obstacle === undefined) enter(core, session, sequence, plan, payload, large)
-    else reject(core, session, sequence, payload, fullError(core, obstacle))
+    else reject(core, session, sequence, plan, payload, fullError(core, obstacle))
     advanceLines(core, held)
   }
 }
@@ -72,10 +72,13 @@ export function reject<P extends Payload>(
   core: Core<P>,
   session: Session<P>,
   sequence: number,
+  plan: Plan<P> | undefined,
   payload: P,
   error: ObjectRelayError,
 ): void {
   session.begun.delete(sequence)
+  // Some of its groups may have been made for it.
+  for (const group of plan?.groups ?? []) core.touch(group)
   core.counts.rejected++
   core.output.rejected(session, sequence, error)
   core.output.released(payload)

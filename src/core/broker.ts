@@ -30,7 +30,9 @@ export class Broker<P extends Payload> {
    * Throws `GROUP_NOT_ACCEPTED`, `GROUP_FULL`, `TOO_MANY_GROUPS` or `INVALID_ARGUMENT`.
    */
   join(id: string, groups: readonly string[], options: JoinOptions): Session<P> {
-    return lifecycle.join(this.core, id, groups, options)
+    const session = lifecycle.join(this.core, id, groups, options)
+    this.settle()
+    return session
   }
 
   /** The link of the session is lost; its grace time begins. */
@@ -153,7 +155,7 @@ export class Broker<P extends Payload> {
   private broadcastWhole(session: Session<P>, sequence: number, plan: Plan<P>, payload: P): void {
     const { core } = this
     if (core.keptBytes + payload.bytes > core.limits.relayBytesMax) {
-      reject(core, session, sequence, payload, relayFullError(core))
+      reject(core, session, sequence, plan, payload, relayFullError(core))
       return
     }
     core.keptBytes += payload.bytes
@@ -168,17 +170,16 @@ export class Broker<P extends Payload> {
     const { core } = this
     if (core.stopped) {
       const message = 'The relay is stopping and accepts nothing more. Send to it again when it has been started again.'
-      reject(core, session, sequence, payload, createError('RELAY_STOPPED', message))
+      reject(core, session, sequence, undefined, payload, createError('RELAY_STOPPED', message))
       return undefined
     }
     const plan = core.directory.plan(session, route)
     if (plan instanceof Error) {
-      reject(core, session, sequence, payload, plan)
+      reject(core, session, sequence, undefined, payload, plan)
       return undefined
     }
     if (plan.tooManyFor === undefined && payload.bytes <= plan.bytesMax) return plan
-    for (const group of plan.groups) core.touch(group)
-    reject(core, session, sequence, payload, neverFits(plan, payload))
+    reject(core, session, sequence, plan, payload, neverFits(plan, payload))
     return undefined
   }
 

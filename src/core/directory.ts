@@ -55,9 +55,14 @@ export class Directory<P extends Payload> {
   }
 
   forgetIfEmpty(group: Group<P>): void {
-    if (group.forgotten || !group.isEmpty || this.accepted?.has(group.name) === true) return
+    if (group.forgotten || !group.isEmpty || this.isPermanent(group.name)) return
     group.forgotten = true
     this.groups.delete(group.name)
+  }
+
+  /** Whether the group `name` is kept even if it is empty. */
+  isPermanent(name: string): boolean {
+    return this.accepted?.has(name) === true
   }
 
   /** Looks the groups of `route` up, once as long as they exist; or says why they cannot be used. */

@@ -65,7 +65,7 @@ export function beginLarge<P extends Payload>(
   if (kind === 'produce') {
     admitNew(core, session, sequence, plan, payload, large)
   } else if (core.keptBytes + payload.bytes > core.limits.relayBytesMax) {
-    reject(core, session, sequence, payload, relayFullError(core))
+    reject(core, session, sequence, plan, payload, relayFullError(core))
   } else {
     core.keptBytes += payload.bytes
     core.output.admitted(session, sequence)

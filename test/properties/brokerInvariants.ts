@@ -29,6 +29,7 @@ function hasRoom<P extends Payload>({ limitBytes, sentBytes, inboxBytes }: Sessi
 function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
   const { ready, members, takers, stalled, name } = group
   const items = ready.items()
+  same(`${name}: is remembered for nothing`, group.isEmpty && !core.directory.isPermanent(name), false)
   same(
     `${name}: waiting`,
     ready.count,

@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest'
+import { codeOf, TestBroker } from '../../test/properties/brokerHarness.ts'
+import { checkInvariants } from '../../test/properties/brokerInvariants.ts'
+
+describe('a session', () => {
+  test('keeps its leases and its credit while it is detached, and is given nothing', () => {
+    const relay = new TestBroker({ sessionGraceMs: 1000 })
+    const alice = relay.join('alice', 'g')
+    relay.broker.notify(alice, 'g', 3)
+    relay.produce(alice, 'a', 'g')
+    relay.broker.detach(alice, 50)
+    relay.produce(alice, 'b', 'g')
+    relay.broadcast(alice, 'news', 'g')
+    relay.broker.acknowledge(alice, 0, 0)
+    expect(relay.heard('alice gets')).toEqual(['alice gets a of g #0'])
+    expect(relay.broker.nextDeadlineMs()).toBe(1050)
+    relay.broker.advance(1049)
+    relay.broker.attach(alice)
+    expect(relay.said()).toEqual(['alice gets news of g', 'alice gets b of g #1'])
+    expect(relay.broker.nextDeadlineMs()).toBe(undefined)
+    checkInvariants(relay.broker)
+  })
+
+  test('is over when its grace time is', () => {
+    const relay = new TestBroker({ sessionGraceMs: 1000 })
+    const [alice, bob] = [relay.join('alice', 'g'), relay.join('bob', 'g')]
+    relay.broker.notify(alice, 'g', 1)
+    relay.produce(alice, 'a', 'g')
+    relay.broker.notify(bob, 'g', 1)
+    relay.broker.detach(alice, 0)
+    relay.said()
+    relay.broker.advance(1000)
+    expect(relay.said()).toEqual(['event sessionExpired alice', 'bob gets a of g #0 attempt 2'])
+    expect(codeOf(() => relay.broker.attach(alice))).toBe('SESSION_LOST')
+    expect(codeOf(() => relay.produce(alice, 'b', 'g'))).toBe('SESSION_LOST')
+    expect(relay.broker.stats().sessions.map(({ id }) => id)).toEqual(['bob'])
+    checkInvariants(relay.broker)
+  })
+
+  test('joins all of its groups or none', () => {
+    const relay = new TestBroker({ groupsPerEndpointMax: 2 }, { g: { maxCount: 1 }, h: {} })
+    relay.join('alice', ['g', 'g'])
+    expect(codeOf(() => relay.join('bob', ['h', 'g']))).toBe('GROUP_FULL')
+    expect(codeOf(() => relay.join('bob', ['h', 'i']))).toBe('GROUP_NOT_ACCEPTED')
+    expect(codeOf(() => relay.join('bob', ['h', '']))).toBe('INVALID_ARGUMENT')
+    expect(codeOf(() => relay.join('bob', ['h', 'g', 'g.dead']))).toBe('INVALID_ARGUMENT')
+    expect(codeOf(() => relay.join('bob', ['h'], { inboxBytes: 0 }))).toBe('INVALID_ARGUMENT')
+    expect(codeOf(() => relay.join('alice', ['h']))).toBe('INVALID_ARGUMENT')
+    expect(relay.broker.stats().groups.map(({ name }) => name)).toEqual(['g'])
+    expect([...relay.join('bob', ['g.dead', 'h']).memberships.keys()]).toEqual(['g.dead', 'h'])
+    checkInvariants(relay.broker)
+  })
+
+  test('has a window that never falls', () => {
+    const relay = new TestBroker()
+    const alice = relay.join('alice', 'g', { inboxBytes: 100 })
+    for (const limit of [99, 100.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(codeOf(() => relay.broker.setWindow(alice, limit))).toBe('PROTOCOL_VIOLATION')
+    }
+    relay.broker.setWindow(alice, 100)
+  })
+
+  test('is seen in the statistics', () => {
+    const relay = new TestBroker()
+    const alice = relay.join('alice', ['g', 'h'])
+    relay.broker.notify(alice, 'g', 3)
+    relay.produce(alice, 'a b', 'g')
+    relay.broker.acknowledge(alice, 0, 0)
+    const { groups, sessions, keptBytes, counts } = relay.broker.stats()
+    expect(groups[0]).toMatchObject({
+      name: 'g',
+      members: 1,
+      waiting: 0,
+      leased: 1,
+      leasedBytes: 10,
+      demand: 1,
+      accepted: 2,
+    })
+    expect(sessions[0]).toMatchObject({
+      id: 'alice',
+      state: 'attached',
+      groups: ['g', 'h'],
+      leased: 1,
+      demand: 1,
+      sentBytes: 20,
+    })
+    expect(keptBytes).toBe(10)
+    expect(counts).toMatchObject({ accepted: 2, delivered: 2, acknowledged: 1, dropped: 0 })
+  })
+})

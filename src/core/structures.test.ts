@@ -1,0 +1,113 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Deque } from './deque.ts'
+import { Heap } from './heap.ts'
+import { LeaseTable } from './leaseTable.ts'
+import { Line } from './line.ts'
+
+describe('a deque', () => {
+  test('is a list from whose front one takes', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: -3, max: 3 }), { maxLength: 300 }), (changes) => {
+        const deque = new Deque<number>()
+        const list: number[] = []
+        for (const [index, change] of changes.entries()) {
+          for (let times = 0; times < Math.abs(change) * 10; times++) {
+            if (change > 0) list.push(index)
+            if (change > 0) deque.push(index)
+            else expect(deque.shift()).toBe(list.shift())
+          }
+          expect([deque.length, deque.first(), deque.at(list.length - 1)]).toEqual([list.length, list[0], list.at(-1)])
+        }
+        deque.filter((entry) => entry % 2 === 0)
+        expect(Array.from({ length: deque.length }, (_, index) => deque.at(index))).toEqual(
+          list.filter((n) => n % 2 === 0),
+        )
+      }),
+      { numRuns: 50 },
+    )
+  })
+})
+
+describe('a line', () => {
+  test('passes over what left it', () => {
+    const line = new Line<{ name: string; gone: boolean }>(({ gone }) => gone)
+    const [one, two, three] = ['one', 'two', 'three'].map((name) => ({ name, gone: false }))
+    for (const entry of [one, two, three]) if (entry !== undefined) line.push(entry)
+    for (const entry of [one, two]) {
+      if (entry !== undefined) entry.gone = true
+      line.left()
+    }
+    expect(line.length).toBe(1)
+    expect([...line]).toEqual([three])
+    expect(line.shift()).toBe(three)
+    expect(line.first()).toBe(undefined)
+    expect(line.shift()).toBe(undefined)
+  })
+
+  test('does not grow with what left it behind one that stays', () => {
+    const line = new Line<{ gone: boolean }>(({ gone }) => gone)
+    line.push({ gone: false })
+    let kept = 0
+    for (let count = 0; count < 10_000; count++) {
+      const entry = { gone: false }
+      line.push(entry)
+      entry.gone = true
+      line.left()
+      kept = Math.max(kept, JSON.stringify(line).length)
+    }
+    expect(line.length).toBe(1)
+    expect(kept).toBeLessThan(5_000)
+  })
+})
+
+describe('a heap', () => {
+  test('has the least first, wherever entries are changed and removed', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(3), fc.nat(50), fc.nat(1000)), { maxLength: 200 }), (changes) => {
+        const heap = new Heap<{ rank: number; index: number }>(
+          (one, other) => one.rank < other.rank,
+          (entry, index) => {
+            entry.index = index
+          },
+        )
+        for (const [what, which, rank] of changes) {
+          const entry = heap.values()[which]
+          if (entry === undefined || what < 2) heap.push({ rank, index: -1 })
+          else if (what === 2) heap.removeAt(which)
+          else {
+            entry.rank = rank
+            heap.update(entry.index)
+          }
+          expect(heap.first()?.rank).toBe(
+            heap.size === 0 ? undefined : Math.min(...heap.values().map((one) => one.rank)),
+          )
+          expect(heap.values().every((one, index) => one.index === index)).toBe(true)
+        }
+      }),
+      { numRuns: 50 },
+    )
+  })
+})
+
+describe('a table of leases', () => {
+  test('counts from 0, and forgets what was taken out', () => {
+    const table = new LeaseTable<string>()
+    expect(table.get(0)).toBe(undefined)
+    expect([table.add('a'), table.add('b')]).toEqual([0, 1])
+    expect([table.take(0), table.take(0), table.get(1), table.take(2)]).toEqual(['a', undefined, 'b', undefined])
+    expect([...table]).toEqual([[1, 'b']])
+    expect([table.size, table.next]).toEqual([1, 2])
+  })
+
+  test('does not grow while one lease is held beside a hundred thousand others', () => {
+    const table = new LeaseTable<string>()
+    const held = table.add('held')
+    for (let count = 0; count < 100_000; count++) {
+      table.take(table.add('passing'))
+    }
+    expect(table.pageCount).toBe(2)
+    expect(table.take(held)).toBe('held')
+    expect(table.pageCount).toBe(1)
+  })
+})
