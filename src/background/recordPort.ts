@@ -1,3 +1,4 @@
+import { copyBytes } from '../memoryCopy.ts'
 import { Slab } from '../wire/slab.ts'
 import type { RingReader, RingWriter } from './ring.ts'
 
@@ -59,7 +60,7 @@ export class RecordPort {
   write(endpoint: number, buffer: Buffer, start: number, end: number): void {
     const bytes = end - start
     if (this.reserve(bytes)) {
-      buffer.copy(this.writer.buffer, this.writer.at, start, end)
+      copyBytes(this.writer.buffer, this.writer.at, buffer, start, end)
       this.commit(endpoint, bytes)
       return
     }
@@ -131,7 +132,7 @@ export class RecordPort {
         this.writer.waitForRoom()
         if (!this.writer.reserve(bytes)) return
       }
-      record.buffer.copy(this.writer.buffer, this.writer.at, record.start, record.end)
+      copyBytes(this.writer.buffer, this.writer.at, record.buffer, record.start, record.end)
       this.commit(record.endpoint, bytes)
       this.#overflowHead++
     }

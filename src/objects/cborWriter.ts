@@ -1,6 +1,6 @@
 import { createError } from '../errors.ts'
+import { copyBytes } from '../memoryCopy.ts'
 import { roomExceeded } from './encodeFailure.ts'
-import { copyBytes } from './memoryCopy.ts'
 import { tags } from './tags.ts'
 import { hasLoneSurrogate, toWtf8 } from './wtf8.ts'
 

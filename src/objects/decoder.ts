@@ -1,8 +1,8 @@
 import { createError, ObjectRelayError } from '../errors.ts'
 import { endpointLimitDefaults } from '../limits.ts'
+import { copyBytes } from '../memoryCopy.ts'
 import type { ReceivedParts } from './bodyAssembler.ts'
 import { bodyForm, malformed, plainHeaderBytes, readSegmentedLayout } from './bodyFormat.ts'
-import { copyBytes } from './memoryCopy.ts'
 import { ObjectReader } from './objectReader.ts'
 import type { Serializer } from './serializer.ts'
 

@@ -1,5 +1,5 @@
+import { copyBytes } from '../memoryCopy.ts'
 import { breakByte, indefinite, unmarked } from './cborReader.ts'
-import { copyBytes } from './memoryCopy.ts'
 import { ScalarReader } from './scalarReader.ts'
 import { CachedString, isOrdinaryKey } from './stringCache.ts'
 import { readTagged } from './taggedReader.ts'

@@ -1,3 +1,5 @@
+import { copyBytes } from '../memoryCopy.ts'
+
 const SLAB_BYTES = 64 * 1024
 
 /**
@@ -20,7 +22,7 @@ export class Slab {
   copy(source: Buffer, start: number, end: number): number {
     this.reserve(end - start)
     const at = this.end
-    source.copy(this.buffer, at, start, end)
+    copyBytes(this.buffer, at, source, start, end)
     this.end = at + (end - start)
     return at
   }
