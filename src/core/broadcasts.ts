@@ -38,7 +38,8 @@ export function abortBroadcast<P extends Payload>(core: Core<P>, large: LargeObj
     group.begunBroadcasts.delete(large)
     core.touch(group)
   }
-  for (const session of recipients) if (session.state !== 'ended') core.output.abortDelivery(session, parcel.payload)
+  for (const session of recipients)
+    if (session.state !== 'ended') core.output.abortDelivery(session, parcel.payload, -1)
   // One that is put back in its place may push another of these out.
   for (const entry of [...backlogged]) if (!entry.gone) withdrawEntry(core, entry)
   // Nobody has missed what never was.

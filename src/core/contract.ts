@@ -71,8 +71,11 @@ export interface BrokerOutput<P extends Payload> {
   rejected(session: Session<P>, sequence: number, error: ObjectRelayError): void
   /** The bytes of a large object that was begun may come: its place is reserved. */
   admitted(session: Session<P>, sequence: number): void
-  /** A large object on its way to this session will never be whole. Once for each of its deliveries. */
-  abortDelivery(session: Session<P>, payload: P): void
+  /**
+   * A delivery of a large object will not be completed: its sender gave it up, or the session gave it back before it was whole.
+   * Once for each such delivery; `leaseNumber` tells which, and is -1 for a broadcast.
+   */
+  abortDelivery(session: Session<P>, payload: P, leaseNumber: number): void
   /** Something for this group is held back: the sender should keep what else goes there. */
   blocked(session: Session<P>, group: string): void
   unblocked(session: Session<P>, group: string): void

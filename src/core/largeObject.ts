@@ -144,7 +144,7 @@ function abortLeases<P extends Payload>(core: Core<P>, { leases, parcel }: Large
     session.leases.take(number)
     endLease(item, holder)
     rememberAborted(session.abortedLeases, number)
-    core.output.abortDelivery(session, parcel.payload)
+    core.output.abortDelivery(session, parcel.payload, number)
     core.letParcelGo(parcel)
     addCredit(core, holder, 1)
   }

@@ -43,7 +43,7 @@ export function release<P extends Payload>(
   for (let number = first; number <= to; number++) {
     const item = session.leases.take(number)
     if (item === undefined) session.abortedLeases.delete(number)
-    else giveBack(core, item, attemptCounted, 'released')
+    else giveBackFrom(core, session, item, number, attemptCounted, 'released')
   }
 }
 
@@ -52,9 +52,7 @@ export function takeLeasesBack<P extends Payload>(core: Core<P>, session: Sessio
   const taken = [...session.leases]
   for (const [number, item] of taken) {
     session.leases.take(number)
-    const isWhole = item.parcel?.large === undefined
-    giveBack(core, item, true, reason)
-    if (!isWhole && session.state !== 'ended') core.output.abortDelivery(session, item.payload)
+    giveBackFrom(core, session, item, number, true, reason)
   }
   session.revokedBefore = session.leases.next
   session.abortedLeases.clear()
@@ -77,6 +75,20 @@ export function noteProgress<P extends Payload>(core: Core<P>, session: Session<
   if (!session.hung) return
   session.hung = false
   offerAgain(core, session)
+}
+
+/** Takes an object from a session, which needs no more of it if it is not whole yet. */
+function giveBackFrom<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  item: Item<P>,
+  number: number,
+  attemptCounted: boolean,
+  reason: string,
+): void {
+  giveBack(core, item, attemptCounted, reason)
+  const isPartial = item.parcel?.large !== undefined
+  if (isPartial && session.state !== 'ended') core.output.abortDelivery(session, item.payload, number)
 }
 
 function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, attemptCounted: boolean, reason: string): void {

@@ -66,6 +66,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private readonly releasedIds = new Set<number>()
   private readonly attemptsMax: number
   private ticks = 0
+  /** So many deliveries were given back before they were whole. */
+  private discards = 0
 
   constructor(options: BrokerOptions) {
     this.broker = new Broker(options, this)
@@ -154,9 +156,13 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   release(model: ModelSession, numbers: number[], attemptCounted: boolean): void {
-    for (const number of numbers) this.giveBack(model, number, attemptCounted)
+    for (const number of numbers) {
+      if (model.leases.get(number)?.copy.sent.state === 'admitted') this.discards++
+      this.giveBack(model, number, attemptCounted)
+    }
     const [from, to] = ends(numbers)
     this.broker.release(sessionOf(model), from, to, { attemptCounted })
+    must(this.discards === 0, 'what is given back before it is whole is to be discarded')
   }
 
   widen(model: ModelSession, bytes: number): void {
@@ -224,18 +230,20 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     sent.state = 'rejected'
   }
 
-  abortDelivery(session: Session<ModelPayload>, payload: ModelPayload): void {
+  abortDelivery(session: Session<ModelPayload>, payload: ModelPayload, number: number): void {
     const model = this.modelOf(session)
     const sent = this.sentAs(payload.id)
+    if (this.discards > 0) {
+      must(sent.state === 'admitted', 'what is given back and whole is not to be discarded')
+      this.discards--
+      return
+    }
     must(model.state !== 'ended' && sent.state === 'aborted', 'only what is aborted is to be discarded')
     if (sent.route.kind === 'broadcast') return
-    const lease = [...model.leases].find(([, { copy }]) => copy.sent === sent)
-    must(lease !== undefined, 'only what was delivered is to be discarded')
-    if (lease === undefined) return
-    const [number, { group }] = lease
-    this.endLease(model, number)
+    const lease = this.endLease(model, number)
+    must(lease?.copy.sent === sent, 'only what was delivered is to be discarded')
     model.abortedLeases.add(number)
-    this.credit(memberOf(model, group), 1)
+    if (lease !== undefined) this.credit(memberOf(model, lease.group), 1)
   }
 
   blocked(session: Session<ModelPayload>, group: string): void {
