@@ -257,8 +257,8 @@ export class RelayServer {
       accepted: (session, sequence, counts) => this.#sessionOf(session)?.accepted(sequence, counts),
       rejected: (session, sequence, error) => this.#sessionOf(session)?.rejected(sequence, error),
       admitted: (session, sequence) => this.#sessionOf(session)?.admitted(sequence),
-      abortDelivery: (session, payload) => {
-        if (payload instanceof LargePayload) this.#sessionOf(session)?.abortDelivery(payload)
+      abortDelivery: (session, payload, leaseNumber) => {
+        if (payload instanceof LargePayload) this.#sessionOf(session)?.abortDelivery(payload, leaseNumber)
       },
       blocked: (session, group) => this.#sessionOf(session)?.blocked(group, true),
       unblocked: (session, group) => this.#sessionOf(session)?.blocked(group, false),

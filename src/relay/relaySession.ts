@@ -71,8 +71,8 @@ export class RelaySession implements LinkHandler {
   readonly #routes = new RouteCache(isGroupName)
   readonly #accepted: AcceptedRuns
   readonly #incoming = new Map<number, IncomingStream>()
-  /** Large objects that are on their way to the endpoint and not whole in the relay, with the streams that carry them. */
-  readonly #outgoing = new Map<LargePayload, number[]>()
+  /** Large objects on their way to the endpoint and not whole in the relay: by object, the stream of each lease (-1: broadcast). */
+  readonly #outgoing = new Map<LargePayload, Map<number, number>>()
   #session: Session<RelayPayload> | undefined
   #nextStream = 1
   #receivedBytes = 0
@@ -242,7 +242,7 @@ export class RelaySession implements LinkHandler {
     const { payload, groupIndex, skipped, group, attempt } = delivery
     const isDead = delivery.leaseNumber >= 0 && group.endsWith('.dead') && this.#isDeadLetter(delivery)
     if (groupIndex !== 0 || skipped !== 0 || isDead) this.conversation.send(encodeContext(groupIndex, skipped, isDead))
-    if (payload instanceof LargePayload) this.#deliverLarge(payload, attempt)
+    if (payload instanceof LargePayload) this.#deliverLarge(payload, delivery)
     else if (attempt === 1) this.conversation.sendKept(payload.buffer, payload.start, payload.end)
     else {
       // Other deliveries may still be on their way from the same bytes.
@@ -278,11 +278,12 @@ export class RelaySession implements LinkHandler {
     }
   }
 
-  abortDelivery(payload: LargePayload): void {
-    const ids = this.#outgoing.get(payload)
-    const id = ids?.shift()
-    if (id === undefined) return
-    if (ids?.length === 0) {
+  abortDelivery(payload: LargePayload, leaseNumber: number): void {
+    const streams = this.#outgoing.get(payload)
+    const id = streams?.get(leaseNumber)
+    if (streams === undefined || id === undefined) return
+    streams.delete(leaseNumber)
+    if (streams.size === 0) {
       this.#outgoing.delete(payload)
       payload.receivers.delete(this)
     }
@@ -304,7 +305,7 @@ export class RelaySession implements LinkHandler {
     this.link?.requestFlush()
   }
 
-  #deliverLarge(payload: LargePayload, attempt: number): void {
+  #deliverLarge(payload: LargePayload, { attempt, leaseNumber }: Delivery<RelayPayload>): void {
     const id = this.#nextStream++
     const begin = Buffer.from(payload.begin)
     stampAttempt(begin, 0, attempt)
@@ -313,8 +314,8 @@ export class RelaySession implements LinkHandler {
     this.conversation.openStream(id, payload, this.#host.limits.bulkWindowBytes)
     if (payload.complete) return
     payload.receivers.add(this)
-    const ids = this.#outgoing.get(payload)
-    if (ids === undefined) this.#outgoing.set(payload, [id])
-    else ids.push(id)
+    const streams = this.#outgoing.get(payload)
+    if (streams === undefined) this.#outgoing.set(payload, new Map([[leaseNumber, id]]))
+    else streams.set(leaseNumber, id)
   }
 }
