@@ -71,8 +71,8 @@ export class RelaySession implements LinkHandler {
   readonly #routes = new RouteCache(isGroupName)
   readonly #accepted: AcceptedRuns
   readonly #incoming = new Map<number, IncomingStream>()
-  /** Large objects on their way to the endpoint and not whole in the relay: by object, the stream of each lease (-1: broadcast). */
-  readonly #outgoing = new Map<LargePayload, Map<number, number>>()
+  /** Large objects on their way to the endpoint and not whole in the relay: by object, its streams with their leases (-1: broadcast). */
+  readonly #outgoing = new Map<LargePayload, { id: number; leaseNumber: number }[]>()
   #session: Session<RelayPayload> | undefined
   #nextStream = 1
   #receivedBytes = 0
@@ -279,11 +279,12 @@ export class RelaySession implements LinkHandler {
   }
 
   abortDelivery(payload: LargePayload, leaseNumber: number): void {
-    const streams = this.#outgoing.get(payload)
-    const id = streams?.get(leaseNumber)
-    if (streams === undefined || id === undefined) return
-    streams.delete(leaseNumber)
-    if (streams.size === 0) {
+    const streams = this.#outgoing.get(payload) ?? []
+    const index = streams.findIndex((stream) => stream.leaseNumber === leaseNumber)
+    const id = streams[index]?.id
+    if (id === undefined) return
+    streams.splice(index, 1)
+    if (streams.length === 0) {
       this.#outgoing.delete(payload)
       payload.receivers.delete(this)
     }
@@ -315,7 +316,7 @@ export class RelaySession implements LinkHandler {
     if (payload.complete) return
     payload.receivers.add(this)
     const streams = this.#outgoing.get(payload)
-    if (streams === undefined) this.#outgoing.set(payload, new Map([[leaseNumber, id]]))
-    else streams.set(leaseNumber, id)
+    if (streams === undefined) this.#outgoing.set(payload, [{ id, leaseNumber }])
+    else streams.push({ id, leaseNumber })
   }
 }
