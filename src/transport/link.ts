@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { encodeJson, readConfirm, readStreamOffset } from '../wire/controlFrames.ts'
-import type { Conversation } from '../wire/conversation.ts'
+import type { Conversation, LinkWriter } from '../wire/conversation.ts'
 import { FrameReader } from '../wire/frameReader.ts'
 import { FIRST_NUMBERED_TYPE, FrameType } from '../wire/frameTypes.ts'
 import type { Transport } from './transport.ts'
@@ -28,7 +28,7 @@ const CONFIRM_DELAY_MS = 20
  * One connection to a peer with the frames on it: the password proof and HELLO first; then, when a conversation is
  * attached, its numbered frames, confirmations and heartbeats.
  */
-export class Link {
+export class Link implements LinkWriter {
   readonly transport: Transport
   readonly #clock: Clock
   /** Whoever is in charge at this stage: the handshake first, the session then. */
@@ -40,6 +40,7 @@ export class Link {
   #heartbeatTimer: Timer | undefined
   #lastReceivedMs: number
   #wroteSinceHeartbeat = false
+  #authenticated = false
   #closed = false
 
   constructor(transport: Transport, clock: Clock, handler: LinkHandler) {
@@ -56,14 +57,9 @@ export class Link {
     )
     transport.onData = (bytes) => this.#receive(bytes)
     transport.onDrain = () => this.#flush()
-    transport.onClose = (error) =>
-      this.#finish(
-        createError(
-          'LINK_LOST',
-          `The connection to ${transport.peer} broke${error === undefined ? '' : `: ${error.message}`}.`,
-          error === undefined ? {} : { cause: error },
-        ),
-      )
+    transport.onClose = (error) => this.#finish(linkLost(transport.peer, error))
+    // It may have broken while its owner was busy with something else.
+    if (transport.closed) clock.soon(() => this.#finish(linkLost(transport.peer, undefined)))
   }
 
   get closed(): boolean {
@@ -75,25 +71,30 @@ export class Link {
     return this.#conversation !== undefined
   }
 
-  /** The peer has proven the password: control frames of their full size are accepted. */
+  /** The peer has proven the password: control frames of their full size are accepted, and it is told of its mistakes. */
   allowControlFrames(): void {
+    this.#authenticated = true
     this.#reader.frameBytesMax = fixedLimits.controlFrameBytesMax
   }
 
   /** Carries a conversation from now on. */
   attach(conversation: Conversation, peerReceived: number, heartbeatMs: number): void {
-    conversation.attach(this.transport, peerReceived)
+    conversation.attach(this, peerReceived)
     this.#conversation = conversation
     this.#reader.frameBytesMax = fixedLimits.frameBytesMax
     this.#scheduleHeartbeat(heartbeatMs)
     this.requestFlush()
   }
 
-  /** Writes a frame that is not numbered. */
-  write(frame: Buffer): void {
+  /** Writes what leaves now: a frame that is not numbered, or what the conversation gives. */
+  write(bytes: Buffer): void {
     if (this.#closed) return
     this.#wroteSinceHeartbeat = true
-    this.transport.write(frame)
+    this.transport.write(bytes)
+  }
+
+  get pendingBytes(): number {
+    return this.transport.pendingBytes
   }
 
   /** Lets what was given to the conversation leave, together with whatever else is given to it until then. */
@@ -112,15 +113,15 @@ export class Link {
     this.#confirmTimer = this.#clock.after(CONFIRM_DELAY_MS, () => {
       this.#confirmTimer = undefined
       if (this.#conversation?.confirmPending !== true || this.#closed) return
-      this.#wroteSinceHeartbeat = true
       this.#conversation.writeConfirm()
     })
   }
 
-  /** Ends the link because of `error`, which the peer is told if `tellPeer`. */
+  /** Ends the link because of `error`, which the peer is told if `tellPeer` and if it has proven the password. */
   fail(error: ObjectRelayError, tellPeer: boolean): void {
     if (this.#closed) return
-    if (tellPeer) this.transport.write(encodeJson(FrameType.CLOSE, { error: toPlainError(error) }))
+    if (tellPeer && this.#authenticated)
+      this.transport.write(encodeJson(FrameType.CLOSE, { error: toPlainError(error) }))
     this.#finish(error)
   }
 
@@ -175,9 +176,15 @@ export class Link {
 
   #flush(): void {
     if (this.#closed || this.#conversation === undefined) return
-    this.#wroteSinceHeartbeat = true
-    this.handler.flushing?.()
-    this.#conversation.pump()
+    try {
+      this.handler.flushing?.()
+      this.#conversation.pump()
+    } catch (thrown) {
+      this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
+      return
+    }
+    // Room that was given in small pieces, too little to be told at once, must not wait for the next heartbeat.
+    this.requestConfirm()
   }
 
   #scheduleHeartbeat(heartbeatMs: number): void {
@@ -210,12 +217,22 @@ export class Link {
     this.#confirmTimer?.cancel()
     this.#heartbeatTimer?.cancel()
     this.#conversation?.detach()
+    this.transport.onData = () => undefined
+    this.transport.onDrain = () => undefined
+    this.#hangUp()
+    this.handler.closed(error)
+  }
+
+  #hangUp(): void {
+    if (this.transport.closed) return
     // A peer that does not read must not keep the connection: what is pending gets a moment, and no more.
     this.transport.end()
     const timer = this.#clock.after(1_000, () => this.transport.destroy())
     this.transport.onClose = () => timer.cancel()
-    this.transport.onData = () => undefined
-    this.transport.onDrain = () => undefined
-    this.handler.closed(error)
   }
+}
+
+function linkLost(peer: string, cause: Error | undefined): ObjectRelayError {
+  const why = cause === undefined ? '' : `: ${cause.message}`
+  return createError('LINK_LOST', `The connection to ${peer} broke${why}.`, cause === undefined ? {} : { cause })
 }

@@ -14,6 +14,7 @@ export class SocketTransport implements Transport {
   onClose: (error: Error | undefined) => void = () => undefined
   readonly #socket: Socket
   #error: Error | undefined
+  #closed = false
 
   constructor(socket: Socket, channelBinding: Uint8Array) {
     this.#socket = socket
@@ -27,7 +28,14 @@ export class SocketTransport implements Transport {
     socket.on('error', (error) => {
       this.#error = error
     })
-    socket.on('close', () => this.onClose(this.#error))
+    socket.on('close', () => {
+      this.#closed = true
+      this.onClose(this.#error)
+    })
+  }
+
+  get closed(): boolean {
+    return this.#closed || this.#socket.closed
   }
 
   get pendingBytes(): number {

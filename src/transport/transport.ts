@@ -8,6 +8,8 @@ export interface Transport extends LinkWriter {
   readonly peerAddress: string
   /** What both ends, and nobody else, know of this channel (RFC 9266); empty where the channel is not encrypted. */
   readonly channelBinding: Uint8Array
+  /** Whether the connection is gone already; `onClose` will not be called then. */
+  readonly closed: boolean
   onData: (bytes: Buffer) => void
   /** What was written has been taken by the operating system. */
   onDrain: () => void

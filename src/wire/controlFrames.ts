@@ -21,6 +21,13 @@ function checkLength(what: string, length: number, right: boolean): void {
   if (!right) throw createError('PROTOCOL_VIOLATION', `The peer sent a ${what} of ${length} bytes, which cannot be.`)
 }
 
+/** A 64-bit field that is of no use beyond what a number holds exactly. */
+function readExactly(what: string, buffer: Buffer, at: number): number {
+  const value = readUint64(buffer, at)
+  if (Number.isNaN(value)) throw createError('PROTOCOL_VIOLATION', `The peer sent a ${what} with a number beyond 2^53.`)
+  return value
+}
+
 /** `| u32 length | u8 type | 3 zero | u64 receivedFrames | u64 objectBytesLimit |` */
 export function encodeConfirm(receivedFrames: number, objectBytesLimit: number): Buffer {
   const frame = begin(FrameType.CONFIRM, FIELDS_AT + 16)
@@ -144,7 +151,7 @@ export function readContext(
   checkLength('CONTEXT', end - start, end - start === FIELDS_AT + 12)
   return {
     groupIndex: readUint32(buffer, start + FIELDS_AT),
-    skipped: readUint64(buffer, start + FIELDS_AT + 4),
+    skipped: readExactly('CONTEXT', buffer, start + FIELDS_AT + 4),
     isDead: buffer[start + 5] === 1,
   }
 }
@@ -159,9 +166,10 @@ export function encodeStreamOffset(type: number, stream: number, offset: number)
 
 export function readStreamOffset(buffer: Buffer, start: number, end: number): { stream: number; offset: number } {
   checkLength('stream frame', end - start, end - start === FIELDS_AT + 12)
-  const offset = readUint64(buffer, start + FIELDS_AT + 4)
-  if (!(offset >= 0)) throw createError('PROTOCOL_VIOLATION', 'The peer sent a stream offset that is too large.')
-  return { stream: readUint32(buffer, start + FIELDS_AT), offset }
+  return {
+    stream: readUint32(buffer, start + FIELDS_AT),
+    offset: readExactly('stream frame', buffer, start + FIELDS_AT + 4),
+  }
 }
 
 /** `| u32 length | u8 type | 3 zero | u32 stream | u64 offset | bytes |`, without the bytes, whose number is `partBytes`. */
@@ -226,7 +234,7 @@ export function readRejected(
 ): { sequence: number; error: Readonly<Record<string, unknown>> } {
   checkLength('REJECTED', end - start, end - start > FIELDS_AT + 8)
   return {
-    sequence: readUint64(buffer, start + FIELDS_AT),
+    sequence: readExactly('REJECTED', buffer, start + FIELDS_AT),
     error: readJson(buffer, start + FIELDS_AT + 8 - FRAME_HEADER_BYTES, end),
   }
 }

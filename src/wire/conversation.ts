@@ -45,14 +45,23 @@ export class Conversation {
   #confirmedLimit: number
   #unconfirmedBytes = 0
   readonly #limitStepBytes: number
+  readonly #unconfirmedBytesMax: number
 
   /** Each side begins with room for `grantedLimit` and `peerLimit` object bytes. */
   constructor(
     grantedLimit: number,
     peerLimit: number,
-    { keepsFinishedStreams = true }: { keepsFinishedStreams?: boolean } = {},
+    {
+      keepsFinishedStreams = true,
+      unconfirmedBytesMax = Number.POSITIVE_INFINITY,
+    }: {
+      keepsFinishedStreams?: boolean
+      /** A peer that lets more than this be sent, or wait, without confirming it is beyond all windows that there are. */
+      unconfirmedBytesMax?: number
+    } = {},
   ) {
     this.#keepsFinishedStreams = keepsFinishedStreams
+    this.#unconfirmedBytesMax = unconfirmedBytesMax
     this.grantedLimit = grantedLimit
     this.#limitStepBytes = grantedLimit / 4
     this.#confirmedLimit = grantedLimit
@@ -61,6 +70,11 @@ export class Conversation {
 
   get attached(): boolean {
     return this.#link !== undefined
+  }
+
+  /** Whether the peer may say that it has received `frames` frames up to now. */
+  canResumeAt(frames: number): boolean {
+    return frames >= this.log.confirmedFrames && frames <= this.log.appendedFrames
   }
 
   /** A link is there, over which the peer has received `peerReceived` frames up to now. Throws `PROTOCOL_VIOLATION`. */
@@ -157,9 +171,15 @@ export class Conversation {
     )
   }
 
-  /** Writes what may be written now. */
+  /** Writes what may be written now. Throws `PROTOCOL_VIOLATION` if the peer makes this side keep too much. */
   pump(): void {
     if (this.#link === undefined) return
+    if (this.log.bytes > this.#unconfirmedBytesMax) {
+      throw createError(
+        'PROTOCOL_VIOLATION',
+        `The peer has not confirmed ${this.log.bytes} bytes; ${this.#unconfirmedBytesMax} are more than its windows allow.`,
+      )
+    }
     if (this.confirmDue) this.writeConfirm()
     this.#pumpSmall(this.#link)
     this.#pumpBulk(this.#link)
@@ -167,7 +187,9 @@ export class Conversation {
 
   /** Writes a CONFIRM: now, because it is due, or as a heartbeat. */
   writeConfirm(): void {
-    this.#link?.write(encodeConfirm(this.receivedFrames, this.grantedLimit))
+    // To a peer that does not read, one more says nothing new, and they would pile up: the next one leaves when it reads.
+    if (this.#link === undefined || this.#link.pendingBytes >= PENDING_BYTES_MAX) return
+    this.#link.write(encodeConfirm(this.receivedFrames, this.grantedLimit))
     this.#confirmedReceipt = this.receivedFrames
     this.#confirmedLimit = this.grantedLimit
     this.#unconfirmedBytes = 0
@@ -196,6 +218,8 @@ export class Conversation {
   }
 
   #pumpBulk(link: LinkWriter): void {
+    // What is numbered leaves in the order of its numbers.
+    if (this.log.hasUnsent) return
     let idle = 0
     while (idle < this.#active.length && link.pendingBytes < PENDING_BULK_BYTES_MAX) {
       const stream = this.#active.shift()

@@ -136,10 +136,20 @@ export interface ParsedRoute extends Route {
   readonly destinationBytes: number
 }
 
+/**
+ * Whether a name that was decoded has the same bytes again: bytes that are no UTF-8 decode to U+FFFD, and two members
+ * would not agree on whom the object is for.
+ */
+function isExactly(name: string, buffer: Buffer, at: number, nameBytes: number): boolean {
+  if (Buffer.byteLength(name) !== nameBytes) return false
+  return !name.includes('\ufffd') || buffer.subarray(at, at + nameBytes).equals(Buffer.from(name))
+}
+
 /** Parses the destinations of an OBJECT or STREAM_BEGIN, checking all of it. `isName` is the check of a group's name. */
 export function parseRoute(buffer: Buffer, start: number, end: number, isName: (name: string) => boolean): ParsedRoute {
   const kind = buffer[start + 5]
   const count = buffer[start + 7] ?? 0
+  if (end - start < OBJECT_HEAD_BYTES) throw malformed('an object with a cut head')
   if (kind === undefined || kind > ObjectKind.PRODUCE_COPIES || count === 0)
     throw malformed('an object of an unknown kind or without destination')
   const withCopies = kind === ObjectKind.PRODUCE_COPIES
@@ -151,8 +161,7 @@ export function parseRoute(buffer: Buffer, start: number, end: number, isName: (
     const next = at + 1 + nameBytes + (withCopies ? 4 : 0)
     if (nameBytes === 0 || next > end) throw malformed('an object with a cut destination')
     const name = buffer.toString('utf8', at + 1, at + 1 + nameBytes)
-    // A name that is not valid UTF-8 decodes to another one: its encoding would not be the same length or bytes.
-    if (!isName(name) || Buffer.byteLength(name) !== nameBytes || groups.includes(name))
+    if (!isName(name) || !isExactly(name, buffer, at + 1, nameBytes) || groups.includes(name))
       throw malformed('an object with a bad or repeated group name')
     groups.push(name)
     const copiesWanted = withCopies ? readUint32(buffer, at + 1 + nameBytes) : 1

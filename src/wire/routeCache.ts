@@ -1,6 +1,9 @@
 import { OBJECT_HEAD_BYTES, type ParsedRoute, parseRoute } from './objectHeader.ts'
 
-const ROUTES_MAX = 1024
+/** A route of many groups takes some 34 KB: counting routes would not bound them. */
+const ROUTE_BYTES_MAX = 256 * 1024
+/** What a route takes beside its bytes, roughly: the strings, the arrays, its place in the table. */
+const ROUTE_OVERHEAD_BYTES = 256
 
 /**
  * Remembers the routes that one peer uses, by their bytes, so that a frame to the same destination as the one before
@@ -9,6 +12,7 @@ const ROUTES_MAX = 1024
 export class RouteCache {
   readonly #isName: (name: string) => boolean
   readonly #routes = new Map<string, { route: ParsedRoute; bytes: Buffer }>()
+  #bytes = 0
   #last: { route: ParsedRoute; bytes: Buffer } | undefined
 
   constructor(isName: (name: string) => boolean) {
@@ -28,16 +32,25 @@ export class RouteCache {
     const key = `${buffer[start + 5]},${buffer.toString('latin1', start + OBJECT_HEAD_BYTES, destinationsEnd)}`
     let known = this.#routes.get(key)
     if (known === undefined) {
-      if (this.#routes.size >= ROUTES_MAX) this.#routes.clear()
       const bytes = Buffer.concat([
         Buffer.of(buffer[start + 5] ?? 0, buffer[start + 7] ?? 0),
         buffer.subarray(start + OBJECT_HEAD_BYTES, destinationsEnd),
       ])
       known = { route, bytes }
-      this.#routes.set(key, known)
+      this.#keep(key, known)
     }
     this.#last = known
     return known.route
+  }
+
+  #keep(key: string, known: { route: ParsedRoute; bytes: Buffer }): void {
+    const bytes = known.bytes.length + ROUTE_OVERHEAD_BYTES
+    if (this.#bytes + bytes > ROUTE_BYTES_MAX) {
+      this.#routes.clear()
+      this.#bytes = 0
+    }
+    this.#routes.set(key, known)
+    this.#bytes += bytes
   }
 }
 
