@@ -34,10 +34,8 @@ export async function openRelay(
     { ticketMs: limits.ticketMs },
   )
   const store = await openStore(options)
-  const server = await RelayServer.start(
-    { host, port, acceptedGroups, limits },
-    { clock: systemClock, tls: keys === undefined ? undefined : tlsOptionsForRelay(keys), authenticator, store, emit },
-  )
+  const server = new RelayServer({ acceptedGroups, limits }, { clock: systemClock, authenticator, store, emit })
+  await server.listen({ host, port, tls: keys === undefined ? undefined : tlsOptionsForRelay(keys) })
   const weakness = password === undefined ? undefined : passwordWarning(password)
   if (weakness !== undefined) emit({ name: 'warning', value: { message: weakness } })
   if (security === 'none') {

@@ -11,7 +11,7 @@ import { GuessLimiter } from '../security/guessLimiter.ts'
 import type { RelayAuthenticator } from '../security/relayProof.ts'
 import type { Store } from '../store/store.ts'
 import type { Link } from '../transport/link.ts'
-import { type Listener, listen } from '../transport/listen.ts'
+import { type Listener, listen, type Newcomer } from '../transport/listen.ts'
 import { encodeJson } from '../wire/controlFrames.ts'
 import { FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 import { Admission } from './admission.ts'
@@ -23,16 +23,20 @@ import { RelaySession, type RelaySessionHost } from './relaySession.ts'
 import type { RelayStats, RelayStopResult } from './relayStats.ts'
 
 export interface RelayServerOptions {
-  readonly host: string | undefined
-  readonly port: number
   readonly acceptedGroups: null | Readonly<Record<string, AcceptedGroup>>
   readonly limits: RelayLimits
+}
+
+/** Where a relay listens, and with which keys; `tls` is undefined for one without TLS. */
+export interface RelayAddress {
+  readonly host: string | undefined
+  readonly port: number
+  readonly tls: TlsOptions | undefined
 }
 
 /** What is made before the server: from files, passwords and modules. */
 export interface RelayServerParts {
   readonly clock: Clock
-  readonly tls: TlsOptions | undefined
   readonly authenticator: RelayAuthenticator
   readonly store: Store
   emit(event: RelayEventMessage): void
@@ -59,7 +63,7 @@ export class RelayServer {
   #timerDueMs = Number.POSITIVE_INFINITY
   #stopping = false
 
-  private constructor(options: RelayServerOptions, parts: RelayServerParts) {
+  constructor(options: RelayServerOptions, parts: RelayServerParts) {
     this.#options = options
     this.#parts = parts
     this.#startedMs = parts.clock.nowMs()
@@ -76,26 +80,27 @@ export class RelayServer {
     }
   }
 
-  /** Listens. Rejects with `PORT_IN_USE` or `CANNOT_LISTEN`. */
-  static async start(options: RelayServerOptions, parts: RelayServerParts): Promise<RelayServer> {
-    const server = new RelayServer(options, parts)
-    const { host, port, limits } = options
-    server.#listener = await listen(
-      { host, port, tls: parts.tls, handshakeMs: limits.handshakeMs, unauthenticatedMax: limits.unauthenticatedMax },
+  /** Listens for endpoints. Rejects with `PORT_IN_USE` or `CANNOT_LISTEN`. */
+  async listen({ host, port, tls }: RelayAddress): Promise<void> {
+    const { handshakeMs, unauthenticatedMax } = this.#options.limits
+    this.#listener = await listen(
+      { host, port, tls, handshakeMs, unauthenticatedMax },
       {
-        connected: (newcomer) => {
-          new Admission(newcomer, {
-            clock: parts.clock,
-            authenticator: parts.authenticator,
-            guesses: server.#guesses,
-            welcome: (hello, link) => server.#welcome(hello, link),
-            refused: (error, peer) => server.#events.refusal(error, peer),
-          })
-        },
-        refused: (error, peer) => server.#events.refusal(error, peer),
+        connected: (newcomer) => this.admit(newcomer),
+        refused: (error, peer) => this.#events.refusal(error, peer),
       },
     )
-    return server
+  }
+
+  /** Takes a peer in whose channel stands: it has to prove the password next. */
+  admit(newcomer: Newcomer): void {
+    new Admission(newcomer, {
+      clock: this.#parts.clock,
+      authenticator: this.#parts.authenticator,
+      guesses: this.#guesses,
+      welcome: (hello, link) => this.#welcome(hello, link),
+      refused: (error, peer) => this.#events.refusal(error, peer),
+    })
   }
 
   get port(): number {
