@@ -10,23 +10,24 @@ import { writeUint32 } from '../wire/integers.ts'
 import { OBJECT_HEAD_BYTES, ObjectKind, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 
+/** The place of one object in the order of its lane. */
+interface Place {
+  readonly context: Buffer | undefined
+  readonly leaseNumber: number
+  readonly frame: Buffer
+  /** Whether all of it is here; what is `gone` never will be. */
+  state: 'arriving' | 'whole' | 'gone'
+  /** Of a large object that is whole: its head and segments. */
+  parts: readonly ArrayBuffer[]
+}
+
 /** A large object that is arriving. */
 interface IncomingStream {
   readonly lane: string
-  readonly begin: Buffer
-  readonly context: Buffer | undefined
-  readonly leaseNumber: number
+  readonly place: Place
   readonly bodyBytes: number
   readonly assembler: BodyAssembler
   windowLimit: number
-  /** What came behind it for the same lane, and must not be handed over before it. */
-  readonly held: HeldFrame[]
-}
-
-interface HeldFrame {
-  readonly context: Buffer | undefined
-  readonly frame: Buffer
-  readonly leaseNumber: number
 }
 
 /**
@@ -43,6 +44,8 @@ export class Arrivals {
   readonly #served: (group: string) => void
   readonly #routes = new RouteCache(() => true)
   readonly #streams = new Map<number, IncomingStream>()
+  /** By lane, while its first object is a large one on its way: what must not be handed over before it, and itself. */
+  readonly #lanes = new Map<string, Place[]>()
   #context: Buffer | undefined
   #leases = 0
   /** The lease number that the program counts on for the next produced object. */
@@ -79,10 +82,11 @@ export class Arrivals {
     this.receivedBytes += end - start
     const context = this.#takeContext()
     const leaseNumber = this.#countLease(buffer, start, end, context)
-    if (this.#streams.size > 0) {
-      const before = this.#streamBefore(laneOf(this.#routes.read(buffer, start, end), context))
-      if (before !== undefined) {
-        before.held.push({ context, frame: Buffer.from(buffer.subarray(start, end)), leaseNumber })
+    if (this.#lanes.size > 0) {
+      const lane = this.#lanes.get(laneOf(this.#routes.read(buffer, start, end), context))
+      if (lane !== undefined) {
+        const frame = Buffer.from(buffer.subarray(start, end))
+        lane.push({ context, leaseNumber, frame, state: 'whole', parts: [] })
         return
       }
     }
@@ -101,16 +105,15 @@ export class Arrivals {
     }
     this.receivedBytes += bodyBytes
     const context = this.#takeContext()
-    this.#streams.set(stream, {
-      lane: laneOf(route, context),
-      begin: Buffer.from(buffer.subarray(start, end)),
-      context,
-      leaseNumber: this.#countLease(buffer, start, end, context),
-      bodyBytes,
-      assembler: new BodyAssembler(bodyBytes),
-      windowLimit: this.#bulkWindowBytes,
-      held: [],
-    })
+    const leaseNumber = this.#countLease(buffer, start, end, context)
+    const frame = Buffer.from(buffer.subarray(start, end))
+    const place: Place = { context, leaseNumber, frame, state: 'arriving', parts: [] }
+    const lane = laneOf(route, context)
+    const places = this.#lanes.get(lane)
+    if (places === undefined) this.#lanes.set(lane, [place])
+    else places.push(place)
+    const assembler = new BodyAssembler(bodyBytes)
+    this.#streams.set(stream, { lane, place, bodyBytes, assembler, windowLimit: this.#bulkWindowBytes })
   }
 
   chunk(id: number, offset: number, buffer: Buffer, start: number, end: number): void {
@@ -132,35 +135,38 @@ export class Arrivals {
     if (stream === undefined) return
     this.#streams.delete(id)
     this.discardedBytes += stream.bodyBytes
-    this.#passHeld(stream)
+    stream.place.state = 'gone'
+    this.#advance(stream.lane)
   }
 
   #finish(id: number, stream: IncomingStream): void {
     this.#streams.delete(id)
     const { head, segments } = stream.assembler.finish()
-    const attachment = this.#nextAttachment()
-    writeUint32(stream.begin, stream.begin.length - 12, attachment)
     const headBuffer = head.buffer.slice(head.byteOffset, head.byteOffset + head.byteLength)
     // The assembler gives memory of its own, which is never shared.
-    this.#port.bell.sendAttachment(attachment, [headBuffer as ArrayBuffer, ...segments])
-    this.#pass(stream.context, stream.leaseNumber, stream.begin, 0, stream.begin.length)
-    this.#passHeld(stream)
+    stream.place.parts = [headBuffer as ArrayBuffer, ...segments]
+    stream.place.state = 'whole'
+    this.#advance(stream.lane)
   }
 
-  #passHeld(stream: IncomingStream): void {
-    const next = this.#streamBefore(stream.lane)
-    if (next !== undefined) {
-      next.held.push(...stream.held)
-      return
+  /** Hands over what is whole at the front of a lane. */
+  #advance(name: string): void {
+    const lane = this.#lanes.get(name)
+    if (lane === undefined) return
+    let count = 0
+    for (const { state, context, leaseNumber, frame, parts } of lane) {
+      if (state === 'arriving') break
+      count++
+      if (state === 'gone') continue
+      if (parts.length > 0) {
+        const attachment = this.#nextAttachment()
+        writeUint32(frame, frame.length - 12, attachment)
+        this.#port.bell.sendAttachment(attachment, parts)
+      }
+      this.#pass(context, leaseNumber, frame, 0, frame.length)
     }
-    for (const { context, frame, leaseNumber } of stream.held) this.#pass(context, leaseNumber, frame, 0, frame.length)
-  }
-
-  /** The last stream of a lane that is not whole. */
-  #streamBefore(lane: string): IncomingStream | undefined {
-    let last: IncomingStream | undefined
-    for (const stream of this.#streams.values()) if (stream.lane === lane) last = stream
-    return last
+    lane.splice(0, count)
+    if (lane.length === 0) this.#lanes.delete(name)
   }
 
   #pass(context: Buffer | undefined, leaseNumber: number, buffer: Buffer, start: number, end: number): void {

@@ -105,6 +105,16 @@ export class Endpoint<Groups extends object = Record<string, unknown>> implement
    */
   sendObject<Name extends GroupName<Groups>>(
     object: ObjectForAll<Groups, Name>,
+    destination: Counts<Name>,
+    options?: SendOptions,
+  ): Promise<Receipt<Name>>
+  sendObject<Name extends GroupName<Groups>>(
+    object: ObjectForAll<Groups, Name>,
+    destination: Name | readonly Name[] | Counts<Name>,
+    options?: SendOptions,
+  ): Promise<Receipt<Name>>
+  sendObject<Name extends GroupName<Groups>>(
+    object: ObjectForAll<Groups, Name>,
     destination: Name | readonly Name[] | Counts<Name>,
     options?: SendOptions,
   ): Promise<Receipt<Name>> {

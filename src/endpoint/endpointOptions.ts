@@ -36,7 +36,15 @@ export interface ReconnectOptions {
   jitter?: number | undefined
 }
 
-/** The options of `new Endpoint`. */
+/** A schema for each of some groups. */
+export type GroupSchemas<Groups extends object> = {
+  readonly [Name in GroupName<Groups>]?: StandardSchemaV1<unknown, Groups[Name]> | undefined
+}
+
+/**
+ * The options of `new Endpoint`. The types of the groups are not inferred from them: an endpoint sends to other groups than
+ * its own.
+ */
 export interface EndpointOptions<Groups extends object = Record<string, unknown>> {
   /** The name or address of the relay's machine. */
   host: string
@@ -45,7 +53,7 @@ export interface EndpointOptions<Groups extends object = Record<string, unknown>
   /** The secret that the relay knows too. */
   password: string
   /** The groups to be a member of: one name or several. Default none: may send, receives nothing. */
-  groups?: GroupName<Groups> | readonly GroupName<Groups>[] | undefined
+  groups?: NoInfer<GroupName<Groups> | readonly GroupName<Groups>[]> | undefined
   /** `'TLS'`, or `'none'` for a network that is trusted as a whole. Default `'TLS'`. */
   security?: 'TLS' | 'none' | undefined
   /** A folder with the relay's `certificate.pem`, which its certificate must then be or come from. Default: the password alone proves the relay. */
@@ -59,7 +67,7 @@ export interface EndpointOptions<Groups extends object = Record<string, unknown>
   /** Encodes and decodes objects instead of the built-in serializer; senders and receivers must use the same. */
   serializer?: Serializer | undefined
   /** A Standard Schema (zod, valibot, arktype, ...) for objects that arrive through a group. */
-  schemas?: { readonly [Name in GroupName<Groups>]?: StandardSchemaV1<unknown, Groups[Name]> | undefined } | undefined
+  schemas?: NoInfer<GroupSchemas<Groups>> | undefined
   /** How a lost link is renewed. */
   reconnect?: ReconnectOptions | undefined
   /** `'thread'`: in a background thread, one per process; `'inline'`: on the program's own thread. Default `'thread'`. */

@@ -86,7 +86,6 @@ function writerOf(port: RecordPort): PortWriter {
 /** One endpoint's way to its I/O. */
 export class IoChannel {
   readonly port: RecordPort
-  readonly canBlock: boolean
   readonly #io: Io
   readonly #writer: PortWriter
   readonly #id: number
@@ -95,9 +94,13 @@ export class IoChannel {
   constructor(io: Io, records: EndpointRecords) {
     this.#io = io
     this.port = io.port
-    this.canBlock = io.canBlock
     this.#writer = writerOf(io.port)
     this.#id = io.add(records)
+  }
+
+  /** Whether the program's thread may block and is still served. */
+  get canBlock(): boolean {
+    return this.#io.canBlock
   }
 
   /** Whether an object of any endpoint is being encoded; nothing may be sent from within. */

@@ -1,5 +1,5 @@
 import { readLeaseNumber } from '../background/records.ts'
-import { isGroupName } from '../core/groupName.ts'
+import { deadLetterName, isGroupName } from '../core/groupName.ts'
 import { readContext } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { OBJECT_HEAD_BYTES, ObjectKind, readAttempt, readSentAt, readStreamBeginTail } from '../wire/objectHeader.ts'
@@ -13,7 +13,7 @@ import type { Taking } from './taking.ts'
 import type { Works } from './work.ts'
 
 const noBytes = Buffer.alloc(0)
-const noContext = { groupIndex: 0, skipped: 0 }
+const noContext = { groupIndex: 0, skipped: 0, isDead: false }
 
 /** Puts what is delivered into the inbox, or gives it to a worker; counts leases as the relay counts them. */
 export class Receiver {
@@ -25,7 +25,7 @@ export class Receiver {
   readonly #works: Works
   readonly #routes = new RouteCache(isGroupName)
   readonly #slab = new Slab()
-  #context: { groupIndex: number; skipped: number } = noContext
+  #context: { groupIndex: number; skipped: number; isDead: boolean } = noContext
   #nextLease = 0
   objects = 0
   bytes = 0
@@ -65,7 +65,7 @@ export class Receiver {
 
   /** An OBJECT, or the STREAM_BEGIN of an object that is here as a whole. */
   object(buffer: Buffer, start: number, end: number): void {
-    const { groupIndex, skipped } = this.#context
+    const { groupIndex, skipped, isDead } = this.#context
     this.#context = noContext
     const produced = buffer[start + 5] !== ObjectKind.BROADCAST
     // Before anything can be wrong with it, since the relay has counted it.
@@ -75,12 +75,13 @@ export class Receiver {
     const whole = buffer[start + 4] === FrameType.STREAM_BEGIN ? readStreamBeginTail(buffer, bodyAt, end) : undefined
     const bodyBytes = whole === undefined ? end - bodyAt : 0
     const at = whole === undefined ? this.#slab.copy(buffer, bodyAt, end) : 0
+    const group = route.groups[groupIndex] ?? route.groups[0] ?? ''
     const entry: InboxEntry = {
       buffer: whole === undefined ? this.#slab.buffer : noBytes,
       start: at,
       end: at + bodyBytes,
       parts: whole === undefined ? undefined : this.#channel.port.bell.takeAttachment(whole.stream),
-      group: route.groups[groupIndex] ?? route.groups[0] ?? '',
+      group: isDead ? deadLetterName(group) : group,
       kind: produced ? 'produce' : 'broadcast',
       attempt: produced ? readAttempt(buffer, start) : 1,
       skipped,

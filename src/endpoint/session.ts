@@ -359,14 +359,27 @@ export class EndpointSession implements ConnectorOwner {
     const marker = encodeJson(RecordType.RETURNED, {})
     for (const object of this.#outbox.unresolvedObjects) {
       this.#host.port.write(this.#id, marker, 0, marker.length)
-      if (object.stream !== undefined) this.#host.port.bell.sendAttachment(object.stream.id, object.stream.parts)
+      if (object.stream !== undefined) {
+        this.#conversation?.closeStream(object.stream.id)
+        this.#host.port.bell.sendAttachment(object.stream.id, object.stream.parts)
+      }
       this.#host.port.write(this.#id, object.buffer, object.start, object.end)
       returned++
     }
     const result: EndpointStopResult = { returned, deadlineReached }
     const record = encodeJson(RecordType.STOPPED, result)
     this.#host.port.write(this.#id, record, 0, record.length)
+    if (deadlineReached) this.#leaveUnfinished()
     this.#end()
+  }
+
+  /** Says goodbye with things undone, so that the relay does not wait for a return that will not come. */
+  #leaveUnfinished(): void {
+    const conversation = this.#conversation
+    // What waits to be sent was returned to the program, and must not go now.
+    if (conversation === undefined || this.#goodbyeSent || conversation.log.hasUnsent) return
+    conversation.send(encodeText(FrameType.GOODBYE, ''))
+    conversation.pump()
   }
 
   #end(): void {

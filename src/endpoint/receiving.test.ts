@@ -1,0 +1,278 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { expect, test, vi } from 'vitest'
+import { failureOf, openEndpoint } from './scriptedEndpoint.fixture.ts'
+import { settled } from './scriptedIo.fixture.ts'
+
+/** A Standard Schema that lets even numbers pass and doubles them; with `later` asynchronously. */
+function even(later: boolean): StandardSchemaV1 {
+  const check = (value: unknown): StandardSchemaV1.Result<unknown> =>
+    typeof value === 'number' && value % 2 === 0 ? { value: value * 2 } : { issues: [{ message: 'is odd' }] }
+  return {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      validate: (value) => (later ? Promise.resolve().then(() => check(value)) : check(value)),
+    },
+  }
+}
+
+test('pops the oldest, acknowledges it, and tells how many bytes have left the inbox', async () => {
+  const { endpoint, io } = openEndpoint()
+  const bytes = [1, 2, 3].map((object) => io.deliver(object))
+  expect(await endpoint.pop()).toEqual([1])
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-0 of 1'])
+  expect(io.taken).toEqual([bytes[0]])
+  expect(await endpoint.pop({ maxItems: 5 })).toEqual([2, 3])
+  expect(await endpoint.pop()).toEqual([])
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-0 of 1', 'acknowledge 1-2 of 1'])
+  expect(io.taken).toEqual([bytes[0], bytes.reduce((sum, count) => sum + count)])
+})
+
+test('counts leases of produced objects only, and acknowledges runs of them in one record', async () => {
+  const { endpoint, io } = openEndpoint()
+  io.deliver('a')
+  io.deliver('b', { kind: 'broadcast' })
+  io.deliver('c')
+  io.leaseNumber(5)
+  io.deliver('d')
+  expect(await endpoint.retrieveAll()).toEqual(['a', 'b', 'c', 'd'])
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-1 of 1', 'acknowledge 5-5 of 1'])
+  expect(io.taken.length).toBe(1)
+})
+
+test('gets the newest, oldest of them first, and counts the others as taken', async () => {
+  const { endpoint, io } = openEndpoint()
+  const bytes = [1, 2, 3, 4].map((object) => io.deliver(object))
+  expect(await endpoint.getLast({ maxItems: 2 })).toEqual([3, 4])
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-3 of 1'])
+  expect(io.taken).toEqual([bytes.reduce((sum, count) => sum + count)])
+  expect(endpoint.stats().inbox).toEqual({ objects: 0, bytes: 0 })
+})
+
+test('receives a large object in parts', async () => {
+  const { endpoint, io } = openEndpoint()
+  const bytes = io.deliverLarge({ weights: new Float64Array(5_000).fill(2) })
+  expect(await endpoint.pop()).toEqual([{ weights: new Float64Array(5_000).fill(2) }])
+  await settled()
+  expect(io.taken).toEqual([bytes])
+})
+
+test.each([
+  [{ maxItems: 0 }],
+  [{ maxItems: -1 }],
+  [{ maxItems: 1.5 }],
+  [{ maxItems: '1' }],
+  [{ maxItem: 1 }],
+  [{ blocking: 1 }],
+  [{ blocking: true, timeoutMs: -1 }],
+  [{ blocking: true, timeoutMs: Number.NaN }],
+  [{ signal: {} }],
+  [null],
+])('refuses to pop with %j, and takes nothing', async (options) => {
+  const { endpoint, io } = openEndpoint()
+  io.deliver(1)
+  expect(await failureOf(endpoint.pop(options as never))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+  expect(() => endpoint.popSync(options as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  expect(await endpoint.pop()).toEqual([1])
+})
+
+test('blocks until there is an object, first come first served, with all that came together', async () => {
+  const { endpoint, io } = openEndpoint()
+  const first = endpoint.pop({ blocking: true })
+  const second = endpoint.retrieveAll({ blocking: true })
+  await settled()
+  for (const object of [1, 2, 3]) io.deliver(object)
+  expect(await first).toEqual([1])
+  expect(await second).toEqual([2, 3])
+})
+
+test('ends blocking at the timeout with nothing, or at the signal with its reason', async () => {
+  const { endpoint, io } = openEndpoint()
+  const { signal } = new AbortController()
+  expect(await endpoint.pop({ blocking: true, timeoutMs: 5, signal })).toEqual([])
+  const controller = new AbortController()
+  const waiting = failureOf(endpoint.pop({ blocking: true, signal: controller.signal }))
+  await settled()
+  controller.abort('enough')
+  expect(await waiting).toBe('enough')
+  expect(await failureOf(endpoint.pop({ signal: controller.signal }))).toBe('enough')
+  io.deliver(1)
+  expect(await endpoint.pop({ blocking: true })).toEqual([1])
+})
+
+test('reports what cannot be decoded, leaves it out, and counts it as taken', async () => {
+  const { endpoint, io, errors } = openEndpoint()
+  io.deliverBody(Buffer.from([9, 9, 9]))
+  io.deliver('good')
+  expect(await endpoint.pop({ blocking: true })).toEqual(['good'])
+  expect(errors).toMatchObject([{ code: 'NOT_DESERIALIZABLE', details: { group: 'g', attempt: 1 } }])
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-1 of 1'])
+  expect(endpoint.stats().received.unreadable).toBe(1)
+})
+
+test.each([false, true])(
+  'hands over what the schema makes of an object, and no object that fails it (asynchronous: %s)',
+  async (later) => {
+    const { endpoint, io, errors } = openEndpoint({ schemas: { g: even(later) } })
+    const waiting = endpoint.pop({ blocking: true })
+    await settled()
+    for (const object of [1, 2, 3, 4]) io.deliver(object)
+    expect(await waiting).toEqual([4])
+    expect(await endpoint.retrieveAll()).toEqual([8])
+    expect(errors).toMatchObject([
+      { code: 'SCHEMA_MISMATCH', details: { group: 'g' } },
+      { code: 'SCHEMA_MISMATCH', details: { group: 'g' } },
+    ])
+  },
+)
+
+test('refuses an asynchronous schema in the Sync forms and keeps the objects', async () => {
+  const { endpoint, io } = openEndpoint({ schemas: { g: even(true) } })
+  io.deliver('other', { group: 'h' })
+  io.deliver(2)
+  expect(() => endpoint.retrieveAllSync()).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  expect(endpoint.popSync()).toEqual(['other'])
+  expect(await endpoint.retrieveAll()).toEqual([4])
+})
+
+test("keeps only the latest undelivered broadcast of each group with broadcasts: 'latest'", async () => {
+  const { endpoint, io } = openEndpoint({ broadcasts: 'latest' })
+  const bytes = io.deliver('w1', { kind: 'broadcast' })
+  io.deliver('work')
+  io.deliver('h1', { kind: 'broadcast', group: 'h' })
+  io.deliver('w2', { kind: 'broadcast', skipped: 3 })
+  io.deliver('w3', { kind: 'broadcast', skipped: 1 })
+  await settled()
+  expect(io.taken.at(-1)).toBe(bytes * 2)
+  expect(endpoint.stats().inbox.objects).toBe(3)
+  const seen: unknown[] = []
+  for await (const { object, group, kind, skipped } of endpoint.deliveries()) {
+    seen.push([object, group, kind, skipped])
+    if (seen.length === 3) break
+  }
+  expect(seen).toEqual([
+    ['work', 'g', 'produce', 0],
+    ['h1', 'h', 'broadcast', 0],
+    ['w3', 'g', 'broadcast', 6],
+  ])
+  expect(endpoint.stats().received.skipped).toBe(6)
+})
+
+test('tells through which of its destinations an object came', async () => {
+  const { endpoint, io } = openEndpoint()
+  io.deliver(1, { groups: ['x', 'h'], groupIndex: 1, attempt: 3 })
+  io.deliver(2, { isDead: true, attempt: 6 })
+  const { value: first } = await endpoint.deliveries().next()
+  expect(first).toMatchObject({ group: 'h', attempt: 3, sentAt: new Date(1_700_000_000_000) })
+  const { value: second } = await endpoint.deliveries().next()
+  expect(second).toMatchObject({ group: 'g.dead', attempt: 6 })
+})
+
+test('acknowledges an iterated object when the next one is asked for, or when the loop is left', async () => {
+  const { endpoint, io } = openEndpoint()
+  for (const object of [1, 2, 3]) io.deliver(object)
+  for await (const object of endpoint) {
+    await settled()
+    if (object === 1) expect(io.leases).toEqual([])
+    if (object === 2) {
+      expect(io.leases).toEqual(['acknowledge 0-0 of 1'])
+      break
+    }
+  }
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-0 of 1', 'acknowledge 1-1 of 1'])
+  const iterator = endpoint[Symbol.asyncIterator]()
+  await iterator.next()
+  await failureOf(iterator.throw(new Error('broken')))
+  await settled()
+  expect(io.leases.at(-1)).toBe('release 2-2 of 1')
+})
+
+test('settles a delivery once: the first of ack and release counts', async () => {
+  const { endpoint, io } = openEndpoint()
+  for (const object of [1, 2, 3]) io.deliver(object)
+  io.deliver(4, { kind: 'broadcast' })
+  for await (const { object, ack, release } of endpoint.deliveries()) {
+    if (object === 1) release()
+    if (object === 2) ack()
+    ack()
+    release()
+    if (object === 4) break
+  }
+  await settled()
+  expect(io.leases).toEqual(['release 0-0 of 1', 'acknowledge 1-1 of 1', 'acknowledge 2-2 of 1'])
+})
+
+test('ends the iterators when it is stopped', async () => {
+  const { endpoint, io } = openEndpoint()
+  const loop = (async () => {
+    const seen: unknown[] = []
+    for await (const object of endpoint) seen.push(object)
+    return seen
+  })()
+  io.deliver(1)
+  await settled()
+  await endpoint.stop()
+  expect(await loop).toEqual([1])
+})
+
+test('takes without awaiting in the Sync forms, and sees all that has arrived', () => {
+  const { endpoint, io } = openEndpoint()
+  for (let object = 0; object < 12_000; object++) io.deliver(object)
+  const objects = [...endpoint.popSync({ maxItems: 2 }), ...endpoint.retrieveAllSync()]
+  // More than the ring holds waits at the I/O, which runs on this same thread.
+  expect(objects.length).toBeGreaterThan(10_000)
+  expect(objects.every((object, at) => object === at)).toBe(true)
+  expect(endpoint.getLastSync()).toEqual([])
+})
+
+test('sees all that the I/O holds before it answers, also what the ring has no room for', async () => {
+  const { endpoint, io } = openEndpoint()
+  for (let object = 0; object < 50_000; object++) io.deliver(object)
+  expect(await endpoint.getLast()).toEqual([49_999])
+})
+
+test('blocks the thread in slices until something comes or the time is over', () => {
+  const { endpoint, io } = openEndpoint()
+  expect(() => endpoint.popSync({ blocking: true })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  io.canBlock = true
+  const slices: number[] = []
+  io.port.blockAndDrain = (timeoutMs) => {
+    slices.push(timeoutMs)
+    if (slices.length === 3) io.deliver('late')
+    io.port.drain()
+  }
+  expect(endpoint.popSync({ blocking: true })).toEqual(['late'])
+  expect(slices).toEqual([100, 100, 100])
+  expect(endpoint.popSync({ blocking: true, timeoutMs: 3 })).toEqual([])
+})
+
+test('counts leases anew in a new session, and says what the old one may have cost', async () => {
+  const { endpoint, io } = openEndpoint()
+  const lost = vi.fn()
+  endpoint.on('sessionLost', lost)
+  io.deliver('old')
+  io.state({ state: 'reconnecting', error: { code: 'LINK_LOST', message: 'gone' } })
+  io.connected(2)
+  io.deliver('new')
+  expect(await endpoint.retrieveAll()).toEqual(['old', 'new'])
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-0 of 1', 'acknowledge 0-0 of 2'])
+  expect(lost).toHaveBeenCalledExactlyOnceWith({
+    error: expect.objectContaining({ code: 'SESSION_LOST' }),
+    unacknowledged: 1,
+  })
+})
+
+test('goes on reading after a record that makes no sense', async () => {
+  const { endpoint, io, errors } = openEndpoint()
+  io.write(Buffer.from([12, 0, 0, 0, 0x38, 0, 0, 0, 0, 0, 0, 0]))
+  io.deliver(1)
+  expect(await endpoint.pop()).toEqual([1])
+  expect(errors).toMatchObject([{ code: 'PROTOCOL_VIOLATION' }])
+})

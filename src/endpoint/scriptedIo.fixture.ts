@@ -1,0 +1,231 @@
+import type { EndpointConfiguration, EndpointState } from '../background/endpointState.ts'
+import { type EndpointRecords, EndpointTable, type Io } from '../background/io.ts'
+import { createPortPair } from '../background/portPair.ts'
+import type { RecordPort } from '../background/recordPort.ts'
+import { encodeLeaseNumber, LeaseAction, RecordType, readLeases, readTaken } from '../background/records.ts'
+import type { PlainError } from '../errors.ts'
+import { ObjectDecoder } from '../objects/decoder.ts'
+import { ObjectEncoder } from '../objects/encoder.ts'
+import {
+  encodeAccepted,
+  encodeContext,
+  encodeJson,
+  encodeRejected,
+  encodeText,
+  readCountOfGroup,
+  readJson,
+} from '../wire/controlFrames.ts'
+import { FrameType } from '../wire/frameTypes.ts'
+import { writeUint32 } from '../wire/integers.ts'
+import {
+  encodeRoute,
+  encodeStreamBegin,
+  OBJECT_HEAD_BYTES,
+  parseRoute,
+  type Route,
+  readSequence,
+  readStreamBeginTail,
+  stampAttempt,
+  writeObjectHead,
+} from '../wire/objectHeader.ts'
+
+/** An object that the program sent. */
+export interface SentObject {
+  sequence: number
+  route: Route
+  object: unknown
+  frame: Buffer
+  parts: readonly ArrayBuffer[] | undefined
+}
+
+export interface DeliveryScript {
+  kind?: 'broadcast' | 'produce'
+  group?: string
+  groups?: string[]
+  attempt?: number
+  skipped?: number
+  groupIndex?: number
+  isDead?: boolean
+}
+
+const leaseActions = new Map<number, string>([
+  [LeaseAction.ACKNOWLEDGE, 'acknowledge'],
+  [LeaseAction.RELEASE, 'release'],
+  [LeaseAction.RELEASE_COUNTED, 'release counted'],
+])
+
+/** The I/O of endpoints in tests: remembers what the program wrote, and writes what the test tells it to. */
+export class ScriptedIo implements Io {
+  readonly port: RecordPort
+  canBlock = false
+  configuration: EndpointConfiguration | undefined
+  readonly sent: SentObject[] = []
+  /** Each as `group count`. */
+  readonly asked: string[] = []
+  /** Each as `action from-to of epoch`. */
+  readonly leases: string[] = []
+  readonly taken: number[] = []
+  stopDeadlineMs: number | undefined
+  removed = false
+  answersStop = true
+  readonly #table = new EndpointTable()
+  readonly #io: RecordPort
+  readonly #encoder = new ObjectEncoder()
+  readonly #decoder = new ObjectDecoder()
+  #attachments = 0
+
+  constructor() {
+    const record = (_endpoint: number, buffer: Buffer, start: number, end: number) => this.#record(buffer, start, end)
+    const { program, io } = createPortPair(this.#table, { record })
+    this.port = program
+    this.#io = io
+  }
+
+  add(endpoint: EndpointRecords): number {
+    return this.#table.add(endpoint)
+  }
+
+  remove(id: number): void {
+    this.removed = true
+    this.#table.remove(id)
+  }
+
+  fail(error: Parameters<EndpointRecords['failed']>[0]): void {
+    this.#table.failAll(error)
+  }
+
+  #record(buffer: Buffer, start: number, end: number): void {
+    switch (buffer[start + 4]) {
+      case RecordType.OPEN:
+        // Written by checkEndpointOptions.
+        this.configuration = readJson(buffer, start, end) as unknown as EndpointConfiguration
+        return
+      case FrameType.OBJECT:
+      case FrameType.STREAM_BEGIN:
+        this.sent.push(this.#readObject(Buffer.from(buffer.subarray(start, end))))
+        return
+      case FrameType.NOTIFY: {
+        const { group, count } = readCountOfGroup(buffer, start, end)
+        this.asked.push(`${group} ${count}`)
+        return
+      }
+      case RecordType.LEASES: {
+        const { action, epoch, from, to } = readLeases(buffer, start)
+        this.leases.push(`${leaseActions.get(action)} ${from}-${to} of ${epoch}`)
+        return
+      }
+      case RecordType.TAKEN:
+        this.taken.push(readTaken(buffer, start))
+        return
+      case RecordType.STOP:
+        this.stopDeadlineMs = Number(readJson(buffer, start, end).deadlineMs)
+        if (this.answersStop) this.stopped()
+        return
+    }
+    throw new Error(`a record of type ${buffer[start + 4]}`)
+  }
+
+  #readObject(frame: Buffer): SentObject {
+    const route = parseRoute(frame, 0, frame.length, () => true)
+    const bodyAt = OBJECT_HEAD_BYTES + route.destinationBytes
+    const sequence = readSequence(frame, 0)
+    if (frame[4] === FrameType.OBJECT) {
+      const object = this.#decoder.decode(frame, bodyAt, frame.length)
+      return { sequence, route, object, frame, parts: undefined }
+    }
+    const { stream } = readStreamBeginTail(frame, bodyAt, frame.length)
+    const parts = this.#io.bell.takeAttachment(stream)
+    const [head = new ArrayBuffer(0), ...segments] = parts
+    return {
+      sequence,
+      route,
+      object: this.#decoder.decodeParts({ head: new Uint8Array(head), segments }),
+      frame,
+      parts,
+    }
+  }
+
+  write(record: Buffer): void {
+    this.#io.write(1, record, 0, record.length)
+  }
+
+  state(state: Partial<EndpointState> & Pick<EndpointState, 'state'>): void {
+    this.write(encodeJson(RecordType.STATE, { attempt: 1, epoch: 1, resumed: false, ...state }))
+  }
+
+  connected(epoch = 1): void {
+    this.state({ state: 'connected', epoch, relayLimits: {} })
+  }
+
+  accept(from: number, to: number, memberCounts: number[] = [1]): void {
+    this.write(encodeAccepted(from, to, memberCounts))
+  }
+
+  reject(sequence: number, error: PlainError): void {
+    this.write(encodeRejected(sequence, error))
+  }
+
+  text(type: number, text: string): void {
+    this.write(encodeText(type, text))
+  }
+
+  notice(error: PlainError): void {
+    this.write(encodeJson(FrameType.NOTICE, error))
+  }
+
+  leaseNumber(number: number): void {
+    this.write(encodeLeaseNumber(number))
+  }
+
+  deliver(object: unknown, script: DeliveryScript = {}): number {
+    const body = Buffer.alloc(60_000)
+    const end = this.#encoder.encodeInto(object, body, 0)
+    return this.deliverBody(body.subarray(0, end), script)
+  }
+
+  /** Delivers a body as it is; returns the bytes of its frame. */
+  deliverBody(body: Buffer, script: DeliveryScript = {}): number {
+    const { kind = 'produce', group = 'g', groups = [group], attempt = 1 } = script
+    this.#context(script)
+    const route = encodeRoute({ kind, groups, copies: groups.map(() => 1) })
+    const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + body.length)
+    body.copy(frame, writeObjectHead(frame, 0, FrameType.OBJECT, route, 7, 1_700_000_000_000))
+    writeUint32(frame, 0, frame.length)
+    stampAttempt(frame, 0, attempt)
+    this.write(frame)
+    return frame.length
+  }
+
+  deliverLarge(object: unknown, script: DeliveryScript = {}): number {
+    const { kind = 'produce', group = 'g' } = script
+    this.#context(script)
+    const { head, segments, byteLength } = this.#encoder.encodeParts(object)
+    const buffers = [head, ...segments].map((part) => new Uint8Array(part).buffer)
+    const id = ++this.#attachments
+    this.#io.bell.sendAttachment(id, buffers)
+    const frame = encodeStreamBegin(encodeRoute({ kind, groups: [group], copies: [1] }), 8, 1, id, byteLength)
+    stampAttempt(frame, 0, 1)
+    this.write(frame)
+    return byteLength
+  }
+
+  #context({ groupIndex = 0, skipped = 0, isDead = false }: DeliveryScript): void {
+    if (groupIndex > 0 || skipped > 0 || isDead) this.write(encodeContext(groupIndex, skipped, isDead))
+  }
+
+  /** Gives an object back as undelivered. */
+  giveBack({ frame, parts }: SentObject): void {
+    this.write(encodeJson(RecordType.RETURNED, {}))
+    if (parts !== undefined) this.#io.bell.sendAttachment(frame.readUInt32LE(frame.length - 12), parts)
+    this.write(frame)
+  }
+
+  stopped(returned = 0, deadlineReached = false): void {
+    this.write(encodeJson(RecordType.STOPPED, { returned, deadlineReached }))
+  }
+}
+
+/** Lets everything that is on its way in this process arrive. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
