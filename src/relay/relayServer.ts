@@ -144,7 +144,7 @@ export class RelayServer {
     const error = createError('RELAY_STOPPED', 'The relay was stopped.')
     for (const session of [...this.#sessions.values()]) session.link?.fail(error, true)
     const undelivered: RelayStopResult['undelivered'] = {}
-    for (const [name, { waiting, leased }] of Object.entries(groups)) {
+    for (const { name, waiting, leased } of groups) {
       if (waiting + leased > 0)
         Object.defineProperty(undelivered, name, { value: { waiting, leased }, enumerable: true })
     }
