@@ -1,0 +1,72 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { createError, type ObjectRelayError } from '../errors.ts'
+import { errorCodeOf } from '../security/privateFiles.ts'
+
+/** A small file that was read, and whether other users of the machine may read it too. */
+export interface SmallFile {
+  readonly text: string
+  readonly isExposed: boolean
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'a part of its path is not a folder',
+  EACCES: 'this user is not allowed to',
+  EPERM: 'this user is not allowed to',
+  EISDIR: 'it is a folder',
+  EEXIST: 'it is there already; --force overwrites it',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the disk is read-only',
+}
+
+/** The error about a file that a command should read. */
+export function unreadableFile(path: string, what: string, cause: unknown): ObjectRelayError {
+  const code = errorCodeOf(cause) ?? 'unknown error'
+  return createError('FILE_UNREADABLE', `The ${what} ${path} cannot be read: ${reasons[code] ?? code}.`, {
+    cause,
+    details: { path },
+  })
+}
+
+/** The error about a file that a command should write. */
+export function unwritableFile(path: string, what: string, cause: unknown): ObjectRelayError {
+  const code = errorCodeOf(cause) ?? 'unknown error'
+  return createError('FILE_UNWRITABLE', `The ${what} ${path} cannot be written: ${reasons[code] ?? code}.`, {
+    cause,
+    details: { path },
+  })
+}
+
+/**
+ * Reads a text file of at most `bytesMax` bytes; a pipe will do too, such as the one of `<(pass show relay)`, and so it
+ * is read until its end instead of asked for its size.
+ */
+export async function readSmallFile(path: string, what: string, bytesMax: number): Promise<SmallFile> {
+  let handle: FileHandle
+  try {
+    handle = await open(path, 'r')
+  } catch (cause) {
+    throw unreadableFile(path, what, cause)
+  }
+  try {
+    const status = await handle.stat()
+    const content = Buffer.alloc(bytesMax + 1)
+    let bytes = 0
+    for (;;) {
+      const { bytesRead } = await handle.read(content, bytes, content.length - bytes, null)
+      bytes += bytesRead
+      if (bytes > bytesMax) {
+        throw createError('FILE_UNREADABLE', `The ${what} ${path} has more than ${bytesMax} bytes.`, {
+          details: { path },
+        })
+      }
+      if (bytesRead === 0) break
+    }
+    const isExposed = process.platform !== 'win32' && status.isFile() && (status.mode & 0o077) !== 0
+    return { text: content.toString('utf8', 0, bytes), isExposed }
+  } catch (thrown) {
+    throw errorCodeOf(thrown) === 'FILE_UNREADABLE' ? thrown : unreadableFile(path, what, thrown)
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,102 @@
+import type { Command } from 'commander'
+import { relayLimitDefaults } from '../limits.ts'
+import { Relay } from '../relay/relay.ts'
+import type { RelayOptions } from '../relay/relayOptions.ts'
+import {
+  addCommonFlags,
+  addConfigFlag,
+  addPasswordFlags,
+  durationFlag,
+  flagsOf,
+  outputOf,
+  passwordOf,
+  resolveCommand,
+  usageError,
+} from './commandContext.ts'
+import { Interrupt } from './interrupt.ts'
+import { describeLimits } from './limitFlags.ts'
+import type { Output } from './output.ts'
+import { RelayLog } from './relayLog.ts'
+import { relaySettings } from './settingCatalogue.ts'
+import { addSettings, explainingSources } from './settings.ts'
+
+const stopDeadlineDefaultMs = 10_000
+
+const examples = `
+Endpoints on any machine connect to it with the same password, which is all that they need: the relay makes its own
+certificate, and the password proves to each side that the other is the right one.
+
+Examples:
+  Start a relay; the password is asked for on the terminal:
+    $ objectrelay relay --port 3000
+  The password in a file, two groups, one of them bounded to 16 members and 1000 waiting objects:
+    $ objectrelay relay -p 3000 --password-file secret.txt --accept trainers:1 --accept workers:16:1000:reject
+  Without knowing the password itself:
+    $ objectrelay keys verifier --out relay.verifier
+    $ objectrelay relay -p 3000 --password-verifier relay.verifier
+  Everything in a file, and a log for machines:
+    $ objectrelay relay --config relay.json --json
+
+In --accept, 'overflow' says what happens when the queue is full: 'block', 'reject' or 'drop-oldest'.
+Ctrl-C, or SIGTERM, lets what is on its way arrive, says what remained, and ends with 0; a second one ends at once.
+
+Limits and their defaults, for --limit name=value:
+${describeLimits(relayLimitDefaults)}`
+
+/** Defines `objectrelay relay`. */
+export function defineRelay(program: Command): void {
+  const command = program.command('relay').description('run a relay, the centre that endpoints connect to')
+  addSettings(command, relaySettings)
+  addPasswordFlags(command)
+  command
+    .option(
+      '--password-verifier <file>',
+      "file made by 'keys verifier', instead of the password [OBJECTRELAY_PASSWORD_VERIFIER]",
+    )
+    .option('--stop-deadline <duration>', 'how long to let things arrive when it is stopped (default: 10s)')
+  addConfigFlag(command)
+  addCommonFlags(command)
+    .addHelpText('after', examples)
+    .action((_flags, self: Command) => runRelay(self))
+}
+
+async function runRelay(command: Command): Promise<void> {
+  const output = outputOf(command)
+  const interrupt = new Interrupt()
+  const log = new RelayLog(output)
+  try {
+    const stopDeadlineMs = durationFlag('--stop-deadline', flagsOf(command).stopDeadline) ?? stopDeadlineDefaultMs
+    const relay = await interrupt.race(startRelay(command, { output, log }))
+    log.listening(relay)
+    await untilStopAsked(relay, interrupt)
+    log.stopping(stopDeadlineMs)
+    log.stopped(await relay.stop({ deadlineMs: stopDeadlineMs }))
+  } finally {
+    interrupt.dispose()
+  }
+}
+
+async function startRelay(command: Command, { output, log }: { output: Output; log: RelayLog }): Promise<Relay> {
+  const { flags, config, resolved } = await resolveCommand(command, relaySettings, ['passwordVerifier'])
+  if (resolved.values.port === undefined)
+    throw usageError('--port', 'is missing: it is the port to listen on, or 0 for any')
+  const { where, ...password } = await passwordOf({ flags, config }, output, { allowVerifier: true })
+  const options = { ...resolved.values, ...password, on: log.listeners }
+  const sources = new Map(resolved.sources).set('password', where).set('passwordVerifier', where)
+  return await explainingSources({ values: options, sources }, relaySettings, () =>
+    // Relay.start checks each of the values, which come from outside.
+    Relay.start(options as unknown as RelayOptions),
+  )
+}
+
+/** Resolves at the first signal; rejects when the relay fails by itself. */
+function untilStopAsked(relay: Relay, { signal }: Interrupt): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    if (signal.aborted) resolve()
+    relay.on('error', () => {
+      // The relay knows its own failure best, and tells it to whoever asks for something.
+      relay.stats().catch(reject)
+    })
+  })
+}

@@ -1,0 +1,183 @@
+import { type Command, Option } from 'commander'
+import type { Endpoint } from '../endpoint/endpoint.ts'
+import { createError } from '../errors.ts'
+import {
+  addCommonFlags,
+  addConfigFlag,
+  addPasswordFlags,
+  choiceFlag,
+  durationFlag,
+  flagsOf,
+  outputOf,
+  textOf,
+  textsOf,
+  usageError,
+} from './commandContext.ts'
+import {
+  fromArguments,
+  fromFiles,
+  fromJsonText,
+  fromLines,
+  fromRaw,
+  type InputContext,
+  type InputItem,
+  totalBytes,
+} from './inputs.ts'
+import { Interrupt } from './interrupt.ts'
+import { openEndpoint } from './openEndpoint.ts'
+import type { Output } from './output.ts'
+import { ProgressBar } from './progressBar.ts'
+import { notAllAccepted, ObjectSending, type SendOutcome } from './sendObjects.ts'
+import { endpointSettings } from './settingCatalogue.ts'
+import { addSettings, collect, type Flags } from './settings.ts'
+import { formatBytes } from './units.ts'
+
+/** Rejections that are told one by one; the sum is told at the end. */
+const toldRejectionsMax = 10
+const stopMs = 5_000
+
+/** The two ways of sending. */
+export type SendKind = 'produce' | 'broadcast'
+
+/** The flags that `produce` and `broadcast` share. */
+export function addSendFlags(command: Command): Command {
+  command.argument('[json...]', 'objects to send, each a JSON value; without them, standard input is read')
+  addSettings(command, endpointSettings)
+  addPasswordFlags(command)
+  addConfigFlag(command)
+  command
+    .addOption(
+      new Option('--input <ndjson|json|raw>', 'what standard input holds (default: ndjson, a JSON value in each line)'),
+    )
+    .addOption(new Option('--file <path>', 'send this file as { name, data }; repeat it for more').argParser(collect))
+    .option('--name <name>', "with --input raw: the name of what is sent (default: 'stdin')")
+    .option('--plain-json', "take '$type' in JSON as a name like any other")
+    .option('--timeout <duration>', 'end, without success, when not everything was accepted by then')
+    .option('--no-progress', 'show no progress on the terminal')
+  return addCommonFlags(command)
+}
+
+/** Sends what the command was given, and reports what was accepted. Throws when not everything was. */
+export async function runSend(kind: SendKind, values: readonly string[], command: Command): Promise<void> {
+  const output = outputOf(command)
+  const flags = flagsOf(command)
+  checkInput(values, flags)
+  const timeoutMs = durationFlag('--timeout', flags.timeout)
+  const interrupt = new Interrupt()
+  const files = textsOf(flags.file)
+  const progress = new ProgressBar(
+    files.length > 0 ? await totalBytes(files) : undefined,
+    flags.progress !== false && !output.json,
+  )
+  try {
+    const joined = { settings: endpointSettings, joins: false }
+    const { endpoint, groups } = await openEndpoint(command, joined, { output, interrupt })
+    const sending = createSending((item) => endpoint[kind](item.object, [...groups], { transfer: item.transfer }), {
+      output,
+      progress,
+    })
+    const context = {
+      signal: sending.signal,
+      plainJson: flags.plainJson === true,
+      onBytes: (bytes: number) => progress.addBytes(bytes),
+    }
+    await untilSent(sending, inputOf(values, flags, context), { endpoint, interrupt, timeoutMs, progress, output })
+    if (sending.outcome.rejected > 0) throw notAllAccepted(sending.outcome)
+  } finally {
+    progress.end()
+    interrupt.dispose()
+  }
+}
+
+function createSending(
+  send: (item: InputItem) => Promise<{ readonly members: Readonly<Record<string, number>> }>,
+  { output, progress }: { output: Output; progress: ProgressBar },
+): ObjectSending {
+  const sending: ObjectSending = new ObjectSending({
+    send,
+    onAccepted: ({ accepted }) => progress.setAccepted(accepted),
+    onRejected: ({ where }, error) => {
+      if (sending.outcome.rejected > toldRejectionsMax) return
+      progress.end()
+      output.warn(`${where} was not accepted: ${error.message}`)
+    },
+  })
+  return sending
+}
+
+interface Surroundings {
+  readonly endpoint: Endpoint
+  readonly interrupt: Interrupt
+  readonly timeoutMs: number | undefined
+  readonly progress: ProgressBar
+  readonly output: Output
+}
+
+/** Whatever ends it, the counts are reported; they are what a script needs to know where to go on. */
+async function untilSent(
+  sending: ObjectSending,
+  items: AsyncIterable<InputItem>,
+  surroundings: Surroundings,
+): Promise<void> {
+  const { endpoint, interrupt, timeoutMs, progress, output } = surroundings
+  const onSignal = (): void => sending.abort(interrupt.signal.reason)
+  interrupt.signal.addEventListener('abort', onSignal, { once: true })
+  if (interrupt.signal.aborted) onSignal()
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => sending.abort(timedOut(timeoutMs)), timeoutMs)
+  try {
+    await sending.run(items)
+  } finally {
+    clearTimeout(timer)
+    const { undelivered } = await endpoint.stop({ deadlineMs: stopMs })
+    // What is undelivered was rejected by the stop; the counts change in the turn after.
+    await new Promise((resolve) => setImmediate(resolve))
+    progress.end()
+    await report(sending.outcome, undelivered.length, output)
+  }
+}
+
+async function report(outcome: SendOutcome, unanswered: number, output: Output): Promise<void> {
+  const { accepted, acceptedBytes, rejected, members } = outcome
+  await output.result({ accepted, rejected, unanswered, bytes: acceptedBytes, members }, '')
+  const counts = Object.entries(members).map(
+    ([group, count]) => `${group} has ${count} ${count === 1 ? 'member' : 'members'}`,
+  )
+  const parts = [
+    `${accepted} accepted (${formatBytes(acceptedBytes)})`,
+    ...(rejected > 0 ? [`${rejected} not accepted`] : []),
+    ...counts,
+  ]
+  output.note(parts.join(', '))
+  for (const [group, count] of Object.entries(members)) {
+    if (count === 0) output.note(`Nobody is a member of ${group} yet: what was sent waits there. Is the name right?`)
+  }
+}
+
+function timedOut(timeoutMs: number): Error {
+  return createError('TIMEOUT', `Not everything was accepted within ${timeoutMs} ms.`, { details: { timeoutMs } })
+}
+
+function checkInput(values: readonly string[], flags: Flags): void {
+  const given = [
+    ...(values.length > 0 ? ['objects as arguments'] : []),
+    ...(textsOf(flags.file).length > 0 ? ['--file'] : []),
+    ...(flags.input !== undefined ? ['--input'] : []),
+  ]
+  if (given.length > 1) throw usageError(given.join(' and '), 'exclude each other: choose one way to give the objects')
+  if (given.length === 0 || given[0] === '--input') {
+    if (flags.passwordStdin === true) {
+      throw usageError('--password-stdin', 'needs objects as arguments or --file: standard input cannot give both')
+    }
+  }
+  const input = choiceFlag('--input', flags.input, ['ndjson', 'json', 'raw'])
+  if (flags.name !== undefined && input !== 'raw') throw usageError('--name', 'needs --input raw')
+}
+
+function inputOf(values: readonly string[], flags: Flags, context: InputContext): AsyncIterable<InputItem> {
+  if (values.length > 0) return fromArguments(values, context)
+  const files = textsOf(flags.file)
+  if (files.length > 0) return fromFiles(files, context)
+  const input = flags.input ?? 'ndjson'
+  if (input === 'raw') return fromRaw(process.stdin, textOf(flags.name) ?? 'stdin', context)
+  return input === 'json' ? fromJsonText(process.stdin, context) : fromLines(process.stdin, context)
+}

@@ -1,0 +1,159 @@
+import { endpointLimitDefaults, relayLimitDefaults } from '../limits.ts'
+import { isRecord } from '../options.ts'
+import { parseAcceptedGroups } from './acceptFlags.ts'
+import { parseLimit, parseLimitValue } from './limitFlags.ts'
+import type { Setting } from './settings.ts'
+import { parseDurationMs } from './units.ts'
+
+/** The first and only text, as it is: the library checks it and says what it must be. */
+const text = ([first = '']: readonly string[]): unknown => first
+
+/** A number, if it looks like one; else the text, which the library then refuses by its own words. */
+const number = ([first = '']: readonly string[]): unknown => (/^-?\d{1,15}$/.test(first) ? Number(first) : first)
+
+const duration = ([first = '']: readonly string[]): unknown =>
+  first === 'never' ? Number.POSITIVE_INFINITY : (parseDurationMs(first) ?? first)
+
+const port: Setting = {
+  name: 'port',
+  flag: '-p, --port <number>',
+  variable: 'OBJECTRELAY_PORT',
+  help: 'port of the relay',
+  read: number,
+}
+
+const security: Setting = {
+  name: 'security',
+  flag: '--security <TLS|none>',
+  variable: 'OBJECTRELAY_SECURITY',
+  help: "'TLS' (default), or 'none' on a network that is trusted as a whole; both sides need the same",
+  read: text,
+}
+
+/** What `relay` takes besides the password. */
+export const relaySettings: readonly Setting[] = [
+  { ...port, help: 'port to listen on; 0 takes any free one' },
+  {
+    name: 'host',
+    flag: '--host <address>',
+    variable: 'OBJECTRELAY_HOST',
+    help: 'address to listen on (default: all interfaces)',
+    read: text,
+  },
+  {
+    name: 'acceptedGroups',
+    flag: '--accept <name[:members[:waiting[:overflow]]]>',
+    variable: 'OBJECTRELAY_ACCEPT',
+    help: 'accept this group, and no others than the ones named so; repeat it for more',
+    read: parseAcceptedGroups,
+    repeated: true,
+  },
+  {
+    name: 'keysDir',
+    flag: '--keys-dir <folder>',
+    variable: 'OBJECTRELAY_KEYS_DIR',
+    help: "folder with key.pem and certificate.pem (default: made on first start in the user's data folder)",
+    read: text,
+  },
+  security,
+  limits(Object.keys(relayLimitDefaults)),
+]
+
+const connection: readonly Setting[] = [
+  {
+    name: 'host',
+    flag: '--host <name>',
+    variable: 'OBJECTRELAY_HOST',
+    help: 'name or address of the relay (default: 127.0.0.1)',
+    read: text,
+  },
+  port,
+]
+
+/** What every command takes that connects to a relay, besides the password. */
+export const endpointSettings: readonly Setting[] = [
+  ...connection,
+  {
+    name: 'groups',
+    flag: '-g, --group <name>',
+    variable: 'OBJECTRELAY_GROUPS',
+    help: 'group; repeat it for more',
+    read: (texts) => texts,
+    repeated: true,
+  },
+  {
+    name: 'keysDir',
+    flag: '--keys-dir <folder>',
+    variable: 'OBJECTRELAY_KEYS_DIR',
+    help: "folder with the relay's certificate.pem, to verify its certificate besides the password",
+    read: text,
+  },
+  {
+    name: 'hostname',
+    flag: '--hostname <name>',
+    variable: 'OBJECTRELAY_HOSTNAME',
+    help: 'name that the certificate must be for, with --keys-dir (default: the host)',
+    read: text,
+  },
+  security,
+  {
+    name: 'connectTimeoutMs',
+    flag: '--connect-timeout <duration>',
+    variable: 'OBJECTRELAY_CONNECT_TIMEOUT',
+    help: "how long to go on trying to connect, such as '10s', or 'never' to end it (default: 30s)",
+    read: duration,
+  },
+  {
+    name: 'io',
+    flag: '--io <thread|inline>',
+    variable: 'OBJECTRELAY_IO',
+    help: 'whether a thread of its own does the network (default: inline)',
+    read: text,
+  },
+  limits(Object.keys(endpointLimitDefaults)),
+]
+
+/** What only `receive` takes. */
+export const broadcastsSetting: Setting = {
+  name: 'broadcasts',
+  flag: '--broadcasts <every|latest>',
+  variable: 'OBJECTRELAY_BROADCASTS',
+  help: "'latest' skips broadcasts that a newer one of their group has overtaken (default: every)",
+  read: text,
+}
+
+/** What `keys generate` and `keys show` take. */
+export const folderSettings: readonly Setting[] = [
+  {
+    name: 'keysDir',
+    flag: '--keys-dir <folder>',
+    variable: 'OBJECTRELAY_KEYS_DIR',
+    help: "which folder (default: the user's data folder, where a relay looks for its keys)",
+    read: text,
+  },
+]
+
+/** What `keys fetch` takes. */
+export const fetchSettings: readonly Setting[] = connection
+
+function limits(names: readonly string[]): Setting {
+  return {
+    name: 'limits',
+    flag: '--limit <name=value>',
+    variable: 'OBJECTRELAY_LIMITS',
+    help: "set a bound, such as 'objectBytesMax=64MiB'; repeat it for more",
+    read: (texts, where) => Object.fromEntries(texts.map((given) => parseLimit(given, names, where))),
+    // Units are welcome there too; what is no text is the library's to check.
+    readConfig: (value, where) =>
+      isRecord(value)
+        ? Object.fromEntries(
+            Object.entries(value).map(([name, limit]) => [
+              name,
+              typeof limit === 'string' && names.includes(name) ? parseLimitValue(name, limit, where) : limit,
+            ]),
+          )
+        : value,
+    repeated: true,
+    merged: true,
+  }
+}

@@ -1,0 +1,109 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+export interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface RunOptions {
+  readonly input?: string | Uint8Array
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+/** A command that runs: what it said so far, and what it will have ended with. */
+export class CommandProcess {
+  readonly child: ChildProcessWithoutNullStreams
+  readonly outcome: Promise<Outcome>
+  stdout = ''
+  stderr = ''
+
+  constructor(parameters: readonly string[], environment: NodeJS.ProcessEnv) {
+    this.child = spawn(process.execPath, [main, ...parameters], { env: environment })
+    this.child.stdout.setEncoding('utf8').on('data', (text) => {
+      this.stdout += text
+    })
+    this.child.stderr.setEncoding('utf8').on('data', (text) => {
+      this.stderr += text
+    })
+    // A command may end before it has read all of its input.
+    this.child.stdin.on('error', () => undefined)
+    this.outcome = new Promise((resolve, reject) => {
+      this.child.on('error', reject)
+      this.child.on('close', (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr }))
+    })
+  }
+
+  /** Resolves when standard output has it. */
+  async untilSaid(pattern: RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
+    while (!pattern.test(this[stream])) {
+      if (this.child.exitCode !== null)
+        throw new Error(`It ended without saying ${pattern}: ${this.stderr}${this.stdout}`)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+}
+
+/** A folder with the user's data, a password, and the commands that were started there. */
+export class Workshop {
+  readonly folder: string
+  readonly #environment: NodeJS.ProcessEnv
+  readonly #running = new Set<CommandProcess>()
+
+  private constructor(folder: string) {
+    this.folder = folder
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('OBJECTRELAY_'))
+    this.#environment = {
+      ...Object.fromEntries(inherited),
+      XDG_DATA_HOME: join(folder, 'data'),
+      OBJECTRELAY_PASSWORD: 'rope-lantern-quartz-91-violet',
+    }
+  }
+
+  static async open(): Promise<Workshop> {
+    return new Workshop(await mkdtemp(join(tmpdir(), 'objectrelay-cli-')))
+  }
+
+  path(...parts: readonly string[]): string {
+    return join(this.folder, ...parts)
+  }
+
+  start(parameters: readonly string[], environment: Readonly<Record<string, string>> = {}): CommandProcess {
+    const command = new CommandProcess(parameters, { ...this.#environment, ...environment })
+    this.#running.add(command)
+    void command.outcome.finally(() => this.#running.delete(command))
+    return command
+  }
+
+  async run(parameters: readonly string[], { input = '', environment = {} }: RunOptions = {}): Promise<Outcome> {
+    const command = this.start(parameters, environment)
+    command.child.stdin.end(input)
+    return await command.outcome
+  }
+
+  /** Starts a relay on a free port of loopback. */
+  async relay(
+    parameters: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<CommandProcess & { readonly port: string; readonly fingerprint: string }> {
+    const command = this.start(['relay', '--port', '0', '--host', '127.0.0.1', '--json', ...parameters], environment)
+    await command.untilSaid(/"listening".*\n/)
+    const line = command.stdout.split('\n').find((text) => text.includes('"listening"')) ?? ''
+    const { port, fingerprint256 } = JSON.parse(line)
+    return Object.assign(command, { port: String(port), fingerprint: String(fingerprint256) })
+  }
+
+  /** Ends what still runs, each by its own id, and removes the folder. */
+  async close(): Promise<void> {
+    const running = [...this.#running]
+    for (const { child } of running) child.kill('SIGKILL')
+    await Promise.all(running.map(({ outcome }) => outcome))
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
