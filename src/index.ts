@@ -1,11 +1,22 @@
 // The door: a list of names and nothing else.
 export { Endpoint } from './endpoint/endpoint.ts'
-export type { EndpointConnectOptions, EndpointOptions, ReconnectOptions } from './endpoint/endpointOptions.ts'
 export type {
+  EndpointConnectOptions,
+  EndpointOptions,
+  GroupSchemas,
+  ReconnectOptions,
+} from './endpoint/endpointOptions.ts'
+export type {
+  Counts,
   Delivery,
+  DeliveryOf,
+  EndpointCondition,
   EndpointEvents,
   EndpointStats,
+  GroupName,
   MaxItems,
+  ObjectForAll,
+  ObjectOf,
   Receipt,
   SendOptions,
   StopResult,
@@ -39,7 +50,7 @@ export type { EndpointLimits, RelayLimits } from './limits.ts'
 export { endpointLimitDefaults, fixedLimits, relayLimitDefaults } from './limits.ts'
 export type { Serializer } from './objects/serializer.ts'
 export type { Tensor } from './objects/tensor.ts'
-export type { TypeCodec } from './objects/typeRegistry.ts'
+export type { RegistrableClass, TypeCodec } from './objects/typeRegistry.ts'
 export { registerType } from './objects/typeRegistry.ts'
 export { Relay } from './relay/relay.ts'
 export type { RelayEvents } from './relay/relayEvents.ts'

@@ -9,6 +9,22 @@ import type { RelayStats, RelayStopResult } from './relayStats.ts'
 
 const STOP_DEADLINE_MS = 5_000
 
+/** What the relay's thread was asked and has not answered. */
+interface Question {
+  readonly resolve: (value: never) => void
+  readonly reject: (error: ObjectRelayError) => void
+}
+
+/** A question to the relay's thread that waits for its answer. */
+interface Question {
+  resolve(value: never): void
+  reject(error: ObjectRelayError): void
+}
+
+function stopped(): ObjectRelayError {
+  return createError('STOPPED', 'The relay was stopped.')
+}
+
 /**
  * The centre that endpoints connect to. It runs in a thread of its own, so that neither it nor the program waits for
  * the other, and it keeps the program alive until it is stopped.
@@ -22,7 +38,7 @@ export class Relay {
   readonly fingerprint256: string | undefined
   readonly #worker: Worker
   readonly #events: TypedEvents<RelayEvents>
-  readonly #questions = new Map<number, (value: never) => void>()
+  readonly #questions = new Map<number, Question>()
   #nextQuestion = 1
   #stopped: Promise<RelayStopResult> | undefined
   #failure: ObjectRelayError | undefined
@@ -110,7 +126,7 @@ export class Relay {
   /** A snapshot of groups, endpoints, counters and memory. Rejects with `STOPPED` after a stop. */
   async stats(): Promise<RelayStats> {
     if (this.#failure !== undefined) throw this.#failure
-    if (this.#stopped !== undefined) throw createError('STOPPED', 'The relay was stopped.')
+    if (this.#stopped !== undefined) throw stopped()
     return await this.#ask<RelayStats>((id) => ({ kind: 'stats', id }))
   }
 
@@ -140,22 +156,25 @@ export class Relay {
   #ask<Answer>(request: (id: number) => { kind: string; id: number; deadlineMs?: number }): Promise<Answer> {
     const id = this.#nextQuestion++
     return new Promise<Answer>((resolve, reject) => {
-      this.#questions.set(id, resolve)
-      this.#worker.once('exit', () => {
-        if (this.#questions.delete(id)) reject(this.#failure ?? createError('STOPPED', 'The relay was stopped.'))
-      })
+      this.#questions.set(id, { resolve, reject })
       this.#worker.postMessage(request(id))
     })
   }
 
   #answer(id: number, value: RelayStats | RelayStopResult): void {
-    const resolve = this.#questions.get(id)
+    const question = this.#questions.get(id)
     this.#questions.delete(id)
-    resolve?.(value as never) // the thread answers each kind of question with its kind of value
+    question?.resolve(value as never) // the thread answers each kind of question with its kind of value
   }
 
   #exited(error: ObjectRelayError): void {
-    if (this.#stopped !== undefined) return
+    const unanswered = [...this.#questions.values()]
+    this.#questions.clear()
+    for (const { reject } of unanswered) reject(this.#stopped === undefined ? error : stopped())
+    const stopped = this.#stopped === undefined ? undefined : createError('STOPPED', 'The relay was stopped.')
+    for (const { reject } of this.#questions.values()) reject(stopped ?? error)
+    this.#questions.clear()
+    if (stopped !== undefined) return
     this.#failure = error
     this.#events.emit('error', { error: toPlainError(error) })
   }

@@ -19,7 +19,7 @@ import { EventGate } from './eventGate.ts'
 import type { Hello } from './hello.ts'
 import { LargePayload, type RelayPayload } from './payload.ts'
 import type { RelayEventMessage } from './relayEvents.ts'
-import { RelaySession, type RelaySessionHost } from './relaySession.ts'
+import { firstWindowBytes, RelaySession, type RelaySessionHost } from './relaySession.ts'
 import type { RelayStats, RelayStopResult } from './relayStats.ts'
 
 export interface RelayServerOptions {
@@ -165,6 +165,10 @@ export class RelayServer {
     if (this.#stopping) throw createError('RELAY_STOPPED', 'The relay is about to stop.')
     const known = this.#sessions.get(hello.session)
     const resumes = known !== undefined && hello.received !== undefined
+    if (resumes && !known.conversation.canResumeAt(hello.received)) {
+      const message = `The endpoint says that it received ${hello.received} frames, which cannot be.`
+      throw createError('PROTOCOL_VIOLATION', message)
+    }
     if (known !== undefined) {
       // Its old link may look alive for a while: half open, or on its way to be noticed.
       const error = createError('LINK_LOST', 'The endpoint came back on another connection.')
@@ -185,7 +189,7 @@ export class RelayServer {
         limits: this.#options.limits,
       }),
     )
-    link.attach(session.conversation, hello.received ?? 0, this.#options.limits.heartbeatMs)
+    link.attach(session.conversation, resumes ? hello.received : 0, this.#options.limits.heartbeatMs)
     if (resumes) this.#broker.attach(session.session)
     this.#events.emit({
       name: 'endpointConnected',
@@ -208,7 +212,8 @@ export class RelayServer {
       )
     }
     const session = new RelaySession(this.#nextSource++, hello, this.#sessionHost)
-    const { broadcasts, inboxBytes } = hello
+    const { broadcasts } = hello
+    const inboxBytes = firstWindowBytes(hello)
     this.#joining = session
     try {
       const joined = this.#broker.join(hello.session, hello.groups, { broadcasts, inboxBytes })
@@ -227,7 +232,7 @@ export class RelayServer {
       name: 'endpointLost',
       value: { endpoint: session.name, peer: session.peer, error: toPlainError(error) },
     })
-    if (error.category === 'peer') {
+    if (error.category !== 'link') {
       // What it sent cannot be trusted to go on from.
       this.#end(session, 'violation')
       return

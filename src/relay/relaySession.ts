@@ -46,6 +46,18 @@ export interface RelaySessionHost {
   left(session: RelaySession): void
 }
 
+/** A count that fits a DEMAND. */
+const DEMAND_MAX = 0x7fff_ffff
+/** Object bytes on their way to one endpoint that it has not confirmed, however much room it says it has: they are kept here. */
+const UNCONFIRMED_OBJECT_BYTES_MAX = 64 * 1024 * 1024
+/** The same with the answers to it. Beyond, the endpoint is one that asks and does not listen. */
+const UNCONFIRMED_BYTES_MAX = 2 * UNCONFIRMED_OBJECT_BYTES_MAX
+
+/** How many object bytes may be delivered to an endpoint before it has confirmed any. */
+export function firstWindowBytes({ inboxBytes }: Hello): number {
+  return Math.min(inboxBytes, UNCONFIRMED_OBJECT_BYTES_MAX)
+}
+
 /** A large object on its way from the endpoint. */
 interface IncomingStream {
   readonly sequence: number
@@ -76,13 +88,19 @@ export class RelaySession implements LinkHandler {
   #session: Session<RelayPayload> | undefined
   #nextStream = 1
   #receivedBytes = 0
+  /** Object bytes, counted from the session's beginning, that the broker may deliver. */
+  #windowLimit: number
 
   constructor(source: number, hello: Hello, host: RelaySessionHost) {
     this.name = hello.session
     this.source = source
     this.hello = hello
     this.#host = host
-    this.conversation = new Conversation(host.limits.sendWindowBytes, hello.inboxBytes, { keepsFinishedStreams: false })
+    this.#windowLimit = firstWindowBytes(hello)
+    this.conversation = new Conversation(host.limits.sendWindowBytes, hello.inboxBytes, {
+      keepsFinishedStreams: false,
+      unconfirmedBytesMax: UNCONFIRMED_BYTES_MAX,
+    })
     this.#accepted = new AcceptedRuns((from, to, counts) => this.conversation.send(encodeAccepted(from, to, counts)))
   }
 
@@ -99,6 +117,8 @@ export class RelaySession implements LinkHandler {
   // ── from the endpoint ─────────────────────────────────────────────────────────────────────────
 
   frame(type: number, buffer: Buffer, start: number, end: number): void {
+    // Behind its goodbye, nothing that an endpoint says is of any consequence.
+    if (this.session.state === 'ended') return
     switch (type) {
       case FrameType.OBJECT:
         this.#object(buffer, start, end)
@@ -140,6 +160,7 @@ export class RelaySession implements LinkHandler {
   }
 
   chunk(id: number, offset: number, buffer: Buffer, start: number, end: number): void {
+    if (this.session.state === 'ended') return
     const stream = this.#incoming.get(id)
     if (stream === undefined || offset + (end - start) > stream.windowLimit) {
       throw createError(
@@ -162,7 +183,11 @@ export class RelaySession implements LinkHandler {
   }
 
   confirmed(): void {
-    this.#host.broker.setWindow(this.session, this.conversation.peerLimit)
+    if (this.session.state === 'ended') return
+    const { session, conversation } = this
+    const limit = session.sentBytes - conversation.log.bytes + UNCONFIRMED_OBJECT_BYTES_MAX
+    this.#windowLimit = Math.max(this.#windowLimit, Math.min(conversation.peerLimit, limit))
+    this.#host.broker.setWindow(session, this.#windowLimit)
   }
 
   closed(error: ObjectRelayError): void {
@@ -173,9 +198,11 @@ export class RelaySession implements LinkHandler {
   flushing(): void {
     this.#accepted.flush()
     if (this.#host.limits.progressMs > 0) this.#host.watch()
-    // While much of what it sent finds no room, the endpoint is given none either.
-    const room = Math.max(0, this.#host.limits.sendWindowBytes - this.session.heldBytes)
-    this.conversation.grantedLimit = Math.max(this.conversation.grantedLimit, this.#receivedBytes + room)
+    // While much of what it sent finds no room, or much of what it was answered is not confirmed, it is given none either.
+    const { session, conversation } = this
+    const unconfirmedBytes = Math.max(0, conversation.log.bytes - UNCONFIRMED_OBJECT_BYTES_MAX)
+    const room = Math.max(0, this.#host.limits.sendWindowBytes - session.heldBytes - unconfirmedBytes)
+    conversation.grantedLimit = Math.max(conversation.grantedLimit, this.#receivedBytes + room)
   }
 
   #object(buffer: Buffer, start: number, end: number): void {
@@ -194,7 +221,7 @@ export class RelaySession implements LinkHandler {
     const { group, count } = readCountOfGroup(buffer, start, end)
     const added = this.#host.broker.notify(this.session, group, count)
     if (count !== -1) return
-    this.conversation.send(encodeDemand(group, added))
+    this.conversation.send(encodeDemand(group, Math.min(added, DEMAND_MAX)))
     this.link?.requestFlush()
   }
 
