@@ -15,12 +15,6 @@ interface Question {
   readonly reject: (error: ObjectRelayError) => void
 }
 
-/** A question to the relay's thread that waits for its answer. */
-interface Question {
-  resolve(value: never): void
-  reject(error: ObjectRelayError): void
-}
-
 function stopped(): ObjectRelayError {
   return createError('STOPPED', 'The relay was stopped.')
 }
@@ -171,10 +165,7 @@ export class Relay {
     const unanswered = [...this.#questions.values()]
     this.#questions.clear()
     for (const { reject } of unanswered) reject(this.#stopped === undefined ? error : stopped())
-    const stopped = this.#stopped === undefined ? undefined : createError('STOPPED', 'The relay was stopped.')
-    for (const { reject } of this.#questions.values()) reject(stopped ?? error)
-    this.#questions.clear()
-    if (stopped !== undefined) return
+    if (this.#stopped !== undefined) return
     this.#failure = error
     this.#events.emit('error', { error: toPlainError(error) })
   }
