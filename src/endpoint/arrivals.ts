@@ -1,33 +1,41 @@
 import type { RecordPort } from '../background/recordPort.ts'
 import { encodeLeaseNumber } from '../background/records.ts'
 import { deadLetterName } from '../core/groupName.ts'
-import { createError } from '../errors.ts'
-import { BodyAssembler } from '../objects/bodyAssembler.ts'
-import { encodeStreamOffset, readContext } from '../wire/controlFrames.ts'
+import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
+import { encodeJson, encodeRelease, encodeStreamOffset, readContext } from '../wire/controlFrames.ts'
 import type { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { OBJECT_HEAD_BYTES, ObjectKind, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
+import { IncomingStream } from './incomingStream.ts'
 
-/** The place of one object in the order of its lane. */
-interface Place {
+/** A frame that came behind a large object of its lane, and must not be handed over before it. */
+interface HeldFrame {
   readonly context: Buffer | undefined
+  readonly begin: Buffer
   readonly leaseNumber: number
-  readonly frame: Buffer
-  /** Whether all of it is here; what is `gone` never will be. */
-  state: 'arriving' | 'whole' | 'gone'
-  /** Of a large object that is whole: its head and segments. */
-  parts: readonly ArrayBuffer[]
 }
 
-/** A large object that is arriving. */
-interface IncomingStream {
-  readonly lane: string
-  readonly place: Place
-  readonly bodyBytes: number
-  readonly assembler: BodyAssembler
-  windowLimit: number
+/** What of one group and kind waits for a large object to become whole, in order; the first entry is one that is not. */
+interface Lane {
+  readonly name: string
+  readonly group: string
+  readonly entries: (HeldFrame | IncomingStream)[]
+}
+
+/** What arrivals need of their session. */
+export interface ArrivalsOptions {
+  readonly endpoint: number
+  readonly port: RecordPort
+  readonly conversation: Conversation
+  readonly objectBytesMax: number
+  readonly bulkWindowBytes: number
+  nextAttachment(): number
+  /** A produced object of that group arrived: one less is owed. */
+  served(group: string): void
+  /** It will not be whole after all, and the relay owes one more again. */
+  unserved(group: string): void
 }
 
 /**
@@ -35,17 +43,10 @@ interface IncomingStream {
  * ones together, keeps the order within each lane (a group, and broadcast or queue), counts leases and bytes.
  */
 export class Arrivals {
-  readonly #endpoint: number
-  readonly #port: RecordPort
-  readonly #conversation: Conversation
-  readonly #objectBytesMax: number
-  readonly #bulkWindowBytes: number
-  readonly #nextAttachment: () => number
-  readonly #served: (group: string) => void
+  readonly #options: ArrivalsOptions
   readonly #routes = new RouteCache(() => true)
-  readonly #streams = new Map<number, IncomingStream>()
-  /** By lane, while its first object is a large one on its way: what must not be handed over before it, and itself. */
-  readonly #lanes = new Map<string, Place[]>()
+  readonly #streams = new Map<number, { readonly stream: IncomingStream; readonly lane: Lane }>()
+  readonly #lanes = new Map<string, Lane>()
   #context: Buffer | undefined
   #leases = 0
   /** The lease number that the program counts on for the next produced object. */
@@ -55,23 +56,8 @@ export class Arrivals {
   /** Of these, what will never reach the program. */
   discardedBytes = 0
 
-  constructor(options: {
-    endpoint: number
-    port: RecordPort
-    conversation: Conversation
-    objectBytesMax: number
-    bulkWindowBytes: number
-    nextAttachment: () => number
-    /** A produced object of that group arrived: one less is owed. */
-    served: (group: string) => void
-  }) {
-    this.#endpoint = options.endpoint
-    this.#port = options.port
-    this.#conversation = options.conversation
-    this.#objectBytesMax = options.objectBytesMax
-    this.#bulkWindowBytes = options.bulkWindowBytes
-    this.#nextAttachment = options.nextAttachment
-    this.#served = options.served
+  constructor(options: ArrivalsOptions) {
+    this.#options = options
   }
 
   context(buffer: Buffer, start: number, end: number): void {
@@ -79,14 +65,13 @@ export class Arrivals {
   }
 
   object(buffer: Buffer, start: number, end: number): void {
-    this.receivedBytes += end - start
+    this.#countBytes(end - start)
     const context = this.#takeContext()
     const leaseNumber = this.#countLease(buffer, start, end, context)
     if (this.#lanes.size > 0) {
-      const lane = this.#lanes.get(laneOf(this.#routes.read(buffer, start, end), context))
+      const lane = this.#lanes.get(laneName(this.#routes.read(buffer, start, end), context))
       if (lane !== undefined) {
-        const frame = Buffer.from(buffer.subarray(start, end))
-        lane.push({ context, leaseNumber, frame, state: 'whole', parts: [] })
+        lane.entries.push({ context, begin: Buffer.from(buffer.subarray(start, end)), leaseNumber })
         return
       }
     }
@@ -96,95 +81,144 @@ export class Arrivals {
   streamBegin(buffer: Buffer, start: number, end: number): void {
     const route = this.#routes.read(buffer, start, end)
     const tailAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
-    const { stream, bodyBytes } = readStreamBeginTail(buffer, tailAt, end)
-    if (bodyBytes > this.#objectBytesMax || this.#streams.has(stream)) {
-      throw createError(
-        'PROTOCOL_VIOLATION',
-        `The relay sends an object of ${bodyBytes} bytes; at most ${this.#objectBytesMax} were announced.`,
-      )
+    const { stream: id, bodyBytes } = readStreamBeginTail(buffer, tailAt, end)
+    if (this.#streams.has(id)) {
+      throw createError('PROTOCOL_VIOLATION', `The relay began stream ${id}, which is open already.`)
     }
-    this.receivedBytes += bodyBytes
+    this.#countBytes(bodyBytes)
     const context = this.#takeContext()
-    const leaseNumber = this.#countLease(buffer, start, end, context)
-    const frame = Buffer.from(buffer.subarray(start, end))
-    const place: Place = { context, leaseNumber, frame, state: 'arriving', parts: [] }
-    const lane = laneOf(route, context)
-    const places = this.#lanes.get(lane)
-    if (places === undefined) this.#lanes.set(lane, [place])
-    else places.push(place)
-    const assembler = new BodyAssembler(bodyBytes)
-    this.#streams.set(stream, { lane, place, bodyBytes, assembler, windowLimit: this.#bulkWindowBytes })
+    const { objectBytesMax, bulkWindowBytes } = this.#options
+    const stream = new IncomingStream({
+      begin: Buffer.from(buffer.subarray(start, end)),
+      context,
+      leaseNumber: this.#countLease(buffer, start, end, context),
+      bodyBytes,
+      objectBytesMax,
+      bulkWindowBytes,
+    })
+    const lane = this.#laneOf(route, context)
+    lane.entries.push(stream)
+    this.#streams.set(id, { stream, lane })
   }
 
   chunk(id: number, offset: number, buffer: Buffer, start: number, end: number): void {
-    const stream = this.#streams.get(id)
-    if (stream === undefined)
+    const entry = this.#streams.get(id)
+    if (entry === undefined)
       throw createError('PROTOCOL_VIOLATION', `The relay sent a part of stream ${id}, which was not begun.`)
-    stream.assembler.writeAt(offset, buffer.subarray(start, end))
-    const { received } = stream.assembler
-    if (stream.windowLimit < stream.bodyBytes && stream.windowLimit - received <= this.#bulkWindowBytes / 2) {
-      stream.windowLimit = received + this.#bulkWindowBytes
-      this.#conversation.send(encodeStreamOffset(FrameType.STREAM_WINDOW, id, stream.windowLimit))
-    }
-    if (stream.assembler.complete) this.#finish(id, stream)
+    const { stream, lane } = entry
+    stream.writeAt(offset, buffer.subarray(start, end))
+    const limit = stream.nextWindow()
+    if (limit !== undefined) this.#options.conversation.send(encodeStreamOffset(FrameType.STREAM_WINDOW, id, limit))
+    if (stream.state === 'arriving') return
+    this.#streams.delete(id)
+    this.#advance(lane)
   }
 
   /** The sender of a large object is gone: it will never be whole. */
   streamAbort(id: number): void {
-    const stream = this.#streams.get(id)
-    if (stream === undefined) return
+    const entry = this.#streams.get(id)
+    if (entry === undefined) return
+    const { stream, lane } = entry
     this.#streams.delete(id)
-    this.discardedBytes += stream.bodyBytes
-    stream.place.state = 'gone'
-    this.#advance(stream.lane)
+    this.#discard(stream, lane)
+    stream.state = 'aborted'
+    this.#advance(lane)
   }
 
-  #finish(id: number, stream: IncomingStream): void {
-    this.#streams.delete(id)
-    const { head, segments } = stream.assembler.finish()
-    const headBuffer = head.buffer.slice(head.byteOffset, head.byteOffset + head.byteLength)
-    // The assembler gives memory of its own, which is never shared.
-    stream.place.parts = [headBuffer as ArrayBuffer, ...segments]
-    stream.place.state = 'whole'
-    this.#advance(stream.lane)
-  }
-
-  /** Hands over what is whole at the front of a lane. */
-  #advance(name: string): void {
-    const lane = this.#lanes.get(name)
-    if (lane === undefined) return
-    let count = 0
-    for (const { state, context, leaseNumber, frame, parts } of lane) {
-      if (state === 'arriving') break
-      count++
-      if (state === 'gone') continue
-      if (parts.length > 0) {
-        const attachment = this.#nextAttachment()
-        writeUint32(frame, frame.length - 12, attachment)
-        this.#port.bell.sendAttachment(attachment, parts)
+  /**
+   * The session is over, and another one begins: what is not whole stays so. What the relay had lent comes again; what was
+   * broadcast does not, so it is handed over.
+   */
+  abandon(): void {
+    this.#streams.clear()
+    for (const lane of this.#lanes.values()) {
+      for (const entry of lane.entries) {
+        const isWhole = !(entry instanceof IncomingStream) || entry.state === 'whole'
+        if (isWhole && entry.leaseNumber < 0) this.#passEntry(entry)
+        else if (isWhole || (entry instanceof IncomingStream && entry.state === 'arriving')) this.#discard(entry, lane)
       }
-      this.#pass(context, leaseNumber, frame, 0, frame.length)
     }
-    lane.splice(0, count)
-    if (lane.length === 0) this.#lanes.delete(name)
+    this.#lanes.clear()
+  }
+
+  #discard(entry: HeldFrame | IncomingStream, lane: Lane): void {
+    this.discardedBytes += entry instanceof IncomingStream ? entry.bodyBytes : entry.begin.length
+    if (entry.leaseNumber >= 0) this.#options.unserved(lane.group)
+  }
+
+  #laneOf(route: ParsedRoute, context: Buffer | undefined): Lane {
+    const name = laneName(route, context)
+    let lane = this.#lanes.get(name)
+    if (lane === undefined) {
+      lane = { name, group: groupOf(route, context), entries: [] }
+      this.#lanes.set(name, lane)
+    }
+    return lane
+  }
+
+  /** Hands over what no longer has to wait. */
+  #advance(lane: Lane): void {
+    let passed = 0
+    for (const entry of lane.entries) {
+      if (entry instanceof IncomingStream && entry.state === 'arriving') break
+      this.#passEntry(entry)
+      passed++
+    }
+    lane.entries.splice(0, passed)
+    if (lane.entries.length === 0) this.#lanes.delete(lane.name)
+  }
+
+  #passEntry(entry: HeldFrame | IncomingStream): void {
+    const { context, leaseNumber, begin } = entry
+    if (entry instanceof IncomingStream) {
+      if (entry.state === 'aborted') return
+      if (entry.fault?.code === 'OBJECT_TOO_LARGE') {
+        this.#refuse(entry, entry.fault)
+        return
+      }
+      const { port, nextAttachment } = this.#options
+      const attachment = nextAttachment()
+      writeUint32(begin, begin.length - 12, attachment)
+      port.bell.sendAttachment(attachment, entry.parts())
+    }
+    this.#pass(context, leaseNumber, begin, 0, begin.length)
+  }
+
+  /** Gives back what is too large for this endpoint. What is bad everywhere goes on instead, to be found unreadable. */
+  #refuse({ leaseNumber, bodyBytes }: IncomingStream, fault: ObjectRelayError): void {
+    const { endpoint, port, conversation } = this.#options
+    const notice = encodeJson(FrameType.NOTICE, toPlainError(fault))
+    port.write(endpoint, notice, 0, notice.length)
+    this.discardedBytes += bodyBytes
+    // Another member may have room for it; if none has, it ends among the dead letters.
+    if (leaseNumber >= 0) conversation.send(encodeRelease(leaseNumber, leaseNumber, true))
   }
 
   #pass(context: Buffer | undefined, leaseNumber: number, buffer: Buffer, start: number, end: number): void {
+    const { endpoint, port } = this.#options
     if (leaseNumber >= 0) {
       if (leaseNumber !== this.#programLeases) {
         const record = encodeLeaseNumber(leaseNumber)
-        this.#port.write(this.#endpoint, record, 0, record.length)
+        port.write(endpoint, record, 0, record.length)
       }
       this.#programLeases = leaseNumber + 1
     }
-    if (context !== undefined) this.#port.write(this.#endpoint, context, 0, context.length)
-    this.#port.write(this.#endpoint, buffer, start, end)
+    if (context !== undefined) port.write(endpoint, context, 0, context.length)
+    port.write(endpoint, buffer, start, end)
+  }
+
+  /** Counts what arrives. One object may be larger than the room that is left, but none may come where none is left. */
+  #countBytes(bytes: number): void {
+    const room = this.#options.conversation.grantedLimit - this.receivedBytes
+    if (bytes > room && room <= 0)
+      throw createError('PROTOCOL_VIOLATION', 'The relay sent more than this endpoint has room for.')
+    this.receivedBytes += bytes
   }
 
   /** The lease number of what arrives, or -1 for a broadcast. */
   #countLease(buffer: Buffer, start: number, end: number, context: Buffer | undefined): number {
     if (buffer[start + 5] === ObjectKind.BROADCAST) return -1
-    this.#served(groupOf(this.#routes.read(buffer, start, end), context))
+    this.#options.served(groupOf(this.#routes.read(buffer, start, end), context))
     return this.#leases++
   }
 
@@ -195,7 +229,7 @@ export class Arrivals {
   }
 }
 
-function laneOf(route: ParsedRoute, context: Buffer | undefined): string {
+function laneName(route: ParsedRoute, context: Buffer | undefined): string {
   return `${route.kind} ${groupOf(route, context)}`
 }
 

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
 import type { EndpointConfiguration } from '../background/endpointState.ts'
 import type { Clock, Timer } from '../clock.ts'
-import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { EndpointProof } from '../security/endpointProof.ts'
 import { loadPasswordProof } from '../security/passwordLogin.ts'
 import type { ConnectOptions } from '../transport/connect.ts'
 import { Link, type LinkHandler } from '../transport/link.ts'
 import type { Transport } from '../transport/transport.ts'
-import { type Greeting, Handshake, type HandshakeResult } from './handshake.ts'
+import { type Greeting, Handshake } from './handshake.ts'
 import type { TicketPool } from './ticketPool.ts'
+import type { Welcome } from './welcome.ts'
 
 /** What a connector needs of its surroundings. */
 export interface ConnectorHost {
@@ -22,7 +23,7 @@ export interface ConnectorOwner extends LinkHandler {
   /** What to say to the relay, asked at each attempt. */
   greeting(): Greeting
   /** The relay has accepted the endpoint; `attempt` says at which try. */
-  established(link: Link, result: HandshakeResult, attempt: number): void
+  established(link: Link, welcome: Welcome, attempt: number): void
   /** An attempt failed, or (`attempt` 0) the link was lost; the next attempt comes in `delayMs`. */
   retrying(error: ObjectRelayError, attempt: number, delayMs: number): void
   /** Trying again would not help. */
@@ -58,10 +59,7 @@ export class Connector {
   /** Makes an attempt now. */
   dial(): void {
     this.#attempt++
-    this.#attemptOnce().then(
-      ({ link, result }) => this.#succeed(link, result),
-      (thrown: unknown) => this.#fail(toObjectRelayError(thrown, 'CONNECT_FAILED')),
-    )
+    this.#attemptOnce().catch((thrown: unknown) => this.#fail(toObjectRelayError(thrown, 'CONNECT_FAILED')))
   }
 
   /** The link that was established is gone. */
@@ -74,15 +72,15 @@ export class Connector {
     this.#retryTimer?.cancel()
   }
 
-  #succeed(link: Link, result: HandshakeResult): void {
+  #succeed(link: Link, welcome: Welcome): void {
     if (this.#stopped) {
-      link.transport.destroy()
+      link.fail(createError('STOPPED', 'The endpoint was stopped.'), false)
       return
     }
     const attempt = this.#attempt
     this.#attempt = 0
     this.#delayMs = this.#configuration.reconnect.initialDelayMs
-    this.#owner.established(link, result, attempt)
+    this.#owner.established(link, welcome, attempt)
   }
 
   #fail(error: ObjectRelayError): void {
@@ -102,7 +100,7 @@ export class Connector {
     this.#retryTimer = this.#host.clock.after(delayMs, () => this.dial())
   }
 
-  async #attemptOnce(): Promise<{ link: Link; result: HandshakeResult }> {
+  async #attemptOnce(): Promise<void> {
     const { password, security } = this.#configuration
     await loadPasswordProof()
     const transport = await this.#host.connect({ ...this.#configuration, timeoutMs: ATTEMPT_MS })
@@ -120,11 +118,12 @@ export class Connector {
         link,
         proof,
         configuration: this.#configuration,
-        greeting: this.#owner.greeting(),
+        greeting: () => this.#owner.greeting(),
         proven: (ticket) => admission?.done(ticket),
+        welcomed: (welcome) => this.#succeed(link, welcome),
       })
       link.handler = handshake
-      return { link, result: await handshake.run() }
+      await handshake.run()
     } finally {
       timer.cancel()
       admission?.done(undefined)

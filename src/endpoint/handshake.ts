@@ -1,6 +1,7 @@
 import { AGENT } from '../agent.ts'
 import type { EndpointConfiguration } from '../background/endpointState.ts'
 import { createError, fromPlainError, isErrorCode, type ObjectRelayError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 import type { EndpointProof } from '../security/endpointProof.ts'
 import type { Ticket } from '../security/tickets.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
@@ -17,39 +18,38 @@ export interface Greeting {
   readonly inboxBytes: number
 }
 
-export interface HandshakeResult {
-  readonly welcome: Welcome
-  readonly ticket: Ticket | undefined
-}
-
 /** The first frames on a link, from the endpoint's side: the password proof, then HELLO and WELCOME. */
 export class Handshake implements LinkHandler {
   readonly #link: Link
   readonly #proof: EndpointProof
   readonly #configuration: EndpointConfiguration
-  readonly #greeting: Greeting
+  readonly #greeting: () => Greeting
   readonly #proven: (ticket: Ticket | undefined) => void
-  #ticket: Ticket | undefined
+  readonly #welcomed: (welcome: Welcome) => void
   #authenticated = false
-  #resolve: (result: HandshakeResult) => void = () => undefined
+  #resolve: () => void = () => undefined
   #reject: (error: ObjectRelayError) => void = () => undefined
 
   constructor(options: {
     link: Link
     proof: EndpointProof
     configuration: EndpointConfiguration
-    greeting: Greeting
+    greeting: () => Greeting
     /** Called once the relay has proven itself, so that others may use the ticket. */
     proven: (ticket: Ticket | undefined) => void
+    /** The relay has accepted the endpoint. The link's handler is to be changed before this returns: more may lie behind WELCOME in the same bytes. */
+    welcomed: (welcome: Welcome) => void
   }) {
     this.#link = options.link
     this.#proof = options.proof
     this.#configuration = options.configuration
     this.#greeting = options.greeting
     this.#proven = options.proven
+    this.#welcomed = options.welcomed
   }
 
-  run(): Promise<HandshakeResult> {
+  /** Resolves once the relay has accepted the endpoint; rejects with the reason why not. */
+  run(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -58,14 +58,15 @@ export class Handshake implements LinkHandler {
   }
 
   frame(type: number, buffer: Buffer, start: number, end: number): void {
-    if (type === FrameType.REFUSED || type === FrameType.CLOSE) {
-      const error = readRefusal(readJson(buffer, start, end))
-      this.#reject(error)
-      this.#link.fail(error, false)
-    } else if (!this.#authenticated) {
+    // Before the relay is proven, its words count for nothing: not even for a refusal.
+    if (!this.#authenticated) {
       this.#takeProof(type, buffer.subarray(start + FRAME_HEADER_BYTES, end))
+    } else if (type === FrameType.REFUSED || type === FrameType.CLOSE) {
+      this.#end(readRefusal(readJson(buffer, start, end)))
     } else if (type === FrameType.WELCOME) {
-      this.#resolve({ welcome: parseWelcome(readJson(buffer, start, end)), ticket: this.#ticket })
+      const welcome = parseWelcome(readJson(buffer, start, end))
+      this.#resolve()
+      this.#welcomed(welcome)
     } else
       throw createError(
         'PROTOCOL_VIOLATION',
@@ -88,12 +89,10 @@ export class Handshake implements LinkHandler {
     if (send !== undefined) this.#link.write(encodeProofFrame(send))
     if (outcome === undefined) return
     if ('refused' in outcome) {
-      this.#reject(outcome.refused)
-      this.#link.fail(outcome.refused, false)
+      this.#end(outcome.refused)
       return
     }
     this.#authenticated = true
-    this.#ticket = outcome.ticket
     this.#proven(outcome.ticket)
     this.#link.allowControlFrames()
     this.#greet()
@@ -101,19 +100,27 @@ export class Handshake implements LinkHandler {
 
   #greet(): void {
     const { groups, broadcasts, limits } = this.#configuration
-    const { session, received, inboxBytes } = this.#greeting
-    this.#link.write(
-      encodeJson(FrameType.HELLO, {
-        version: PROTOCOL_VERSION,
-        agent: AGENT,
-        session,
-        received: received ?? null,
-        groups,
-        broadcasts,
-        inboxBytes,
-        objectBytesMax: limits.objectBytesMax,
-      }),
-    )
+    const { session, received, inboxBytes } = this.#greeting()
+    const hello = encodeJson(FrameType.HELLO, {
+      version: PROTOCOL_VERSION,
+      agent: AGENT,
+      session,
+      received: received ?? null,
+      groups,
+      broadcasts,
+      inboxBytes,
+      objectBytesMax: limits.objectBytesMax,
+    })
+    if (hello.length <= fixedLimits.controlFrameBytesMax) this.#link.write(hello)
+    else {
+      const message = `The names of the groups take ${hello.length} bytes; ${fixedLimits.controlFrameBytesMax} are possible. Join fewer.`
+      this.#end(createError('INVALID_OPTION', message, { details: { option: 'groups' } }))
+    }
+  }
+
+  #end(error: ObjectRelayError): void {
+    this.#reject(error)
+    this.#link.fail(error, false)
   }
 }
 

@@ -1,6 +1,8 @@
+import { Deque } from '../core/deque.ts'
+import { createError } from '../errors.ts'
 import type { Conversation } from '../wire/conversation.ts'
-import { parseRoute } from '../wire/objectHeader.ts'
 import type { ChunkSource } from '../wire/outgoingStream.ts'
+import { RouteCache } from '../wire/routeCache.ts'
 import { SequenceTable } from './sequenceTable.ts'
 
 /** An object that the program sent and the relay has not accepted yet. */
@@ -16,17 +18,29 @@ export interface OutgoingObject {
     | undefined
 }
 
+/** An object that waits in the lines of all its lanes. */
+interface HeldObject {
+  readonly object: OutgoingObject
+  readonly lanes: readonly string[]
+}
+
+/** So many groups can be blocked at once; a relay that names more is not to be believed. */
+const BLOCKED_GROUPS_MAX = 100_000
+
 /**
  * What an endpoint sends: each object goes into the conversation in the order of the calls, as the relay's room for it
- * allows, except that objects for a group that the relay has blocked wait here, so that those for others pass. Objects
- * are kept until the relay accepted them, and sent again when it does not know the session any more.
+ * allows. What cannot go yet, because its group is blocked or because too many large objects are under way, waits in
+ * the lines of its lanes (a group, and broadcast or queue), so that the objects of other lanes pass. Objects are kept
+ * until the relay accepted them, and sent again when it does not know the session any more.
  */
 export class Outbox {
   readonly #unresolved = new SequenceTable<OutgoingObject>()
+  readonly #routes = new RouteCache(() => true)
   #queue: OutgoingObject[] = []
   #queueHead = 0
-  /** By group: what waits for that group to be unblocked, in order. */
-  readonly #held = new Map<string, OutgoingObject[]>()
+  /** By lane: what waits, in order. An object for several groups stands in several lines, and leaves when it is the first in all. */
+  readonly #lines = new Map<string, Deque<HeldObject>>()
+  /** Lanes that the relay has blocked. */
   readonly #blocked = new Set<string>()
   #sentBytes = 0
   #openStreams = 0
@@ -57,18 +71,20 @@ export class Outbox {
   }
 
   block(group: string): void {
-    this.#blocked.add(group)
+    if (this.#blocked.size >= BLOCKED_GROUPS_MAX)
+      throw createError('PROTOCOL_VIOLATION', `The relay blocks more than ${BLOCKED_GROUPS_MAX} groups.`)
+    this.#blocked.add(laneName('produce', group))
   }
 
   unblock(group: string): void {
-    this.#blocked.delete(group)
+    this.#blocked.delete(laneName('produce', group))
   }
 
   /** A session begins at the relay: everything that was not accepted is to be sent, from the oldest on. */
   restart(streamsMax: number): void {
     this.#queue = [...this.#unresolved.values()]
     this.#queueHead = 0
-    this.#held.clear()
+    this.#lines.clear()
     this.#blocked.clear()
     this.#sentBytes = 0
     this.#openStreams = 0
@@ -77,37 +93,50 @@ export class Outbox {
 
   /** Gives the conversation what it may have now; returns whether that was anything. */
   pump(conversation: Conversation): boolean {
-    let moved = false
-    for (const [group, objects] of this.#held) {
-      if (!this.#blocked.has(group) && this.#pumpHeld(group, objects, conversation)) moved = true
-    }
+    let moved = this.#pumpLines(conversation)
     while (this.#queueHead < this.#queue.length) {
       const object = this.#queue[this.#queueHead]
       if (object === undefined) break
-      const obstacle = this.#obstacleOf(object)
-      if (obstacle !== undefined) this.#hold(obstacle, object)
+      if (this.#mustWait(object)) this.#hold(object)
       else if (this.#hasRoom(object, conversation)) {
         this.#give(object, conversation)
         moved = true
-      } else break
+      } else if (object.stream !== undefined) this.#hold(object)
+      else break
       this.#queueHead++
     }
     this.#trimQueue()
     return moved
   }
 
-  #pumpHeld(group: string, objects: OutgoingObject[], conversation: Conversation): boolean {
-    let given = 0
-    for (const object of objects) {
-      const other = this.#blockedGroupOf(object)
-      if (other !== undefined && other !== group) this.#hold(other, object)
-      else if (other === undefined && this.#hasRoom(object, conversation)) this.#give(object, conversation)
-      else break
-      given++
+  #pumpLines(conversation: Conversation): boolean {
+    let moved = false
+    // An object that leaves one line may have been what another line waited for.
+    for (let again = this.#lines.size > 0; again; ) {
+      again = false
+      for (const line of this.#lines.values()) {
+        for (let held = line.first(); held !== undefined && this.#isFree(held); held = line.first()) {
+          if (!this.#hasRoom(held.object, conversation)) break
+          this.#leaveLines(held)
+          this.#give(held.object, conversation)
+          again = true
+          moved = true
+        }
+      }
     }
-    if (given === objects.length) this.#held.delete(group)
-    else objects.splice(0, given)
-    return given > 0
+    return moved
+  }
+
+  #isFree(held: HeldObject): boolean {
+    return held.lanes.every((lane) => !this.#blocked.has(lane) && this.#lines.get(lane)?.first() === held)
+  }
+
+  #leaveLines(held: HeldObject): void {
+    for (const lane of held.lanes) {
+      const line = this.#lines.get(lane)
+      line?.shift()
+      if (line?.length === 0) this.#lines.delete(lane)
+    }
   }
 
   #give(object: OutgoingObject, conversation: Conversation): void {
@@ -125,22 +154,28 @@ export class Outbox {
     return this.#sentBytes + (object.end - object.start) <= conversation.peerLimit
   }
 
-  /** The group for whose sake an object has to wait: it is blocked, or earlier objects for it wait. */
-  #obstacleOf(object: OutgoingObject): string | undefined {
-    if (this.#blocked.size === 0 && this.#held.size === 0) return undefined
-    const route = routeOf(object)
-    if (route.kind === 'broadcast') return undefined
-    return route.groups.find((group) => this.#blocked.has(group) || this.#held.has(group))
+  /** Whether one of its groups is blocked, or earlier objects of one of its lanes wait. */
+  #mustWait(object: OutgoingObject): boolean {
+    if (this.#blocked.size === 0 && this.#lines.size === 0) return false
+    return this.#lanesOf(object).some((lane) => this.#blocked.has(lane) || this.#lines.has(lane))
   }
 
-  #blockedGroupOf(object: OutgoingObject): string | undefined {
-    return this.#blocked.size === 0 ? undefined : routeOf(object).groups.find((group) => this.#blocked.has(group))
+  #hold(object: OutgoingObject): void {
+    const held: HeldObject = { object, lanes: this.#lanesOf(object) }
+    for (const lane of held.lanes) {
+      let line = this.#lines.get(lane)
+      if (line === undefined) {
+        line = new Deque()
+        this.#lines.set(lane, line)
+      }
+      line.push(held)
+    }
   }
 
-  #hold(group: string, object: OutgoingObject): void {
-    const objects = this.#held.get(group)
-    if (objects === undefined) this.#held.set(group, [object])
-    else objects.push(object)
+  /** The frame was made by this library from names that were checked. */
+  #lanesOf({ buffer, start, end }: OutgoingObject): string[] {
+    const { kind, groups } = this.#routes.read(buffer, start, end)
+    return groups.map((group) => laneName(kind, group))
   }
 
   #trimQueue(): void {
@@ -154,7 +189,6 @@ export class Outbox {
   }
 }
 
-function routeOf(object: OutgoingObject) {
-  // The frame was made by this library from names that were checked.
-  return parseRoute(object.buffer, object.start, object.end, () => true)
+function laneName(kind: string, group: string): string {
+  return `${kind} ${group}`
 }

@@ -4,6 +4,7 @@ import type { RecordPort } from '../background/recordPort.ts'
 import { LeaseAction, RecordType, readLeases, readTaken } from '../background/records.ts'
 import type { Timer } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 import type { Link } from '../transport/link.ts'
 import {
   encodeAcknowledge,
@@ -27,8 +28,9 @@ import { Slab } from '../wire/slab.ts'
 import { Arrivals } from './arrivals.ts'
 import { Connector, type ConnectorHost, type ConnectorOwner } from './connector.ts'
 import { DemandTable } from './demandTable.ts'
-import { type Greeting, type HandshakeResult, readRefusal } from './handshake.ts'
+import { type Greeting, readRefusal } from './handshake.ts'
 import { Outbox } from './outbox.ts'
+import type { Welcome } from './welcome.ts'
 
 /** What the sessions of one process share. */
 export interface SessionHost extends ConnectorHost {
@@ -52,8 +54,6 @@ export class EndpointSession implements ConnectorOwner {
   readonly #connector: Connector
   readonly #outbox = new Outbox()
   readonly #demand = new DemandTable()
-  /** Groups of which all was asked before the relay was there. */
-  readonly #drains = new Set<string>()
   readonly #slab = new Slab()
   #conversation: Conversation | undefined
   #arrivals: Arrivals | undefined
@@ -64,6 +64,8 @@ export class EndpointSession implements ConnectorOwner {
   /** Object bytes of earlier epochs, and of this one before `#arrivals` counts. */
   #receivedBefore = 0
   #discardedBefore = 0
+  /** The room that the relay was told of for a session that begins. */
+  #offeredBytes = 0
   #stopping = false
   #stopTimer: Timer | undefined
   #goodbyeSent = false
@@ -144,11 +146,9 @@ export class EndpointSession implements ConnectorOwner {
 
   #notify(buffer: Buffer, start: number, end: number): void {
     const { group, count } = readCountOfGroup(buffer, start, end)
-    // What is asked of a relay that is not there yet is asked when it is, see #beginEpoch. How many -1 stands for is
-    // only known there, and told by DEMAND.
-    if (count > 0) this.#demand.add(group, count)
-    if (this.#conversation !== undefined) this.#sendControl(Buffer.from(buffer.subarray(start, end)))
-    else if (count < 0) this.#drains.add(group)
+    this.#demand.ask(group, count)
+    // What is asked of a relay that is not there yet is asked when it is, see #askAgain.
+    this.#sendControl(Buffer.from(buffer.subarray(start, end)))
   }
 
   #settleLeases(buffer: Buffer, start: number): void {
@@ -162,10 +162,10 @@ export class EndpointSession implements ConnectorOwner {
   }
 
   #grantRoom(): void {
-    const { conversation, arrivals } = { conversation: this.#conversation, arrivals: this.#arrivals }
+    const conversation = this.#conversation
+    const arrivals = this.#arrivals
     if (conversation === undefined || arrivals === undefined) return
-    const inInbox = this.#inboxBytes()
-    const limit = arrivals.receivedBytes + Math.max(0, this.#configuration.limits.inboxBytesMax - inInbox)
+    const limit = arrivals.receivedBytes + Math.max(0, this.#inboxBytesMax - this.#inboxBytes())
     conversation.grantedLimit = Math.max(conversation.grantedLimit, limit)
     if (conversation.confirmDue) this.#link?.requestFlush()
     else this.#link?.requestConfirm()
@@ -200,6 +200,7 @@ export class EndpointSession implements ConnectorOwner {
         this.#outbox.resolve(readRejected(buffer, start, end).sequence, this.#conversation)
         this.#passOn(buffer, start, end)
         this.#pumpOutbox()
+        this.#checkStopped()
         return
       case FrameType.BLOCKED:
         this.#outbox.block(readText(buffer, start, end))
@@ -210,11 +211,9 @@ export class EndpointSession implements ConnectorOwner {
         this.#passOn(buffer, start, end)
         this.#pumpOutbox()
         return
-      case FrameType.DEMAND: {
-        const { group, count } = readCountOfGroup(buffer, start, end)
-        this.#demand.add(group, count)
+      case FrameType.DEMAND:
+        this.#drained(buffer, start, end)
         return
-      }
       case FrameType.NOTICE:
         this.#passOn(buffer, start, end)
         return
@@ -248,6 +247,13 @@ export class EndpointSession implements ConnectorOwner {
     this.#checkStopped()
   }
 
+  #drained(buffer: Buffer, start: number, end: number): void {
+    const { group, count } = readCountOfGroup(buffer, start, end)
+    if (count < 0 || !this.#configuration.groups.includes(group))
+      throw createError('PROTOCOL_VIOLATION', 'The relay answers what was never asked.')
+    this.#demand.drained(group, count)
+  }
+
   #passOn(buffer: Buffer, start: number, end: number): void {
     this.#host.port.write(this.#id, buffer, start, end)
   }
@@ -255,24 +261,25 @@ export class EndpointSession implements ConnectorOwner {
   // ── connecting ────────────────────────────────────────────────────────────────────────────────
 
   greeting(): Greeting {
+    this.#offeredBytes = Math.max(MINIMAL_INBOX_BYTES, this.#inboxBytesMax - this.#inboxBytes())
     return {
       session: this.#sessionName,
       received: this.#conversation?.receivedFrames,
-      inboxBytes: this.#roomForNewSession(),
+      inboxBytes: this.#offeredBytes,
     }
   }
 
-  #roomForNewSession(): number {
-    return Math.max(MINIMAL_INBOX_BYTES, this.#configuration.limits.inboxBytesMax - this.#inboxBytes())
+  /** With less than what was offered at first, the relay would never find all of it free, and keep what is larger. */
+  get #inboxBytesMax(): number {
+    return Math.max(MINIMAL_INBOX_BYTES, this.#configuration.limits.inboxBytesMax)
   }
 
-  established(link: Link, { welcome }: HandshakeResult, attempt: number): void {
-    const roomBytes = this.#roomForNewSession()
+  established(link: Link, welcome: Welcome, attempt: number): void {
     link.handler = this
     this.#link = link
     this.#wasConnected = true
     const resumed = welcome.resumed && this.#conversation !== undefined
-    if (!resumed) this.#beginEpoch(welcome.limits, roomBytes)
+    if (!resumed) this.#beginEpoch(welcome.limits)
     const conversation = this.#conversation
     if (conversation === undefined) return
     try {
@@ -283,17 +290,19 @@ export class EndpointSession implements ConnectorOwner {
     }
     this.#report({ state: 'connected', attempt, epoch: this.#epoch, resumed, relayLimits: welcome.limits })
     if (!resumed) this.#askAgain()
+    this.#grantRoom()
     this.#pumpOutbox()
     this.#checkStopped()
   }
 
   /** The relay does not know the session: numbers begin anew, everything that was not confirmed is sent again. */
-  #beginEpoch(limits: HandshakeResult['welcome']['limits'], roomBytes: number): void {
+  #beginEpoch(limits: Welcome['limits']): void {
+    this.#arrivals?.abandon()
     this.#receivedBefore += this.#arrivals?.receivedBytes ?? 0
     this.#discardedBefore += this.#arrivals?.discardedBytes ?? 0
     this.#epoch++
     this.#goodbyeSent = false
-    this.#conversation = new Conversation(roomBytes, limits.sendWindowBytes)
+    this.#conversation = new Conversation(this.#offeredBytes, limits.sendWindowBytes)
     this.#arrivals = new Arrivals({
       endpoint: this.#id,
       port: this.#host.port,
@@ -302,14 +311,18 @@ export class EndpointSession implements ConnectorOwner {
       bulkWindowBytes: limits.bulkWindowBytes,
       nextAttachment: () => this.#host.nextAttachment(),
       served: (group) => this.#demand.served(group),
+      unserved: (group) => this.#demand.unserved(group),
     })
     this.#outbox.restart(limits.streamsMax)
   }
 
   #askAgain(): void {
-    for (const [group, count] of this.#demand.entries) this.#sendControl(encodeNotify(group, count))
-    for (const group of this.#drains) this.#sendControl(encodeNotify(group, -1))
-    this.#drains.clear()
+    for (const [group, count] of this.#demand.questions()) {
+      // Many calls add up to more than one may ask for.
+      for (let left = count; left !== 0; left -= Math.min(left, fixedLimits.countMax)) {
+        this.#sendControl(encodeNotify(group, Math.min(left, fixedLimits.countMax)))
+      }
+    }
   }
 
   /** The link is gone. */

@@ -1,4 +1,5 @@
 import { createError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 import { PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 
 /** What the relay says when it accepts an endpoint. */
@@ -60,6 +61,8 @@ function parseLimits(json: unknown): WelcomeLimits {
       number,
     ] // one for each name
   if (heartbeatMs < 1 || bulkWindowBytes < 1 || streamsMax < 1) throw malformed('limits')
+  // Below this, the largest frame would wait for room for ever.
+  if (sendWindowBytes < fixedLimits.frameBytesMax) throw malformed('sendWindowBytes')
   return { heartbeatMs, objectBytesMax, sendWindowBytes, bulkWindowBytes, streamsMax, sessionGraceMs, attemptsMax }
 }
 
