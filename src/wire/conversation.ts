@@ -218,11 +218,9 @@ export class Conversation {
   }
 
   #pumpBulk(link: LinkWriter): void {
-    // What is numbered leaves in the order of its numbers.
+    // What is small and could not leave goes first; and what is numbered leaves in the order of its numbers.
     if (this.log.hasUnsent) return
     let idle = 0
-    // What is small and could not leave goes first.
-    if (this.log.hasUnsent) return
     while (idle < this.#active.length && link.pendingBytes < PENDING_BULK_BYTES_MAX) {
       const stream = this.#active.shift()
       if (stream === undefined) return
