@@ -1,8 +1,12 @@
+import { createError } from '../errors.ts'
 import { copyBytes } from '../memoryCopy.ts'
 import { Slab } from '../wire/slab.ts'
 import type { RingReader, RingWriter } from './ring.ts'
 
 const DRAIN_RECORDS_MAX = 8192
+const OVERFLOW_TRIM_RECORDS = 1024
+/** While records wait for room in the ring, a thread that blocks looks for it this often: no bell reaches it. */
+const BLOCKED_FLUSH_MS = 5
 
 /** How one side tells the other that there is something to read, or room to write; and passes large memory on. */
 export interface Bell {
@@ -59,6 +63,10 @@ export class RecordPort {
   /** Writes a record; its bytes are copied. */
   write(endpoint: number, buffer: Buffer, start: number, end: number): void {
     const bytes = end - start
+    if (bytes > this.writer.recordBytesMax) {
+      const message = `A record of ${bytes} bytes does not fit between the program and its I/O, which takes ${this.writer.recordBytesMax}.`
+      throw createError('INVALID_ARGUMENT', message, { details: { bytes } })
+    }
     if (this.reserve(bytes)) {
       copyBytes(this.writer.buffer, this.writer.at, buffer, start, end)
       this.commit(endpoint, bytes)
@@ -101,10 +109,11 @@ export class RecordPort {
     }
   }
 
-  /** Blocks the thread until something came, at most `timeoutMs`, and reads it. */
+  /** Blocks the thread until something came, at most `timeoutMs`, and reads it. May return early. */
   blockAndDrain(timeoutMs: number): void {
+    this.#flushOverflow()
     this.drain()
-    this.#reader.block(timeoutMs)
+    this.#reader.block(this.#overflow.length > 0 ? Math.min(timeoutMs, BLOCKED_FLUSH_MS) : timeoutMs)
     this.drain()
   }
 
@@ -135,10 +144,18 @@ export class RecordPort {
       copyBytes(this.writer.buffer, this.writer.at, record.buffer, record.start, record.end)
       this.commit(record.endpoint, bytes)
       this.#overflowHead++
+      this.#trimOverflow()
     }
     if (this.#overflow.length === 0) return
     this.#overflow = []
     this.#overflowHead = 0
     this.writer.setOverflows(false)
+  }
+
+  /** A reader that is slow but steady may never let the overflow run empty: what was written is let go nevertheless. */
+  #trimOverflow(): void {
+    if (this.#overflowHead < OVERFLOW_TRIM_RECORDS || this.#overflowHead * 2 < this.#overflow.length) return
+    this.#overflow.splice(0, this.#overflowHead)
+    this.#overflowHead = 0
   }
 }

@@ -35,6 +35,8 @@ export interface RingMemory {
 export const RECORD_BYTES_MAX: number = fixedLimits.frameBytesMax
 
 export function createRingMemory(capacityBytes: number, shared: boolean): RingMemory {
+  if (capacityBytes < 64 || (capacityBytes & (capacityBytes - 1)) !== 0)
+    throw new RangeError(`A ring of ${capacityBytes} bytes: its positions need a power of two.`)
   const allocate = (bytes: number) => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes))
   return { control: new Int32Array(allocate(CONTROL_WORDS * 4)), bytes: new Uint8Array(allocate(capacityBytes)) }
 }
@@ -45,6 +47,8 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 export class RingWriter {
   readonly buffer: Buffer
+  /** The largest payload that finds room wherever the ring's end happens to lie. */
+  readonly recordBytesMax: number
   /** Where the payload of the reserved record begins. */
   at = 0
   readonly #control: Int32Array
@@ -58,6 +62,7 @@ export class RingWriter {
     this.#control = control
     this.#words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
     this.#capacity = bytes.byteLength
+    this.recordBytesMax = this.#capacity / 2 - HEADER_BYTES
     this.#tail = Atomics.load(control, TAIL) >>> 0
     this.#head = Atomics.load(control, HEAD) >>> 0
   }
