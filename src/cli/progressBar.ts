@@ -2,6 +2,7 @@ import { formatBytes, formatSeconds } from './units.ts'
 
 const barCharacters = 24
 const redrawMs = 200
+const columnsDefault = 80
 /** Below it is over before it could be read. */
 const showAfterMs = 500
 
@@ -53,8 +54,9 @@ export class ProgressBar {
     const elapsedMs = performance.now() - this.#startMs
     if (elapsedMs < showAfterMs) return
     const line = progressLine({ bytes: this.#bytes, accepted: this.#accepted, totalBytes: this.#totalBytes }, elapsedMs)
-    // A line that wraps could not be wiped away.
-    process.stderr.write(`\r${line.slice(0, Math.max(10, (process.stderr.columns ?? 80) - 1))}\x1b[K`)
+    // A line that wraps could not be wiped away. Some terminals say that they have 0 columns.
+    const columns = process.stderr.columns || columnsDefault
+    process.stderr.write(`\r${line.slice(0, columns - 1)}\x1b[K`)
     this.#isShown = true
   }
 }

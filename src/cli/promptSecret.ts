@@ -6,9 +6,10 @@ const charactersMax = 1_024
 /** Asks on the terminal without showing what is typed. Only to be called when standard input is a terminal. */
 export async function promptSecret(question: string): Promise<string> {
   const { stdin, stderr } = process
-  stderr.write(question)
   emitKeypressEvents(stdin)
+  // Before the question: whoever answers fast must not be shown either.
   stdin.setRawMode(true)
+  stderr.write(question)
   stdin.resume()
   try {
     return await untilEnter()

@@ -34,7 +34,7 @@ import { formatBytes } from './units.ts'
 
 /** Rejections that are told one by one; the sum is told at the end. */
 const toldRejectionsMax = 10
-const stopMs = 5_000
+const stopMs = 2_000
 
 /** The two ways of sending. */
 export type SendKind = 'produce' | 'broadcast'
@@ -128,16 +128,16 @@ async function untilSent(
     await sending.run(items)
   } finally {
     clearTimeout(timer)
-    const { undelivered } = await endpoint.stop({ deadlineMs: stopMs })
-    // What is undelivered was rejected by the stop; the counts change in the turn after.
+    await endpoint.stop({ deadlineMs: stopMs })
+    // What the stop has rejected is counted in the turn after.
     await new Promise((resolve) => setImmediate(resolve))
     progress.end()
-    await report(sending.outcome, undelivered.length, output)
+    await report(sending.outcome, output)
   }
 }
 
-async function report(outcome: SendOutcome, unanswered: number, output: Output): Promise<void> {
-  const { accepted, acceptedBytes, rejected, members } = outcome
+async function report(outcome: SendOutcome, output: Output): Promise<void> {
+  const { accepted, acceptedBytes, rejected, unanswered, members } = outcome
   await output.result({ accepted, rejected, unanswered, bytes: acceptedBytes, members }, '')
   const counts = Object.entries(members).map(
     ([group, count]) => `${group} has ${count} ${count === 1 ? 'member' : 'members'}`,
@@ -145,6 +145,7 @@ async function report(outcome: SendOutcome, unanswered: number, output: Output):
   const parts = [
     `${accepted} accepted (${formatBytes(acceptedBytes)})`,
     ...(rejected > 0 ? [`${rejected} not accepted`] : []),
+    ...(unanswered > 0 ? [`${unanswered} without an answer`] : []),
     ...counts,
   ]
   output.note(parts.join(', '))

@@ -15,6 +15,8 @@ export interface SendOutcome {
   accepted: number
   acceptedBytes: number
   rejected: number
+  /** Were on their way when the sending was ended: the relay may have them or not. */
+  unanswered: number
   /** Members of each group when the last object was accepted. */
   members: Readonly<Record<string, number>>
   /** Why the first object was not accepted. */
@@ -29,7 +31,14 @@ export interface SendActions {
 
 /** Sends what the input gives, a window of it at a time, and counts what became of it. */
 export class ObjectSending {
-  readonly outcome: SendOutcome = { accepted: 0, acceptedBytes: 0, rejected: 0, members: {}, firstError: undefined }
+  readonly outcome: SendOutcome = {
+    accepted: 0,
+    acceptedBytes: 0,
+    rejected: 0,
+    unanswered: 0,
+    members: {},
+    firstError: undefined,
+  }
   readonly #actions: SendActions
   readonly #window: SendWindow
   /** Aborted when going on makes no sense; the input listens to it. */
@@ -107,6 +116,11 @@ export class ObjectSending {
   }
 
   #rejected(item: InputItem, error: ObjectRelayError): void {
+    // What fails after the end fails because of it, and has been given its reason already.
+    if (this.signal.aborted) {
+      this.outcome.unanswered += 1
+      return
+    }
     this.outcome.rejected += 1
     this.outcome.firstError ??= error
     this.#actions.onRejected(item, error)
