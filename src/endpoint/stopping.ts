@@ -89,8 +89,9 @@ export class Stopping {
     this.#answered()
   }
 
-  /** The endpoint was refused, or its I/O ended: nothing more will come. */
+  /** The endpoint was refused, or its I/O ended: nothing more will come, and the program is not kept alive for it. */
   failed(): void {
+    this.#channel.close()
     this.#answered()
   }
 
