@@ -1,0 +1,133 @@
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { AGENT } from '../../src/agent.ts'
+import { repository } from './codeBlocks.ts'
+import {
+  commonProgram,
+  installedPackages,
+  installPacked,
+  moduleProgram,
+  type PackedPackage,
+  pack,
+  runNpm,
+  typedProgram,
+} from './packedProject.ts'
+import { endAllPrograms, type Outcome, runProgram } from './programs.ts'
+
+let folder: string
+let project: string
+let packed: PackedPackage
+const installed = (path: string) => join(project, 'node_modules', 'objectrelay', path)
+
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'objectrelay-tarball-')))
+  project = join(folder, 'project')
+  packed = await pack(folder)
+  await installPacked(project, join(folder, packed.filename))
+}, 120_000)
+afterEach(endAllPrograms)
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function run(name: string, program: string): Promise<Outcome> {
+  await writeFile(join(project, name), program)
+  const environment = { XDG_DATA_HOME: join(folder, 'data') }
+  return await runProgram(process.execPath, [name], { folder: project, environment })
+}
+
+describe('the package', () => {
+  it('holds what was built and what is to be read, and nothing else', () => {
+    const expected = /^(dist\/.*\.(js|d\.ts)|docs\/[\w-]+\.md|[A-Z]+\.md|LICENSE|package\.json)$/
+    const paths = packed.files.map(({ path }) => path)
+    expect(paths.filter((path) => !expected.test(path) || /\.(test|fixture)\./.test(path))).toEqual([])
+    for (const path of [
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/cli/main.js',
+    ]) {
+      expect(paths).toContain(path)
+    }
+  })
+
+  it('is small', () => {
+    expect(packed.size).toBeLessThan(400_000)
+    expect(packed.unpackedSize).toBeLessThan(1_500_000)
+  })
+
+  it('says nothing of the machine that it was built on', async () => {
+    const registry = (await runNpm(['config', 'get', 'registry', '--loglevel=silent'], folder)).output.trim()
+    const { host } = new URL(registry)
+    const secrets = [repository, `${homedir()}/`, host]
+    for (const { path } of packed.files) {
+      const text = await readFile(installed(path), 'latin1')
+      // Not the text itself in the report, which may be kept where it does not belong.
+      for (const [index, secret] of secrets.entries())
+        expect(text.includes(secret), `${path}: text ${index}`).toBe(false)
+    }
+  })
+
+  it('runs nothing when it is installed, and needs few packages', async () => {
+    const { scripts, dependencies } = JSON.parse(await readFile(installed('package.json'), 'utf8'))
+    for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) expect(scripts).not.toHaveProperty(name)
+    const expected = ['@serenity-kit/opaque', '@standard-schema/spec', 'commander', 'env-paths']
+    expect(Object.keys(dependencies).sort()).toEqual(expected)
+    expect((await installedPackages(project)).sort()).toEqual([...expected, 'is-safe-filename', 'objectrelay'].sort())
+  })
+
+  it('calls itself to its peers by the version that it has', async () => {
+    const { name, version } = JSON.parse(await readFile(installed('package.json'), 'utf8'))
+    expect(AGENT).toBe(`${name}/${version}`)
+    expect(await readFile(`${repository}CHANGELOG.md`, 'utf8')).toContain(`\n## ${version}\n`)
+  })
+})
+
+describe('an empty project with the package', () => {
+  it('sends an object as an ES module', async () => {
+    const { code, output } = await run('program.mjs', moduleProgram)
+    expect(output).toContain('The object arrived.')
+    expect(code).toBe(0)
+  })
+
+  it('sends an object by require()', async () => {
+    const { code, output } = await run('program.cjs', commonProgram)
+    expect(output).toContain('The object arrived.')
+    expect(code).toBe(0)
+  })
+
+  it('sends an object in strict TypeScript that checks all declarations', async () => {
+    for (const name of ['@types/node', 'undici-types']) {
+      await mkdir(join(project, 'node_modules', '@types'), { recursive: true })
+      await symlink(join(repository, 'node_modules', name), join(project, 'node_modules', name), 'junction')
+    }
+    await writeFile(join(project, 'program.mts'), typedProgram)
+    const tsc = join(repository, 'node_modules/typescript/bin/tsc')
+    const flags = [
+      '--strict',
+      '--skipLibCheck',
+      'false',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2022',
+      '--types',
+      'node',
+    ]
+    const compiled = await runProgram(process.execPath, [tsc, ...flags, '--outDir', '.', 'program.mts'], {
+      folder: project,
+    })
+    expect(compiled).toEqual({ code: 0, output: '' })
+    const { code, output } = await run('program.mjs', await readFile(join(project, 'program.mjs'), 'utf8'))
+    expect(output).toContain('The object arrived.')
+    expect(code).toBe(0)
+  })
+
+  it('has the command objectrelay', async () => {
+    const { code, output } = await runNpm(['exec', '--offline', '--', 'objectrelay', '--help'], project)
+    expect(output).toMatch(/Usage: objectrelay/)
+    expect(code).toBe(0)
+  })
+})
