@@ -3,7 +3,7 @@ import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { channelBindingOf, noChannelBinding } from '../security/channelProof.ts'
 import { explainApplicationProtocol, explainTlsError } from '../security/tlsErrors.ts'
-import { readPreface, writePreface } from './preface.ts'
+import { readPreface, sayWhatIsSpoken, writePreface } from './preface.ts'
 import { SocketTransport } from './socketTransport.ts'
 import type { Transport } from './transport.ts'
 
@@ -86,9 +86,15 @@ class Door {
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
       const peer = peerOf(socket)
       // Whoever ran out of time was reported as such already.
-      if (this.#waiting.has(peer) || socket.remotePort === undefined)
-        this.#refuse(explainTlsError(error, contextOf(socket)), peer)
-      socket.destroy()
+      const known = this.#waiting.get(peer)
+      if (known === undefined && socket.remotePort !== undefined) {
+        socket.destroy()
+        return
+      }
+      const refusal = explainTlsError(error, contextOf(socket))
+      this.#refuse(refusal, peer)
+      if (refusal.code === 'SECURITY_MISMATCH' && known !== undefined) sayWhatIsSpoken(known.socket, true)
+      else socket.destroy()
     })
   }
 
@@ -147,8 +153,10 @@ class Door {
     try {
       await readPreface(socket, this.#options.handshakeMs, 'endpoint')
     } catch (thrown) {
-      if (this.#waiting.has(peer)) this.#refuse(toObjectRelayError(thrown, 'LINK_LOST'), peer)
-      socket.destroy()
+      const refusal = toObjectRelayError(thrown, 'LINK_LOST')
+      if (this.#waiting.has(peer)) this.#refuse(refusal, peer)
+      if (refusal.code === 'SECURITY_MISMATCH') sayWhatIsSpoken(socket, false)
+      else socket.destroy()
       return
     }
     writePreface(socket)

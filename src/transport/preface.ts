@@ -10,6 +10,17 @@ const PREFACE = Buffer.from(`${PROTOCOL_NAME}\n`, 'latin1')
 
 const TLS_RECORD_TYPES = [0x14, 0x15, 0x16, 0x17]
 
+/** A fatal alert, protocol_version (RFC 8446, 6), as it looks before anything is encrypted. */
+const TLS_ALERT = Buffer.of(0x15, 3, 3, 0, 2, 2, 70)
+
+/**
+ * The relay's last word to a peer that took it for a relay with, or without, TLS: what this side speaks, so that the
+ * peer can tell the mismatch from a broken link.
+ */
+export function sayWhatIsSpoken(socket: Socket, speaksTls: boolean): void {
+  socket.end(speaksTls ? TLS_ALERT : PREFACE, () => socket.destroy())
+}
+
 export function writePreface(socket: Socket): void {
   socket.write(PREFACE)
 }
@@ -31,12 +42,8 @@ export function readPreface(socket: Socket, timeoutMs: number, peer: 'relay' | '
       finish(line.equals(PREFACE) ? undefined : foreign(line[0] ?? 0))
     }
     function onEnd() {
-      finish(
-        createError(
-          'NOT_A_RELAY',
-          `${where} closed the connection without a word of the protocol; does it expect TLS?`,
-        ),
-      )
+      // A relay that is too busy, or about to stop, does so too: trying again may help.
+      finish(createError('CONNECT_FAILED', `${where} closed the connection without a word of the protocol.`))
     }
     function foreign(firstByte: number): Error {
       if (TLS_RECORD_TYPES.includes(firstByte)) {
