@@ -33,6 +33,8 @@ export interface EndpointState {
   epoch: number
   /** Connected: whether the relay knew the session. */
   resumed: boolean
+  /** Connected, not resumed: whether it is the same run of the relay, which has given all that it had lent to others. */
+  sameRelay?: boolean
   /** Connected: the relay's bounds. */
   relayLimits?: Partial<RelayLimits>
 }

@@ -153,7 +153,7 @@ export class EndpointProgram implements EndpointRecords {
         this.events.emit('reconnecting', { error: error ?? linkLost(), attempt, delayMs })
         return
       case 'connected':
-        if (status.epoch !== epochBefore) this.#epochBegan(epochBefore)
+        if (status.epoch !== epochBefore) this.#epochBegan(epochBefore, state.sameRelay === true)
         for (const waiter of this.#takeConnectionWaiters()) waiter.resolve()
         this.events.emit('connected', { resumed: state.resumed, relayLimits: status.relayLimits })
         return
@@ -162,7 +162,9 @@ export class EndpointProgram implements EndpointRecords {
     }
   }
 
-  #epochBegan(epochBefore: number): void {
+  #epochBegan(epochBefore: number, sameRelay: boolean): void {
+    // A relay that was restarted may have forgotten them; one that was not lends them again, here or elsewhere.
+    if (sameRelay) for (const [group, count] of this.#receiver.dropLent()) this.asking.ask(group, count)
     const unacknowledged = this.#receiver.countUnacknowledged()
     this.#receiver.beginEpoch()
     if (epochBefore === 0) return

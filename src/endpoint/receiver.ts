@@ -129,6 +129,24 @@ export class Receiver {
     return count
   }
 
+  /**
+   * Drops the produced objects that nobody took, because the relay has put them back into their queues: by group, how many.
+   * Kept, they would be worked on here and by whoever is given them next.
+   */
+  dropLent(): ReadonlyMap<string, number> {
+    const dropped = new Map<string, number>()
+    let next: InboxEntry | undefined
+    for (let entry = this.#inbox.oldest; entry !== undefined; entry = next) {
+      next = entry.next
+      if (entry.leaseNumber < 0) continue
+      this.#inbox.remove(entry)
+      this.#settlement.taken(entry)
+      dropped.set(entry.group, (dropped.get(entry.group) ?? 0) + 1)
+    }
+    this.#settlement.flush()
+    return dropped
+  }
+
   /** Gives back what nobody took. */
   releaseAll(): void {
     for (let entry = this.#inbox.oldest; entry !== undefined; entry = this.#inbox.oldest) {

@@ -269,6 +269,22 @@ test('counts leases anew in a new session, and says what the old one may have co
   })
 })
 
+test('drops what the same relay has given back meanwhile, and asks for as much again', async () => {
+  const { endpoint, io } = openEndpoint()
+  io.deliver('a broadcast', { kind: 'broadcast' })
+  io.deliver('lent')
+  io.deliver('lent too')
+  io.state({ state: 'reconnecting', error: { code: 'LINK_LOST', message: 'gone' } })
+  io.connected(2, { sameRelay: true })
+  await settled()
+  expect(io.asked).toEqual(['g 2'])
+  io.deliver('lent', { attempt: 2 })
+  expect(await endpoint.retrieveAll()).toEqual(['a broadcast', 'lent'])
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-0 of 2'])
+  expect(endpoint.stats().inbox).toEqual({ objects: 0, bytes: 0 })
+})
+
 test('goes on reading after a record that makes no sense', async () => {
   const { endpoint, io, errors } = openEndpoint()
   io.write(Buffer.from([12, 0, 0, 0, 0x38, 0, 0, 0, 0, 0, 0, 0]))

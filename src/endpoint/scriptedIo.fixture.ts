@@ -153,8 +153,8 @@ export class ScriptedIo implements Io {
     this.write(encodeJson(RecordType.STATE, { attempt: 1, epoch: 1, resumed: false, ...state }))
   }
 
-  connected(epoch = 1): void {
-    this.state({ state: 'connected', epoch, relayLimits: {} })
+  connected(epoch = 1, more: Partial<EndpointState> = {}): void {
+    this.state({ state: 'connected', epoch, relayLimits: {}, ...more })
   }
 
   accept(from: number, to: number, memberCounts: number[] = [1]): void {

@@ -59,6 +59,8 @@ export class EndpointSession implements ConnectorOwner {
   #arrivals: Arrivals | undefined
   #link: Link | undefined
   #epoch = 0
+  /** The run of the relay that the last session was with. */
+  #relayRun: string | undefined
   #wasConnected = false
   #takenBytes = 0
   /** Object bytes of earlier epochs, and of this one before `#arrivals` counts. */
@@ -288,7 +290,9 @@ export class EndpointSession implements ConnectorOwner {
       link.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
       return
     }
-    this.#report({ state: 'connected', attempt, epoch: this.#epoch, resumed, relayLimits: welcome.limits })
+    const sameRelay = welcome.relay === this.#relayRun
+    this.#relayRun = welcome.relay
+    this.#report({ state: 'connected', attempt, epoch: this.#epoch, resumed, sameRelay, relayLimits: welcome.limits })
     if (!resumed) this.#askAgain()
     this.#grantRoom()
     this.#pumpOutbox()
