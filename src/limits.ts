@@ -31,7 +31,7 @@ export interface RelayLimits {
   endpointsMax: number
   /** Groups at once; a group without members, objects and last broadcast costs nothing. Default 100 000. */
   groupsMax: number
-  /** Groups that one endpoint may be a member of, and destinations of one object. Default 256. */
+  /** Groups that one endpoint may be a member of, and destinations of one object. Default 255, which is the most that a frame holds. */
   groupsPerEndpointMax: number
   /** Bytes that one endpoint may have on its way to the relay, unread or held back by a full group. Default 8 MiB: 80 ms at 100 MB/s. */
   sendWindowBytes: number
@@ -57,7 +57,7 @@ export const relayLimitDefaults: Readonly<RelayLimits> = {
   unauthenticatedMax: 1_024,
   endpointsMax: 10_000,
   groupsMax: 100_000,
-  groupsPerEndpointMax: 256,
+  groupsPerEndpointMax: 255,
   sendWindowBytes: 8 * MiB,
   bulkWindowBytes: 256 * KiB,
   streamsMax: 16,
