@@ -361,7 +361,8 @@ export class EndpointSession implements ConnectorOwner {
   /** Once all that was sent is accepted, says goodbye; the relay answers when it has taken in everything before. */
   #checkStopped(): void {
     if (!this.#stopping || this.#goodbyeSent || this.#outbox.unresolved > 0) return
-    if (this.#conversation === undefined) {
+    if (this.#conversation === undefined || (this.#link === undefined && this.#conversation.idle)) {
+      // Nothing is owed to a relay that is not there.
       this.#finish(false)
       return
     }
