@@ -51,6 +51,13 @@ export class FakeClock implements Clock {
     return this.#randomState / 0x1_0000_0000
   }
 
+  /** Runs one thing that was to run soon. Returns whether there was one. */
+  step(): boolean {
+    const run = this.#soon.shift()
+    run?.()
+    return run !== undefined
+  }
+
   /** Runs all that was to run soon, and what that makes run soon. Returns whether there was anything. */
   settle(): boolean {
     const ran = this.#soon.length > 0
