@@ -1,0 +1,104 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  encodeAccepted,
+  encodeAcknowledge,
+  encodeConfirm,
+  encodeContext,
+  encodeJson,
+  encodeNotify,
+  encodeRejected,
+  encodeRelease,
+  encodeStreamOffset,
+  readAccepted,
+  readConfirm,
+  readContext,
+  readCountOfGroup,
+  readJson,
+  readLeaseRange,
+  readRejected,
+  readStreamOffset,
+} from './controlFrames.ts'
+import { FrameType } from './frameTypes.ts'
+
+const number = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
+const stream = fc.integer({ min: 0, max: 0xffff_ffff })
+const range = fc.tuple(number, number).map(([one, other]) => [Math.min(one, other), Math.max(one, other)] as const)
+
+function whole<Result>(frame: Buffer, read: (buffer: Buffer, start: number, end: number) => Result): Result {
+  return read(frame, 0, frame.length)
+}
+
+describe('A control frame', () => {
+  it('is read as it was written, with any numbers', () => {
+    fc.assert(
+      fc.property(number, number, range, stream, fc.boolean(), (one, other, [from, to], id, flag) => {
+        expect(whole(encodeConfirm(one, other), readConfirm)).toEqual({ receivedFrames: one, objectBytesLimit: other })
+        expect(whole(encodeAcknowledge(from, to), readLeaseRange)).toMatchObject({ from, to })
+        expect(whole(encodeRelease(from, to, flag), readLeaseRange)).toEqual({ from, to, attemptCounted: flag })
+        expect(whole(encodeContext(id, one, flag), readContext)).toEqual({ groupIndex: id, skipped: one, isDead: flag })
+        const window = encodeStreamOffset(FrameType.STREAM_WINDOW, id, one)
+        expect(whole(window, readStreamOffset)).toEqual({ stream: id, offset: one })
+        const counts = [id, 0, id]
+        expect(whole(encodeAccepted(from, to, counts), readAccepted)).toEqual({ from, to, memberCounts: counts })
+        expect(whole(encodeRejected(one, { code: 'X' }), readRejected)).toEqual({ sequence: one, error: { code: 'X' } })
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('asks with any count for any group', () => {
+    for (const count of [-1, 1, 1_000_000, 0x7fff_ffff]) {
+      expect(whole(encodeNotify('größe', count), readCountOfGroup)).toEqual({ group: 'größe', count })
+    }
+  })
+
+  it.each([
+    ['CONFIRM', encodeConfirm(1, 2), readConfirm],
+    ['ACCEPTED', encodeAccepted(1, 2, [3]), readAccepted],
+    ['ACKNOWLEDGE', encodeAcknowledge(1, 2), readLeaseRange],
+    ['CONTEXT', encodeContext(1, 2, true), readContext],
+    ['STREAM_WINDOW', encodeStreamOffset(FrameType.STREAM_WINDOW, 1, 2), readStreamOffset],
+  ] as const)('%s is refused with any other length', (_, frame, read) => {
+    const longer = Buffer.concat([frame, Buffer.alloc(1)])
+    expect(() => whole(longer, read)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
+    for (let length = 5; length < frame.length; length++) {
+      expect(() => read(frame, 0, length)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
+    }
+  })
+
+  it('is refused when it is too short for what comes before its text', () => {
+    for (let length = 5; length <= 12; length++)
+      expect(() => readCountOfGroup(encodeNotify('', 1), 0, length)).toThrow('cannot be')
+    for (let length = 5; length <= 16; length++)
+      expect(() => readRejected(encodeRejected(1, {}), 0, length)).toThrow('cannot be')
+  })
+
+  it('is refused with a range that ends before it begins, or numbers that are not exact', () => {
+    expect(() => whole(encodeAcknowledge(2, 1), readLeaseRange)).toThrow('ends before it begins')
+    expect(() => whole(encodeAccepted(2, 1, []), readAccepted)).toThrow('ends before it begins')
+    for (const [frame, at, read] of [
+      [encodeAcknowledge(1, 2), 8, readLeaseRange],
+      [encodeContext(1, 2, false), 12, readContext],
+      [encodeStreamOffset(FrameType.STREAM_ABORT, 1, 2), 12, readStreamOffset],
+      [encodeRejected(1, {}), 8, readRejected],
+    ] as const) {
+      frame.fill(0xff, at, at + 8)
+      expect(() => whole(frame, read)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
+    }
+  })
+
+  it.each(['', '{', '[]', 'null', '1', '"text"'])('is refused when its JSON is %j and not an object', (text) => {
+    const frame = Buffer.concat([encodeJson(FrameType.HELLO, {}).subarray(0, 5), Buffer.from(text)])
+    expect(() => whole(frame, readJson)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
+  })
+
+  it('touches no prototype by its JSON', () => {
+    const frame = Buffer.concat([
+      encodeJson(FrameType.HELLO, {}).subarray(0, 5),
+      Buffer.from('{"__proto__":{"polluted":1}}'),
+    ])
+    expect(whole(frame, readJson).polluted).toBeUndefined()
+    expect(Reflect.get({}, 'polluted')).toBeUndefined()
+  })
+})

@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import { isGroupName } from '../core/groupName.ts'
+import { FrameType } from './frameTypes.ts'
+import {
+  encodeRoute,
+  OBJECT_HEAD_BYTES,
+  ObjectKind,
+  parseRoute,
+  type Route,
+  readStreamBeginTail,
+  writeObjectHead,
+} from './objectHeader.ts'
+import { RouteCache } from './routeCache.ts'
+
+function encode(route: Route, body = 'body'): Buffer {
+  const encoded = encodeRoute(route)
+  const frame = Buffer.alloc(OBJECT_HEAD_BYTES + encoded.destinations.length + body.length)
+  const at = writeObjectHead(frame, 0, FrameType.OBJECT, encoded, 1, 2)
+  frame.writeUInt32LE(frame.length)
+  frame.write(body, at)
+  return frame
+}
+
+/** A frame with destinations that this implementation would not write. */
+function forged(kind: number, count: number, destinations: Buffer): Buffer {
+  const frame = Buffer.concat([Buffer.alloc(OBJECT_HEAD_BYTES), destinations])
+  frame[5] = kind
+  frame[7] = count
+  return frame
+}
+
+function named(...names: (string | Buffer)[]): Buffer {
+  return Buffer.concat(names.flatMap((name) => [Buffer.of(Buffer.byteLength(name)), Buffer.from(name)]))
+}
+
+const read = (frame: Buffer) => parseRoute(frame, 0, frame.length, isGroupName)
+
+describe('The head of an object', () => {
+  it.each<Route>([
+    { kind: 'broadcast', groups: ['one'], copies: [1] },
+    { kind: 'broadcast', groups: ['one', 'zwei', '三'], copies: [1, 1, 1] },
+    { kind: 'produce', groups: ['x'.repeat(128)], copies: [1] },
+    { kind: 'produce', groups: ['one', 'two'], copies: [1, 1_000_000] },
+    { kind: 'produce', groups: Array.from({ length: 255 }, (_, index) => `g${index}`), copies: Array(255).fill(1) },
+    { kind: 'produce', groups: ['\ufffd', '\ufeffone'], copies: [1, 1] },
+  ])('is read as it was written: $kind to $groups', (route) => {
+    expect(read(encode(route))).toMatchObject({ kind: route.kind, groups: route.groups, copies: route.copies })
+  })
+
+  it.each([
+    ['no destination', forged(ObjectKind.PRODUCE, 0, Buffer.alloc(0))],
+    ['an unknown kind', forged(3, 1, named('one'))],
+    ['an empty name', forged(ObjectKind.PRODUCE, 1, named(''))],
+    ['a name of control characters', forged(ObjectKind.PRODUCE, 1, named('a\nb'))],
+    ['a name that is too long', forged(ObjectKind.PRODUCE, 1, named('x'.repeat(129)))],
+    ['a name that is no UTF-8', forged(ObjectKind.PRODUCE, 1, named(Buffer.of(0xff, 0xfe)))],
+    [
+      'a cut character, which decodes to one of the same length',
+      forged(ObjectKind.PRODUCE, 1, named(Buffer.of(0xf0, 0x9f, 0x98))),
+    ],
+    ['a surrogate', forged(ObjectKind.PRODUCE, 1, named(Buffer.of(0xed, 0xa0, 0x80)))],
+    ['a repeated name', forged(ObjectKind.PRODUCE, 2, named('one', 'one'))],
+    ['fewer destinations than it says', forged(ObjectKind.PRODUCE, 2, named('one'))],
+    ['a cut name', forged(ObjectKind.PRODUCE, 1, named('one').subarray(0, 3))],
+    ['no copies', forged(ObjectKind.PRODUCE_COPIES, 1, Buffer.concat([named('one'), Buffer.alloc(4)]))],
+    ['too many copies', forged(ObjectKind.PRODUCE_COPIES, 1, Buffer.concat([named('one'), Buffer.alloc(4, 0xff)]))],
+    ['cut copies', forged(ObjectKind.PRODUCE_COPIES, 1, Buffer.concat([named('one'), Buffer.alloc(3, 1)]))],
+    ['a cut head', forged(ObjectKind.PRODUCE, 1, Buffer.alloc(0)).subarray(0, 20)],
+  ])('is refused with %s', (_, frame) => {
+    expect(() => read(frame)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
+    const behind = Buffer.concat([frame, named('two', 'three')])
+    expect(() => parseRoute(behind, 0, frame.length, isGroupName)).toThrow('The peer sent')
+  })
+
+  it('has a stream of at least one byte behind it, and nothing else', () => {
+    const tail = Buffer.alloc(12)
+    expect(() => readStreamBeginTail(tail, 0, 12)).toThrow('wrong length or size')
+    tail[4] = 1
+    expect(readStreamBeginTail(tail, 0, 12)).toEqual({ stream: 0, bodyBytes: 1 })
+    expect(() => readStreamBeginTail(Buffer.alloc(13, 1), 0, 13)).toThrow('wrong length or size')
+    expect(() => readStreamBeginTail(Buffer.alloc(12, 0xff), 0, 12)).toThrow('wrong length or size')
+  })
+})
+
+describe('The cache of routes', () => {
+  it('gives the same route for the same destinations, whatever else differs', () => {
+    const cache = new RouteCache(isGroupName)
+    const one = encode({ kind: 'produce', groups: ['one'], copies: [1] }, 'short')
+    const again = encode({ kind: 'produce', groups: ['one'], copies: [1] }, 'a longer body')
+    const two = encode({ kind: 'broadcast', groups: ['one'], copies: [1] })
+    const route = cache.read(one, 0, one.length)
+    expect(cache.read(two, 0, two.length)).not.toBe(route)
+    expect(cache.read(again, 0, again.length)).toBe(route)
+  })
+
+  it('tells routes apart that begin alike', () => {
+    const cache = new RouteCache(isGroupName)
+    for (const groups of [['a'], ['a', 'b'], ['ab'], ['a', 'b', 'c'], ['a']]) {
+      const frame = encode({ kind: 'produce', groups, copies: groups.map(() => 1) })
+      expect(cache.read(frame, 0, frame.length).groups).toEqual(groups)
+    }
+  })
+
+  it('does not read beyond the frame to find a route that it knows', () => {
+    const cache = new RouteCache(isGroupName)
+    const frame = encode({ kind: 'produce', groups: ['one'], copies: [1] }, '')
+    cache.read(frame, 0, frame.length)
+    expect(() => cache.read(frame, 0, frame.length - 1)).toThrow('cut destination')
+  })
+
+  it('forgets, so that a peer with ever new routes costs no more than some', () => {
+    let looked = 0
+    const cache = new RouteCache((name) => {
+      looked++
+      return isGroupName(name)
+    })
+    const frames = Array.from({ length: 5_000 }, (_, index) =>
+      encode({ kind: 'produce', groups: [`group ${index}`], copies: [1] }),
+    )
+    for (let round = 0; round < 2; round++) for (const frame of frames) cache.read(frame, 0, frame.length)
+    expect(looked).toBe(10_000)
+  })
+})
