@@ -65,9 +65,13 @@ export class RawPeer {
   }
 
   /** A connection of an endpoint that the relay has accepted. */
-  static async joined(relay: { readonly port: number }, groups: readonly string[]): Promise<RawPeer> {
+  static async joined(
+    relay: { readonly port: number },
+    groups: readonly string[],
+    inboxBytes = 1_000_000,
+  ): Promise<RawPeer> {
     const peer = await RawPeer.authenticated(relay)
-    peer.send(encodeJson(FrameType.HELLO, helloOf({ groups })))
+    peer.send(encodeJson(FrameType.HELLO, helloOf({ groups, inboxBytes })))
     const { type } = await peer.next()
     if (type !== FrameType.WELCOME) throw new Error(`The relay answered with a frame of type ${type}.`)
     return peer
