@@ -1,8 +1,23 @@
-// Compiles src/ to dist/ and makes the command line executable. The old dist/ goes first, so that no file of a
-// renamed module can end in the package.
+// Compiles src/ to dist/ and makes the command line executable. What was built before stays in place until the new is
+// whole, so that a program that runs from it meanwhile does not lose its files; and then goes altogether, so that no
+// file of a renamed module can end in the package.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, rmSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync } from 'node:fs'
 
-rmSync('dist', { recursive: true, force: true })
-execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { stdio: 'inherit' })
-if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755)
+const next = `dist.${process.pid}.next`
+const old = `dist.${process.pid}.old`
+const force = { recursive: true, force: true }
+try {
+  const compiler = 'node_modules/typescript/bin/tsc'
+  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', next], { stdio: 'inherit' })
+  chmodSync(`${next}/cli/main.js`, 0o755)
+  try {
+    renameSync('dist', old)
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+  }
+  renameSync(next, 'dist')
+} finally {
+  rmSync(next, force)
+  rmSync(old, force)
+}
