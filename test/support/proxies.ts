@@ -5,7 +5,7 @@ import { host } from './network.ts'
 import { listenOn } from './ports.ts'
 
 /** Passes bytes on between an endpoint and its relay, and can cut all links. */
-export interface Proxy {
+export interface LinkProxy {
   readonly port: number
   /** How many connections were made through it. */
   readonly connections: number
@@ -15,7 +15,7 @@ export interface Proxy {
 }
 
 /** A proxy of TCP that does not look at what it passes on. */
-export async function tcpProxy(targetPort: number): Promise<Proxy> {
+export async function tcpProxy(targetPort: number): Promise<LinkProxy> {
   return await proxyOf(createTcpServer(), 'connection', () => connectTcp({ host, port: targetPort }))
 }
 
@@ -32,7 +32,7 @@ export interface Overheard {
 export async function manInTheMiddle(
   targetPort: number,
   { key, certificate }: { key: string; certificate: string },
-): Promise<Proxy & { readonly overheard: Overheard[] }> {
+): Promise<LinkProxy & { readonly overheard: Overheard[] }> {
   const overheard: Overheard[] = []
   const server = createTlsServer({ key, cert: certificate, ALPNProtocols: [applicationProtocol] })
   const proxy = await proxyOf(
@@ -56,7 +56,7 @@ async function proxyOf(
   event: 'connection' | 'secureConnection',
   dial: () => Socket,
   overheard?: Overheard[],
-): Promise<Proxy> {
+): Promise<LinkProxy> {
   const sockets = new Set<Socket>()
   const state = { connections: 0 }
   server.on(event, (near: Socket) => {
