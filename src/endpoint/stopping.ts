@@ -97,13 +97,16 @@ export class Stopping {
 
   async run(deadlineMs: number): Promise<StopResult> {
     const deadline = performance.now() + deadlineMs
-    const leftMs = () => Math.max(0, Math.ceil(deadline - performance.now()))
+    const leftMs = () => Math.max(0, Math.floor(deadline - performance.now()))
     const status = this.#status
     status.receivingClosed = true
     status.condition = 'stopping'
     this.#taking.end()
     const working = this.#works.stopAll()
-    if (this.#works.running > 0) await within(leftMs(), working)
+    if (this.#works.running > 0) {
+      await within(leftMs(), working)
+      this.#works.abandon()
+    }
     // From here to the flush nothing is waited for, so that a call after a stop without work fails at once.
     status.sendingClosed = true
     this.#receiver.releaseAll()
