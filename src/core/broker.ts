@@ -47,9 +47,12 @@ export class Broker<P extends Payload> {
     this.settle()
   }
 
-  /** The session is over. All its leases go back with an attempt counted; what it was sending and what was held back is forgotten. */
-  leave(session: Session<P>, reason: string): void {
-    lifecycle.leave(this.core, session, reason)
+  /**
+   * The session is over. All its leases go back, with an attempt counted unless it took its leave itself; what it was
+   * sending and what was held back is forgotten.
+   */
+  leave(session: Session<P>, reason: string, { attemptCounted = true }: { attemptCounted?: boolean } = {}): void {
+    lifecycle.leave(this.core, session, reason, attemptCounted)
     this.settle()
   }
 

@@ -48,11 +48,16 @@ export function release<P extends Payload>(
 }
 
 /** Takes all leases from a session that is over, or makes no progress. */
-export function takeLeasesBack<P extends Payload>(core: Core<P>, session: Session<P>, reason: string): number {
+export function takeLeasesBack<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  reason: string,
+  attemptCounted: boolean,
+): number {
   const taken = [...session.leases]
   for (const [number, item] of taken) {
     session.leases.take(number)
-    giveBackFrom(core, session, item, number, true, reason)
+    giveBackFrom(core, session, item, number, attemptCounted, reason)
   }
   session.revokedBefore = session.leases.next
   session.abortedLeases.clear()

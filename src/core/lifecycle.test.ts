@@ -37,6 +37,20 @@ describe('a session', () => {
     checkInvariants(relay.broker)
   })
 
+  test('gives back what it has without an attempt counted when it takes its leave', () => {
+    const relay = new TestBroker({ attemptsMax: 1 })
+    const [alice, bob] = [relay.join('alice', 'g'), relay.join('bob', 'g')]
+    relay.broker.notify(alice, 'g', 2)
+    relay.produce(bob, 'a', 'g')
+    // Alice has credit left, and so gets it again.
+    relay.broker.release(alice, 0, 0, { attemptCounted: false })
+    relay.broker.notify(bob, 'g', 1)
+    relay.said()
+    relay.broker.leave(alice, 'stopped', { attemptCounted: false })
+    expect(relay.said()).toEqual(['bob gets a of g #0'])
+    checkInvariants(relay.broker)
+  })
+
   test('joins all of its groups or none', () => {
     const relay = new TestBroker({ groupsPerEndpointMax: 2 }, { g: { maxCount: 1 }, h: {} })
     relay.join('alice', ['g', 'g'])

@@ -52,7 +52,12 @@ export function attach<P extends Payload>(core: Core<P>, session: Session<P>): v
 }
 
 /** A session is over: what it had on lease goes back, what it had not finished sending is forgotten. */
-export function leave<P extends Payload>(core: Core<P>, session: Session<P>, reason: string): void {
+export function leave<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  reason: string,
+  attemptCounted: boolean,
+): void {
   if (session.state === 'ended') return
   session.state = 'ended'
   core.sessions.delete(session.id)
@@ -63,7 +68,7 @@ export function leave<P extends Payload>(core: Core<P>, session: Session<P>, rea
     member.group.members.delete(member)
     core.touch(member.group)
   }
-  takeLeasesBack(core, session, reason)
+  takeLeasesBack(core, session, reason, attemptCounted)
   emptyBacklog(core, session)
   abortAllLarge(core, session)
   const held = new Set([...session.held.values()].flatMap((line) => [...line]))
@@ -78,7 +83,7 @@ export function advance<P extends Payload>(core: Core<P>, nowMs: number): void {
     if (session.graceEndsMs > nowMs) break
     core.counts.expired++
     core.output.event({ type: 'sessionExpired', session: session.id })
-    leave(core, session, 'grace')
+    leave(core, session, 'grace', true)
   }
   for (const session of core.watched) {
     if (session.progressDueMs > nowMs) break
@@ -113,7 +118,7 @@ function checkProgress<P extends Payload>(core: Core<P>, session: Session<P>): v
   session.watched = false
   session.hung = true
   withdraw(session)
-  const count = takeLeasesBack(core, session, 'progress')
+  const count = takeLeasesBack(core, session, 'progress', true)
   core.output.event({ type: 'leasesRevoked', session: session.id, count })
 }
 

@@ -39,6 +39,8 @@ interface Workplace {
  */
 export class Works {
   readonly #workplaces = new Map<string, Workplace>()
+  /** What handlers work on. */
+  readonly #underWork = new Set<InboxEntry>()
   readonly #asking: Asking
   readonly #opener: ObjectOpener
   readonly #settlement: Settlement
@@ -111,6 +113,12 @@ export class Works {
     await Promise.all(stops)
   }
 
+  /** Gives back what handlers work on that nobody waits for any longer: whoever gets it next must know that it was tried. */
+  abandon(): void {
+    for (const entry of this.#underWork) this.#settlement.release(entry, true)
+    this.#settlement.flush()
+  }
+
   #workplaceOf(group: string): Workplace {
     let workplace = this.#workplaces.get(group)
     if (workplace === undefined) {
@@ -126,7 +134,11 @@ export class Works {
     // Not from within the reading of records: a handler may compute for minutes.
     queueMicrotask(() => {
       this.#settlement.flush()
-      void this.#run(worker, entry).then(() => this.#done(workplace, worker))
+      this.#underWork.add(entry)
+      void this.#run(worker, entry).then(() => {
+        this.#underWork.delete(entry)
+        this.#done(workplace, worker)
+      })
     })
   }
 

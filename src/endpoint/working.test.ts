@@ -167,3 +167,16 @@ test('lets running handlers end and send before the endpoint stops', async () =>
   expect(io.leases).toEqual(['acknowledge 0-0 of 1'])
   expect(await stopping).toEqual({ undelivered: [], deadlineReached: false })
 })
+
+test('gives back with the attempt counted what its handlers have not finished at the deadline', async () => {
+  const { endpoint, io } = openEndpoint()
+  const { runs, handler } = heldHandler()
+  endpoint.work('g', handler)
+  io.deliver(1)
+  await settled()
+  await endpoint.stop({ deadlineMs: 20 })
+  expect(io.leases).toEqual(['release counted 0-0 of 1'])
+  runs[0]?.end()
+  await settled()
+  expect(io.leases).toHaveLength(1)
+})

@@ -242,7 +242,8 @@ export class RelayServer {
   }
 
   #left(session: RelaySession): void {
-    this.#broker.leave(session.session, 'stopped')
+    // What it gave back before its goodbye may have been lent to it again at once: none of that is an attempt.
+    this.#broker.leave(session.session, 'stopped', { attemptCounted: false })
     session.sayGoodbye()
     this.#forget(session)
     this.#events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason: 'stopped' } })
