@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest'
+import { createPortPair } from './portPair.ts'
+import type { RecordPort } from './recordPort.ts'
+
+interface Received {
+  readonly endpoint: number
+  readonly text: string
+}
+
+function setUp() {
+  const received: Received[] = []
+  let hold = false
+  const ports = createPortPair(
+    { record: () => undefined },
+    {
+      record: (endpoint, buffer, start, end) =>
+        received.push({ endpoint, text: `${end - start} ${buffer[start] ?? ''}` }),
+    },
+  )
+  // A reader that is busy: the bell rings, and nobody comes.
+  const { onRing } = ports.io.bell
+  ports.io.bell.onRing = () => {
+    if (!hold) onRing()
+  }
+  return {
+    ...ports,
+    received,
+    setHold: (held: boolean) => {
+      hold = held
+    },
+  }
+}
+
+function write(port: RecordPort, endpoint: number, bytes: number): string {
+  const record = Buffer.alloc(bytes, endpoint)
+  port.write(endpoint, record, 0, record.length)
+  record.fill(0xee)
+  return `${bytes} ${endpoint & 0xff}`
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+describe('A record port', () => {
+  it('passes records on in order, and copies them', async () => {
+    const { program, received } = setUp()
+    const expected = [1, 2, 3].map((endpoint) => ({ endpoint, text: write(program, endpoint, 10 * endpoint) }))
+    await turn()
+    expect(received).toEqual(expected)
+  })
+
+  it('keeps what a full ring cannot take, in order, and says so to the other side', async () => {
+    const { program, io, received, setHold } = setUp()
+    setHold(true)
+    const expected = Array.from({ length: 200 }, (_, endpoint) => ({
+      endpoint,
+      text: write(program, endpoint, 20_000),
+    }))
+    expect(io.peerOverflows).toBe(true)
+    expect(program.reserve(1)).toBe(false)
+    setHold(false)
+    for (let round = 0; round < 50; round++) {
+      io.drain()
+      await turn()
+    }
+    expect(received).toEqual(expected)
+    expect(io.peerOverflows).toBe(false)
+    expect(program.reserve(1)).toBe(true)
+  })
+
+  it('keeps a long overflow in linear time, also when it never runs empty', async () => {
+    const { program, io, received, setHold } = setUp()
+    setHold(true)
+    let written = 0
+    const beganMs = performance.now()
+    for (let round = 0; round < 100; round++) {
+      for (let index = 0; index < 1_000; index++) {
+        write(program, written++, 40)
+      }
+      // The reader takes some, but never all until the end.
+      if (round % 10 === 9) io.drain()
+      await turn()
+    }
+    setHold(false)
+    for (let round = 0; round < 100 && received.length < written; round++) {
+      io.drain()
+      await turn()
+    }
+    expect(received.map(({ endpoint }) => endpoint)).toEqual(Array.from({ length: written }, (_, index) => index))
+    expect(performance.now() - beganMs).toBeLessThan(5_000)
+  })
+
+  it('takes records while it hands one over', async () => {
+    const order: number[] = []
+    const { program } = createPortPair(
+      { record: () => undefined },
+      {
+        record: (endpoint) => {
+          order.push(endpoint)
+          if (endpoint < 5) write(program, endpoint + 1, 8)
+        },
+      },
+    )
+    write(program, 1, 8)
+    await turn()
+    expect(order).toEqual([1, 2, 3, 4, 5])
+  })
+
+  it('lets other work of its thread in between very many records', async () => {
+    const { program, io, received, setHold } = setUp()
+    setHold(true)
+    for (let index = 0; index < 20_000; index++) write(program, index, 8)
+    io.drain()
+    expect(received.length).toBeLessThan(20_000)
+    setHold(false)
+    for (let round = 0; round < 10; round++) await turn()
+    expect(received).toHaveLength(20_000)
+  })
+
+  it('refuses a record that never fits, instead of keeping it for ever', () => {
+    const { program } = setUp()
+    expect(() => write(program, 1, 600_000)).toThrow('does not fit')
+  })
+
+  it('tells who waits for the next ring', async () => {
+    const { program, io } = setUp()
+    const rung = io.nextRing()
+    write(program, 1, 8)
+    await rung
+  })
+
+  it('passes memory on under a number', () => {
+    const { program, io } = setUp()
+    const memory = new ArrayBuffer(8)
+    program.bell.sendAttachment(7, [memory])
+    expect(io.bell.takeAttachment(7)).toEqual([memory])
+    expect(io.bell.takeAttachment(7)).toEqual([])
+  })
+})
