@@ -1,0 +1,232 @@
+import { describe, expect, it } from 'vitest'
+import { createPortPair } from '../background/portPair.ts'
+import type { RecordPort } from '../background/recordPort.ts'
+import { RecordType, readLeaseNumber } from '../background/records.ts'
+import { encodeContext, readLeaseRange, readStreamOffset } from '../wire/controlFrames.ts'
+import { Conversation } from '../wire/conversation.ts'
+import { FrameReader } from '../wire/frameReader.ts'
+import { FrameType } from '../wire/frameTypes.ts'
+import { readUint32 } from '../wire/integers.ts'
+import {
+  encodeRoute,
+  encodeStreamBegin,
+  OBJECT_HEAD_BYTES,
+  type Route,
+  readSequence,
+  writeObjectHead,
+} from '../wire/objectHeader.ts'
+import { Arrivals } from './arrivals.ts'
+
+const BULK_WINDOW = 65_536
+
+/** What the program gets, in words; and what the relay is told. */
+class Receiver {
+  readonly program: string[] = []
+  readonly relay: string[] = []
+  readonly served: string[] = []
+  readonly conversation: Conversation
+  readonly arrivals: Arrivals
+  readonly #io: RecordPort
+  #sequence = 0
+
+  constructor({ inboxBytes = 1_000_000, objectBytesMax = 1_000_000 } = {}) {
+    this.conversation = new Conversation(inboxBytes, 1)
+    const reader = new FrameReader({
+      frame: (type, buffer, start, end) => this.#told(type, buffer, start, end),
+      chunk: () => undefined,
+    })
+    this.conversation.attach({ write: (bytes) => reader.push(bytes), pendingBytes: 0 }, 0)
+    const ports = createPortPair(
+      { record: (_, buffer, start, end) => this.#record(buffer, start, end) },
+      { record: () => undefined },
+    )
+    this.#program = ports.program
+    this.#io = ports.io
+    let attachments = 0
+    this.arrivals = new Arrivals({
+      endpoint: 1,
+      port: ports.io,
+      conversation: this.conversation,
+      objectBytesMax,
+      bulkWindowBytes: BULK_WINDOW,
+      nextAttachment: () => ++attachments,
+      served: (group) => this.served.push(group),
+      unserved: (group) => this.served.push(`not ${group}`),
+    })
+  }
+
+  readonly #program: RecordPort
+
+  #told(type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === FrameType.STREAM_WINDOW) this.relay.push(`window ${readStreamOffset(buffer, start, end).offset}`)
+    if (type === FrameType.RELEASE) this.relay.push(`release ${JSON.stringify(readLeaseRange(buffer, start, end))}`)
+  }
+
+  #record(buffer: Buffer, start: number, end: number): void {
+    const type = buffer[start + 4]
+    if (type === FrameType.OBJECT) this.program.push(`object ${readSequence(buffer, start)}`)
+    else if (type === FrameType.STREAM_BEGIN) {
+      const parts = this.#program.bell.takeAttachment(readUint32(buffer, end - 12))
+      this.program.push(
+        `large ${readSequence(buffer, start)}: ${parts.map(({ byteLength }) => byteLength).join('+')} bytes`,
+      )
+    } else if (type === RecordType.LEASE_NUMBER) this.program.push(`lease ${readLeaseNumber(buffer, start)}`)
+    else if (type === FrameType.CONTEXT) this.program.push('context')
+    else if (type === FrameType.NOTICE) this.program.push('notice')
+  }
+
+  object(kind: Route['kind'], group: string, bytes = 10): void {
+    const route = encodeRoute({ kind, groups: [group], copies: [1] })
+    const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + bytes)
+    writeObjectHead(frame, 0, FrameType.OBJECT, route, this.#sequence++, 0)
+    frame.writeUInt32LE(frame.length)
+    this.arrivals.object(frame, 0, frame.length)
+  }
+
+  begin(kind: Route['kind'], group: string, stream: number, bodyBytes: number): void {
+    const route = encodeRoute({ kind, groups: [group], copies: [1] })
+    const frame = encodeStreamBegin(route, this.#sequence++, 0, stream, bodyBytes)
+    this.arrivals.streamBegin(frame, 0, frame.length)
+  }
+
+  chunk(stream: number, offset: number, bytes: number, fill = 0): void {
+    this.arrivals.chunk(stream, offset, Buffer.alloc(bytes, fill), 0, bytes)
+  }
+
+  /** All that the program has got so far. */
+  async taken(): Promise<string[]> {
+    this.conversation.pump()
+    for (let round = 0; round < 3; round++) await new Promise((resolve) => setImmediate(resolve))
+    return this.program.splice(0)
+  }
+}
+
+const violation = expect.objectContaining({ code: 'PROTOCOL_VIOLATION' })
+
+describe('What arrives at an endpoint', () => {
+  it('is passed on as it comes, and counted', async () => {
+    const receiver = new Receiver()
+    receiver.object('broadcast', 'a')
+    receiver.object('produce', 'a')
+    expect(await receiver.taken()).toEqual(['object 0', 'object 1'])
+    expect(receiver.served).toEqual(['a'])
+    expect(receiver.arrivals.receivedBytes).toBe(2 * (OBJECT_HEAD_BYTES + 2 + 10))
+  })
+
+  it('waits behind a large object of the same lane, and of no other', async () => {
+    const receiver = new Receiver()
+    receiver.begin('produce', 'a', 1, 300)
+    receiver.object('produce', 'a')
+    receiver.object('produce', 'b')
+    receiver.object('broadcast', 'a')
+    expect(await receiver.taken()).toEqual(['lease 2', 'object 2', 'object 3'])
+    receiver.chunk(1, 0, 300)
+    expect(await receiver.taken()).toEqual(['lease 0', 'large 0: 300 bytes', 'object 1'])
+    receiver.object('produce', 'a')
+    expect(await receiver.taken()).toEqual(['lease 3', 'object 4'])
+  })
+
+  it('keeps the order of large objects that become whole in another one', async () => {
+    const receiver = new Receiver()
+    receiver.begin('produce', 'a', 1, 300)
+    receiver.object('produce', 'a')
+    receiver.begin('produce', 'a', 2, 200)
+    receiver.object('produce', 'a')
+    receiver.chunk(2, 0, 200)
+    expect(await receiver.taken()).toEqual([])
+    receiver.chunk(1, 0, 300)
+    expect(await receiver.taken()).toEqual(['large 0: 300 bytes', 'object 1', 'large 2: 200 bytes', 'object 3'])
+  })
+
+  it('goes on behind a large object that will never be whole, and leaves out its lease', async () => {
+    const receiver = new Receiver()
+    receiver.begin('produce', 'a', 1, 300)
+    receiver.chunk(1, 0, 100)
+    receiver.object('produce', 'a')
+    receiver.arrivals.streamAbort(1)
+    expect(await receiver.taken()).toEqual(['lease 1', 'object 1'])
+    expect(receiver.arrivals.discardedBytes).toBe(300)
+    expect(receiver.served).toEqual(['a', 'a', 'not a'])
+    receiver.begin('produce', 'a', 1, 10)
+    receiver.chunk(1, 0, 10)
+    expect(await receiver.taken()).toEqual(['large 2: 10 bytes'])
+  })
+
+  it('opens the window as a large object arrives, and accepts what comes twice', async () => {
+    const receiver = new Receiver()
+    receiver.begin('broadcast', 'a', 1, 200_000)
+    receiver.chunk(1, 0, 30_000)
+    receiver.chunk(1, 0, 40_000)
+    receiver.chunk(1, 40_000, 60_000)
+    receiver.chunk(1, 100_000, 60_000)
+    receiver.chunk(1, 160_000, 40_000)
+    expect(await receiver.taken()).toEqual(['large 0: 200000 bytes'])
+    expect(receiver.relay).toEqual(['window 105536', 'window 165536', 'window 225536'])
+  })
+
+  it.each<[string, (receiver: Receiver) => void]>([
+    ['a part of a stream that was not begun', (receiver) => receiver.chunk(9, 0, 10)],
+    ['a gap', (receiver) => receiver.chunk(1, 5, 10)],
+    ['more than was announced', (receiver) => receiver.chunk(1, 0, 301)],
+    ['a stream that is open already', (receiver) => receiver.begin('produce', 'a', 1, 10)],
+    ['an object where no room is left', (receiver) => receiver.object('produce', 'a', 100)],
+    [
+      'a part beyond the window',
+      (receiver) => {
+        receiver.conversation.grantedLimit += 1_000_000
+        receiver.begin('produce', 'a', 2, 500_000)
+        receiver.chunk(2, 0, BULK_WINDOW + 1)
+      },
+    ],
+    [
+      'a destination that the object does not have',
+      (receiver) => {
+        receiver.conversation.grantedLimit += 1_000
+        const context = encodeContext(1, 0, false)
+        receiver.arrivals.context(context, 0, context.length)
+        receiver.object('produce', 'a')
+      },
+    ],
+  ])('is a violation if it is %s', (_, act) => {
+    const receiver = new Receiver({ inboxBytes: 300 })
+    receiver.begin('produce', 'a', 1, 300)
+    expect(() => act(receiver)).toThrow(violation)
+  })
+
+  it('may be larger than what is left of the room, once', () => {
+    const receiver = new Receiver({ inboxBytes: 100 })
+    receiver.object('produce', 'a', 500)
+    expect(() => receiver.object('produce', 'a', 1)).toThrow(violation)
+  })
+
+  it('goes back when it is larger than this endpoint takes, and the program hears of it', async () => {
+    const receiver = new Receiver({ objectBytesMax: 1_000 })
+    receiver.begin('produce', 'a', 1, 50_000)
+    receiver.object('produce', 'a')
+    receiver.chunk(1, 0, 50_000)
+    expect(await receiver.taken()).toEqual(['notice', 'lease 1', 'object 1'])
+    await receiver.taken()
+    expect(receiver.relay).toEqual(['release {"from":0,"to":0,"attemptCounted":true}'])
+    expect(receiver.arrivals.discardedBytes).toBe(50_000)
+  })
+
+  it('is handed over, to be found unreadable, when its body is bad: the relay did not read it', async () => {
+    const receiver = new Receiver()
+    receiver.begin('produce', 'a', 1, 50_000)
+    receiver.chunk(1, 0, 30_000, 0xff)
+    receiver.chunk(1, 30_000, 20_000, 0xff)
+    expect(await receiver.taken()).toEqual(['large 0: 0 bytes'])
+  })
+
+  it('is given up when the session is lost: what was lent comes again, what was broadcast is handed over', async () => {
+    const receiver = new Receiver()
+    receiver.begin('produce', 'a', 1, 300)
+    receiver.object('produce', 'a')
+    receiver.begin('broadcast', 'b', 2, 200)
+    receiver.object('broadcast', 'b')
+    receiver.arrivals.abandon()
+    expect(await receiver.taken()).toEqual(['object 3'])
+    expect(receiver.served).toEqual(['a', 'a', 'not a', 'not a'])
+    expect(receiver.arrivals.discardedBytes).toBe(300 + (OBJECT_HEAD_BYTES + 2 + 10) + 200)
+  })
+})
