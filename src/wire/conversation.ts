@@ -196,54 +196,71 @@ export class Conversation {
   }
 
   #pumpSmall(link: LinkWriter): void {
-    let gathered: Buffer[] = []
-    let gatheredBytes = 0
-    while (this.log.hasUnsent && link.pendingBytes + gatheredBytes < PENDING_BYTES_MAX) {
+    const gathering = new GatheredWrite(link)
+    while (this.log.hasUnsent && link.pendingBytes + gathering.bytes < PENDING_BYTES_MAX) {
       const run = this.log.takeUnsent()
       if (run === undefined) break
-      const bytes = run.end - run.start
-      const whole =
-        run.start === 0 && run.end === run.buffer.length ? run.buffer : run.buffer.subarray(run.start, run.end)
-      if (bytes <= GATHERED_RUN_BYTES_MAX && run.tail === undefined) {
-        gathered.push(whole)
-        gatheredBytes += bytes
-        if (gatheredBytes < GATHERED_BYTES_MAX) continue
-      }
-      writeGathered(link, gathered, gatheredBytes)
-      gathered = []
-      gatheredBytes = 0
-      if (bytes > GATHERED_RUN_BYTES_MAX || run.tail !== undefined) writeRun(link, whole, run)
+      gathering.addRun(run)
     }
-    writeGathered(link, gathered, gatheredBytes)
+    gathering.flush()
   }
 
   #pumpBulk(link: LinkWriter): void {
     // What is small and could not leave goes first; and what is numbered leaves in the order of its numbers.
     if (this.log.hasUnsent) return
+    const gathering = new GatheredWrite(link)
     let idle = 0
-    while (idle < this.#active.length && link.pendingBytes < PENDING_BULK_BYTES_MAX) {
+    while (idle < this.#active.length && link.pendingBytes + gathering.bytes < PENDING_BULK_BYTES_MAX) {
       const stream = this.#active.shift()
-      if (stream === undefined) return
+      if (stream === undefined) break
       const length = stream.sendableBytes
       if (length > 0) {
         this.log.appendParts(encodeChunkHead(stream.id, stream.offset, length), stream.take(length))
         const run = this.log.takeUnsent()
-        if (run !== undefined) writeRun(link, run.buffer, run)
+        if (run !== undefined) gathering.addRun(run)
         idle = 0
       } else idle++
       if (!stream.finished) this.#active.push(stream)
       else if (!this.#keepsFinishedStreams) this.#streams.delete(stream.id)
     }
+    gathering.flush()
   }
 }
 
-function writeRun(link: LinkWriter, first: Buffer, run: Run): void {
-  link.write(first)
-  if (run.tail !== undefined) for (const part of run.tail) link.write(part)
-}
+/**
+ * Gathers runs into one write: each write costs a TLS record, a system call and several microseconds, which is more than
+ * copying some KiB. Only a run that is long by itself is written as it lies.
+ */
+class GatheredWrite {
+  bytes = 0
+  readonly #link: LinkWriter
+  #parts: Buffer[] = []
 
-function writeGathered(link: LinkWriter, parts: readonly Buffer[], bytes: number): void {
-  const [only] = parts
-  if (only === undefined) return
-  link.write(parts.length === 1 ? only : Buffer.concat(parts, bytes))
+  constructor(link: LinkWriter) {
+    this.#link = link
+  }
+
+  addRun(run: Run): void {
+    const whole = run.start === 0 && run.end === run.buffer.length
+    const first = whole ? run.buffer : run.buffer.subarray(run.start, run.end)
+    if (first.length > GATHERED_RUN_BYTES_MAX) {
+      this.flush()
+      this.#link.write(first)
+    } else this.#add(first)
+    if (run.tail !== undefined) for (const part of run.tail) this.#add(part)
+    if (this.bytes >= GATHERED_BYTES_MAX) this.flush()
+  }
+
+  flush(): void {
+    const [only] = this.#parts
+    if (only === undefined) return
+    this.#link.write(this.#parts.length === 1 ? only : Buffer.concat(this.#parts, this.bytes))
+    this.#parts = []
+    this.bytes = 0
+  }
+
+  #add(part: Buffer): void {
+    this.#parts.push(part)
+    this.bytes += part.length
+  }
 }
