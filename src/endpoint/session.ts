@@ -220,6 +220,7 @@ export class EndpointSession implements ConnectorOwner {
         this.#passOn(buffer, start, end)
         return
       case FrameType.GOODBYE:
+        if (!this.#goodbyeSent) throw createError('PROTOCOL_VIOLATION', 'The relay said goodbye first.')
         this.#finish(false)
         return
       case FrameType.CLOSE:

@@ -25,6 +25,8 @@ const number = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
 const stream = fc.integer({ min: 0, max: 0xffff_ffff })
 const range = fc.tuple(number, number).map(([one, other]) => [Math.min(one, other), Math.max(one, other)] as const)
 
+type Reader = (buffer: Buffer, start: number, end: number) => unknown
+
 function whole<Result>(frame: Buffer, read: (buffer: Buffer, start: number, end: number) => Result): Result {
   return read(frame, 0, frame.length)
 }
@@ -53,13 +55,13 @@ describe('A control frame', () => {
     }
   })
 
-  it.each([
+  it.each<[string, Buffer, Reader]>([
     ['CONFIRM', encodeConfirm(1, 2), readConfirm],
     ['ACCEPTED', encodeAccepted(1, 2, [3]), readAccepted],
     ['ACKNOWLEDGE', encodeAcknowledge(1, 2), readLeaseRange],
     ['CONTEXT', encodeContext(1, 2, true), readContext],
     ['STREAM_WINDOW', encodeStreamOffset(FrameType.STREAM_WINDOW, 1, 2), readStreamOffset],
-  ] as const)('%s is refused with any other length', (_, frame, read) => {
+  ])('%s is refused with any other length', (_, frame, read) => {
     const longer = Buffer.concat([frame, Buffer.alloc(1)])
     expect(() => whole(longer, read)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
     for (let length = 5; length < frame.length; length++) {
@@ -77,12 +79,13 @@ describe('A control frame', () => {
   it('is refused with a range that ends before it begins, or numbers that are not exact', () => {
     expect(() => whole(encodeAcknowledge(2, 1), readLeaseRange)).toThrow('ends before it begins')
     expect(() => whole(encodeAccepted(2, 1, []), readAccepted)).toThrow('ends before it begins')
-    for (const [frame, at, read] of [
+    const inexact: [Buffer, number, Reader][] = [
       [encodeAcknowledge(1, 2), 8, readLeaseRange],
       [encodeContext(1, 2, false), 12, readContext],
       [encodeStreamOffset(FrameType.STREAM_ABORT, 1, 2), 12, readStreamOffset],
       [encodeRejected(1, {}), 8, readRejected],
-    ] as const) {
+    ]
+    for (const [frame, at, read] of inexact) {
       frame.fill(0xff, at, at + 8)
       expect(() => whole(frame, read)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
     }

@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest'
+import { encodeText } from './controlFrames.ts'
+import { Conversation, type LinkWriter } from './conversation.ts'
+import { FrameReader } from './frameReader.ts'
+import { FrameType } from './frameTypes.ts'
+import { PartsSource } from './outgoingStream.ts'
+
+/** A link whose writes are counted, and whose buffer the test fills. */
+class CountingWriter implements LinkWriter {
+  pendingBytes = 0
+  writes = 0
+  bytes = 0
+  readonly types: number[] = []
+  readonly #reader = new FrameReader({
+    frame: (type) => this.types.push(type),
+    chunk: (_stream, _offset, _buffer, _start, _end, last) => {
+      if (last) this.types.push(FrameType.STREAM_CHUNK)
+    },
+  })
+
+  write(bytes: Buffer): void {
+    this.writes++
+    this.bytes += bytes.length
+    this.#reader.push(bytes)
+  }
+}
+
+function setUp(options: ConstructorParameters<typeof Conversation>[2] = {}) {
+  const conversation = new Conversation(1_000, 1_000, options)
+  const writer = new CountingWriter()
+  conversation.attach(writer, 0)
+  conversation.pump()
+  writer.types.length = 0
+  writer.writes = 0
+  return { conversation, writer }
+}
+
+const text = (length: number) => encodeText(FrameType.BLOCKED, 'x'.repeat(length))
+
+describe('A conversation', () => {
+  it('writes thousands of short frames in a few writes', () => {
+    const { conversation, writer } = setUp()
+    for (let index = 0; index < 5_000; index++) {
+      // Each in memory of its own, so that none continues the one before.
+      const frame = text(100)
+      conversation.sendKept(frame, 0, frame.length)
+    }
+    const beganMs = performance.now()
+    conversation.pump()
+    expect(performance.now() - beganMs).toBeLessThan(500)
+    expect(writer.types).toHaveLength(5_000)
+    expect(writer.writes).toBeLessThan(15)
+  })
+
+  it('lets small frames overtake the chunks of large objects, and objects take turns', () => {
+    const { conversation, writer } = setUp()
+    for (const id of [1, 2]) conversation.openStream(id, new PartsSource([Buffer.alloc(300_000)]), 1_000_000)
+    writer.pendingBytes = 200_000
+    conversation.pump()
+    expect(writer.types).toEqual([])
+    conversation.send(text(10))
+    conversation.pump()
+    expect(writer.types).toEqual([FrameType.BLOCKED])
+    writer.pendingBytes = 0
+    conversation.pump()
+    expect(writer.types.filter((type) => type === FrameType.STREAM_CHUNK)).toHaveLength(10)
+  })
+
+  it('waits with everything while the peer does not read', () => {
+    const { conversation, writer } = setUp()
+    writer.pendingBytes = 1_024 * 1_024
+    conversation.send(text(10))
+    conversation.countReceived(100_000, true)
+    conversation.pump()
+    conversation.writeConfirm()
+    expect(writer.types).toEqual([])
+    writer.pendingBytes = 0
+    conversation.pump()
+    expect(writer.types).toEqual([FrameType.CONFIRM, FrameType.BLOCKED])
+  })
+
+  it('finds fault with a peer that confirms nothing and makes this side keep too much', () => {
+    const { conversation, writer } = setUp({ unconfirmedBytesMax: 10_000 })
+    expect(() => {
+      for (let index = 0; index < 1_000; index++) {
+        conversation.send(text(50))
+        conversation.pump()
+      }
+    }).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
+    expect(writer.bytes).toBeLessThan(11_000)
+  })
+
+  it('sends a stream again from where the peer wants it, but not from beyond what was sent', () => {
+    const { conversation, writer } = setUp()
+    conversation.openStream(1, new PartsSource([Buffer.alloc(100_000)]), 100_000)
+    conversation.pump()
+    conversation.rewindStream(1, 65_536)
+    conversation.pump()
+    expect(writer.types).toHaveLength(3)
+    expect(() => conversation.rewindStream(1, 100_001)).toThrow('beyond what was sent')
+    conversation.rewindStream(2, 5)
+    conversation.closeStream(1)
+    conversation.rewindStream(1, 0)
+    expect(conversation.hasStream(1)).toBe(false)
+  })
+
+  it('knows where a peer may say that it is', () => {
+    const { conversation } = setUp()
+    conversation.send(text(1))
+    conversation.send(text(1))
+    conversation.pump()
+    conversation.confirmed(1, 1_000)
+    expect([0, 1, 2, 3, Number.NaN].map((frames) => conversation.canResumeAt(frames))).toEqual([
+      false,
+      true,
+      true,
+      false,
+      false,
+    ])
+    expect(() => conversation.attach(new CountingWriter(), 0)).toThrow('cannot be')
+  })
+})
