@@ -26,7 +26,7 @@ class Receiver {
   readonly served: string[] = []
   readonly conversation: Conversation
   readonly arrivals: Arrivals
-  readonly #io: RecordPort
+
   #sequence = 0
 
   constructor({ inboxBytes = 1_000_000, objectBytesMax = 1_000_000 } = {}) {
@@ -41,7 +41,7 @@ class Receiver {
       { record: () => undefined },
     )
     this.#program = ports.program
-    this.#io = ports.io
+
     let attachments = 0
     this.arrivals = new Arrivals({
       endpoint: 1,
