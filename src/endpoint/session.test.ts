@@ -11,7 +11,7 @@ import {
 import { LeaseAction } from '../background/records.ts'
 import { FakeClock } from '../clock.fixture.ts'
 import { createMemoryLink } from '../transport/memoryTransport.ts'
-import { encodeConfirm, encodeJson, encodeText } from '../wire/controlFrames.ts'
+import { encodeConfirm, encodeJson, encodeText, readJson } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 
 describe('A session between an endpoint and a relay', () => {
@@ -126,6 +126,8 @@ describe('A session between an endpoint and a relay', () => {
     await world.settle()
     first.hello()
     await world.settle()
+    first.transport.write(encodeConfirm(0, 1_000_000))
+    await world.settle()
     const second = new RawEndpoint(world.link().near)
     second.begin()
     await world.settle()
@@ -133,6 +135,23 @@ describe('A session between an endpoint and a relay', () => {
     await world.settle()
     expect(second.types()).toEqual([FrameType.REFUSED])
     expect(first.closed).toBe(false)
+  })
+
+  it('begins anew when the WELCOME to a new session was lost, whatever it received in the one before', async () => {
+    const world = await RelayWorld.create()
+    for (const received of [99, 0, 99]) {
+      const raw = new RawEndpoint(world.link().near)
+      raw.begin()
+      await world.settle()
+      raw.hello({ received })
+      await world.settle()
+      expect(raw.types()[0]).toBe(FrameType.WELCOME)
+      const { bytes = Buffer.alloc(0) } = raw.frames[0] ?? {}
+      expect(readJson(bytes, 0, bytes.length)).toMatchObject({ resumed: false })
+      // No CONFIRM: the endpoint has not read it.
+      raw.transport.destroy()
+      await world.settle()
+    }
   })
 
   it('stays in step when objects larger than the room come one by one', async () => {

@@ -164,7 +164,8 @@ export class RelayServer {
   #welcome(hello: Hello, link: Link): void {
     if (this.#stopping) throw createError('RELAY_STOPPED', 'The relay is about to stop.')
     const known = this.#sessions.get(hello.session)
-    const resumes = known !== undefined && hello.received !== undefined
+    // Of a session whose WELCOME was lost the endpoint knows nothing: what it has received, it has received in an earlier one.
+    const resumes = known?.isKnownToEndpoint === true && hello.received !== undefined
     if (resumes && !known.conversation.canResumeAt(hello.received)) {
       const message = `The endpoint says that it received ${hello.received} frames, which cannot be.`
       throw createError('PROTOCOL_VIOLATION', message)

@@ -77,6 +77,8 @@ export class RelaySession implements LinkHandler {
   readonly hello: Hello
   readonly conversation: Conversation
   link: Link | undefined
+  /** Whether the endpoint has read a WELCOME to this session: it confirms so at once. */
+  isKnownToEndpoint = false
   /** Where its last link came from. */
   peer = ''
   readonly #host: RelaySessionHost
@@ -183,6 +185,7 @@ export class RelaySession implements LinkHandler {
   }
 
   confirmed(): void {
+    this.isKnownToEndpoint = true
     if (this.session.state === 'ended') return
     const { session, conversation } = this
     const limit = session.sentBytes - conversation.log.bytes + UNCONFIRMED_OBJECT_BYTES_MAX
