@@ -1,4 +1,4 @@
-import type { Endpoint, EndpointEvents, Relay, RelayEvents } from 'objectrelay'
+import type { EndpointEvents, Relay, RelayEvents } from 'objectrelay'
 import { textsOf } from './failures.ts'
 
 const relayEvents: readonly (keyof RelayEvents)[] = [
@@ -41,13 +41,6 @@ export class Witness {
         },
       ]),
     )
-  }
-
-  endpoint(endpoint: Endpoint): void {
-    for (const name of endpointEvents) {
-      const listener = this.listeners[name]
-      if (listener !== undefined) endpoint.on(name, listener)
-    }
   }
 
   error(error: Error): void {
