@@ -2,7 +2,7 @@ import type { RecordPort } from '../background/recordPort.ts'
 import { encodeLeaseNumber } from '../background/records.ts'
 import { deadLetterName } from '../core/groupName.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
-import { encodeJson, encodeRelease, encodeStreamOffset, readContext } from '../wire/controlFrames.ts'
+import { encodeContext, encodeJson, encodeRelease, encodeStreamOffset, readContext } from '../wire/controlFrames.ts'
 import type { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
@@ -47,6 +47,8 @@ export class Arrivals {
   readonly #routes = new RouteCache(() => true)
   readonly #streams = new Map<number, { readonly stream: IncomingStream; readonly lane: Lane }>()
   readonly #lanes = new Map<string, Lane>()
+  /** By lane: broadcasts that were missed before one that will not reach the program, for the next one that does. */
+  readonly #missed = new Map<string, number>()
   #context: Buffer | undefined
   #leases = 0
   /** The lease number that the program counts on for the next produced object. */
@@ -68,14 +70,14 @@ export class Arrivals {
     this.#countBytes(end - start)
     const context = this.#takeContext()
     const leaseNumber = this.#countLease(buffer, start, end, context)
-    if (this.#lanes.size > 0) {
-      const lane = this.#lanes.get(laneName(this.#routes.read(buffer, start, end), context))
-      if (lane !== undefined) {
-        lane.entries.push({ context, begin: Buffer.from(buffer.subarray(start, end)), leaseNumber })
-        return
-      }
+    if (this.#lanes.size === 0 && this.#missed.size === 0) {
+      this.#pass(context, leaseNumber, buffer, start, end)
+      return
     }
-    this.#pass(context, leaseNumber, buffer, start, end)
+    const name = laneName(this.#routes.read(buffer, start, end), context)
+    const lane = this.#lanes.get(name)
+    if (lane === undefined) this.#pass(this.#withMissed(name, context), leaseNumber, buffer, start, end)
+    else lane.entries.push({ context, begin: Buffer.from(buffer.subarray(start, end)), leaseNumber })
   }
 
   streamBegin(buffer: Buffer, start: number, end: number): void {
@@ -126,16 +128,20 @@ export class Arrivals {
   }
 
   /**
-   * The session is over, and another one begins: what is not whole stays so. What the relay had lent comes again; what was
-   * broadcast does not, so it is handed over.
+   * The session is over, and another one begins: what is not whole stays so. What the same relay had lent comes again. What
+   * was broadcast, or lent by a relay that is no more, does not, so it is handed over.
    */
-  abandon(): void {
+  abandon(sameRelay: boolean): void {
     this.#streams.clear()
     for (const lane of this.#lanes.values()) {
       for (const entry of lane.entries) {
         const isWhole = !(entry instanceof IncomingStream) || entry.state === 'whole'
-        if (isWhole && entry.leaseNumber < 0) this.#passEntry(entry)
-        else if (isWhole || (entry instanceof IncomingStream && entry.state === 'arriving')) this.#discard(entry, lane)
+        const isAborted = entry instanceof IncomingStream && entry.state === 'aborted'
+        if (isAborted || (isWhole && entry.leaseNumber < 0)) this.#passEntry(entry, lane)
+        else {
+          this.#discard(entry, lane)
+          this.#miss(entry, lane, 1)
+        }
       }
     }
     this.#lanes.clear()
@@ -161,19 +167,24 @@ export class Arrivals {
     let passed = 0
     for (const entry of lane.entries) {
       if (entry instanceof IncomingStream && entry.state === 'arriving') break
-      this.#passEntry(entry)
+      this.#passEntry(entry, lane)
       passed++
     }
     lane.entries.splice(0, passed)
     if (lane.entries.length === 0) this.#lanes.delete(lane.name)
   }
 
-  #passEntry(entry: HeldFrame | IncomingStream): void {
-    const { context, leaseNumber, begin } = entry
+  #passEntry(entry: HeldFrame | IncomingStream, lane: Lane): void {
+    const { leaseNumber, begin } = entry
     if (entry instanceof IncomingStream) {
-      if (entry.state === 'aborted') return
+      if (entry.state === 'aborted') {
+        // It is not missed, since it never was; what it would have told is still to be told.
+        this.#miss(entry, lane, 0)
+        return
+      }
       if (entry.fault?.code === 'OBJECT_TOO_LARGE') {
         this.#refuse(entry, entry.fault)
+        this.#miss(entry, lane, 1)
         return
       }
       const { port, nextAttachment } = this.#options
@@ -181,7 +192,23 @@ export class Arrivals {
       writeUint32(begin, begin.length - 12, attachment)
       port.bell.sendAttachment(attachment, entry.parts())
     }
-    this.#pass(context, leaseNumber, begin, 0, begin.length)
+    this.#pass(this.#withMissed(lane.name, entry.context), leaseNumber, begin, 0, begin.length)
+  }
+
+  /** A broadcast will not reach the program, nor will its word of those that were skipped before it. */
+  #miss({ leaseNumber, context }: HeldFrame | IncomingStream, { name }: Lane, count: number): void {
+    const missed = count + (context === undefined ? 0 : readContext(context, 0, context.length).skipped)
+    if (leaseNumber < 0 && missed > 0) this.#missed.set(name, (this.#missed.get(name) ?? 0) + missed)
+  }
+
+  /** The context of what is handed over next in a lane, with what was missed before. */
+  #withMissed(name: string, context: Buffer | undefined): Buffer | undefined {
+    const missed = this.#missed.get(name)
+    if (missed === undefined) return context
+    this.#missed.delete(name)
+    if (context === undefined) return encodeContext(0, missed, false)
+    const { groupIndex, skipped, isDead } = readContext(context, 0, context.length)
+    return encodeContext(groupIndex, skipped + missed, isDead)
   }
 
   /** Gives back what is too large for this endpoint. What is bad everywhere goes on instead, to be found unreadable. */

@@ -282,7 +282,9 @@ export class EndpointSession implements ConnectorOwner {
     this.#link = link
     this.#wasConnected = true
     const resumed = welcome.resumed && this.#conversation !== undefined
-    if (!resumed) this.#beginEpoch(welcome.limits)
+    const sameRelay = welcome.relay === this.#relayRun
+    this.#relayRun = welcome.relay
+    if (!resumed) this.#beginEpoch(welcome.limits, sameRelay)
     const conversation = this.#conversation
     if (conversation === undefined) return
     try {
@@ -291,8 +293,6 @@ export class EndpointSession implements ConnectorOwner {
       link.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
       return
     }
-    const sameRelay = welcome.relay === this.#relayRun
-    this.#relayRun = welcome.relay
     this.#report({ state: 'connected', attempt, epoch: this.#epoch, resumed, sameRelay, relayLimits: welcome.limits })
     if (!resumed) this.#askAgain()
     this.#grantRoom()
@@ -301,8 +301,8 @@ export class EndpointSession implements ConnectorOwner {
   }
 
   /** The relay does not know the session: numbers begin anew, everything that was not confirmed is sent again. */
-  #beginEpoch(limits: Welcome['limits']): void {
-    this.#arrivals?.abandon()
+  #beginEpoch(limits: Welcome['limits'], sameRelay: boolean): void {
+    this.#arrivals?.abandon(sameRelay)
     this.#receivedBefore += this.#arrivals?.receivedBytes ?? 0
     this.#discardedBefore += this.#arrivals?.discardedBytes ?? 0
     this.#epoch++
