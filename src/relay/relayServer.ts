@@ -17,6 +17,7 @@ import { FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 import { Admission } from './admission.ts'
 import { EventGate } from './eventGate.ts'
 import type { Hello } from './hello.ts'
+import { PastAnswers } from './pastAnswers.ts'
 import { LargePayload, type RelayPayload } from './payload.ts'
 import type { RelayEventMessage } from './relayEvents.ts'
 import { firstWindowBytes, RelaySession, type RelaySessionHost } from './relaySession.ts'
@@ -52,6 +53,7 @@ export class RelayServer {
   readonly #broker: Broker<RelayPayload>
   readonly #guesses = new GuessLimiter()
   readonly #sessions = new Map<string, RelaySession>()
+  readonly #pastAnswers = new PastAnswers()
   readonly #bySession = new Map<Session<RelayPayload>, RelaySession>()
   readonly #runName: string = randomBytes(16).toString('base64url')
   readonly #startedMs: number
@@ -212,7 +214,12 @@ export class RelayServer {
         `The relay has ${endpointsMax} endpoints; limits.endpointsMax allows no more.`,
       )
     }
-    const session = new RelaySession(this.#nextSource++, hello, this.#sessionHost)
+    const session = new RelaySession(
+      this.#nextSource++,
+      hello,
+      this.#sessionHost,
+      this.#pastAnswers.take(hello.session),
+    )
     const { broadcasts } = hello
     const inboxBytes = firstWindowBytes(hello)
     this.#joining = session
@@ -279,7 +286,9 @@ export class RelayServer {
         this.#events.broker(event)
         if (event.type !== 'sessionExpired') return
         const session = this.#sessions.get(event.session)
-        if (session !== undefined) this.#forget(session)
+        if (session === undefined) return
+        this.#pastAnswers.keep(session.name, session.unknownAnswers)
+        this.#forget(session)
       },
     }
   }

@@ -30,6 +30,7 @@ import {
 import { RouteCache } from '../wire/routeCache.ts'
 import { AcceptedRuns } from './acceptedRuns.ts'
 import type { Hello } from './hello.ts'
+import { type AcceptedRun, findRun, UnconfirmedAnswers } from './pastAnswers.ts'
 import { LargePayload, type RelayPayload } from './payload.ts'
 
 /** What a session needs of the relay. */
@@ -84,6 +85,9 @@ export class RelaySession implements LinkHandler {
   readonly #host: RelaySessionHost
   readonly #routes = new RouteCache(isGroupName)
   readonly #accepted: AcceptedRuns
+  readonly #answers = new UnconfirmedAnswers()
+  /** What an earlier session of this endpoint was answered that it may not know. */
+  readonly #pastAnswers: readonly AcceptedRun[]
   readonly #incoming = new Map<number, IncomingStream>()
   /** Large objects on their way to the endpoint and not whole in the relay: by object, its streams with their leases (-1: broadcast). */
   readonly #outgoing = new Map<LargePayload, { id: number; leaseNumber: number }[]>()
@@ -93,7 +97,8 @@ export class RelaySession implements LinkHandler {
   /** Object bytes, counted from the session's beginning, that the broker may deliver. */
   #windowLimit: number
 
-  constructor(source: number, hello: Hello, host: RelaySessionHost) {
+  constructor(source: number, hello: Hello, host: RelaySessionHost, pastAnswers: readonly AcceptedRun[] = []) {
+    this.#pastAnswers = pastAnswers
     this.name = hello.session
     this.source = source
     this.hello = hello
@@ -103,7 +108,10 @@ export class RelaySession implements LinkHandler {
       keepsFinishedStreams: false,
       unconfirmedBytesMax: UNCONFIRMED_BYTES_MAX,
     })
-    this.#accepted = new AcceptedRuns((from, to, counts) => this.conversation.send(encodeAccepted(from, to, counts)))
+    this.#accepted = new AcceptedRuns((from, to, memberCounts) => {
+      this.conversation.send(encodeAccepted(from, to, memberCounts))
+      this.#answers.add({ from, to, memberCounts }, this.conversation.log.appendedFrames)
+    })
   }
 
   /** The broker's view of it; given once. */
@@ -114,6 +122,12 @@ export class RelaySession implements LinkHandler {
   get session(): Session<RelayPayload> {
     if (this.#session === undefined) throw new Error('A frame came before the session had joined.')
     return this.#session
+  }
+
+  /** What the endpoint was answered and may not know. */
+  get unknownAnswers(): AcceptedRun[] {
+    this.#accepted.flush()
+    return [...this.#pastAnswers, ...this.#answers.runs]
   }
 
   // ── from the endpoint ─────────────────────────────────────────────────────────────────────────
@@ -188,6 +202,7 @@ export class RelaySession implements LinkHandler {
     this.isKnownToEndpoint = true
     if (this.session.state === 'ended') return
     const { session, conversation } = this
+    this.#answers.confirmed(conversation.log.confirmedFrames)
     const limit = session.sentBytes - conversation.log.bytes + UNCONFIRMED_OBJECT_BYTES_MAX
     this.#windowLimit = Math.max(this.#windowLimit, Math.min(conversation.peerLimit, limit))
     this.#host.broker.setWindow(session, this.#windowLimit)
@@ -216,7 +231,9 @@ export class RelaySession implements LinkHandler {
     const route = this.#routes.read(buffer, start, end)
     stampSource(buffer, start, this.source)
     stampAttempt(buffer, start, 1)
-    this.#host.broker.send(this.session, readSequence(buffer, start), route, this.#host.store.keep(buffer, start, end))
+    const sequence = readSequence(buffer, start)
+    if (!this.#answeredBefore(sequence))
+      this.#host.broker.send(this.session, sequence, route, this.#host.store.keep(buffer, start, end))
     this.link?.requestFlush()
   }
 
@@ -237,13 +254,23 @@ export class RelaySession implements LinkHandler {
         `The endpoint began stream ${stream}, which is open already or one too many.`,
       )
     }
+    const sequence = readSequence(buffer, start)
+    // Its chunks do not come: it was given no room for them.
+    if (this.#answeredBefore(sequence)) return
     const begin = Buffer.from(buffer.subarray(start, end))
     stampSource(begin, 0, this.source)
-    const sequence = readSequence(begin, 0)
     const payload = new LargePayload(begin, bodyBytes)
     this.#incoming.set(stream, { sequence, payload, windowLimit: 0 })
     this.#host.broker.begin(this.session, sequence, route, payload)
     this.link?.requestFlush()
+  }
+
+  /** An object that the relay has already, because the endpoint does not know its answer: it gets that once more. */
+  #answeredBefore(sequence: number): boolean {
+    const run = findRun(this.#pastAnswers, sequence)
+    if (run === undefined) return false
+    this.accepted(sequence, run.memberCounts)
+    return true
   }
 
   #streamAbort(id: number): void {

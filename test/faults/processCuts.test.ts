@@ -32,7 +32,7 @@ async function cast(): Promise<Cast> {
 
 it(`delivers ${cutCount} objects once and in order while all links are cut every 50 ms`, async () => {
   const { relay, producer, consumer, proxy } = await cast()
-  const order = { name: 'producer', group: 'work', to: cutCount, intervalMs: 0, outstandingMax: 500 }
+  const order = { name: 'producer', group: 'work', to: cutCount, outstandingMax: 500 }
   const cutter = setInterval(() => proxy.cut(), 50)
   try {
     const sent = await producer.send({ ...order, journal: stage.journal('producer') })
@@ -88,6 +88,26 @@ it.for(['toRelay', 'toEndpoint', 'both'] as const satisfies readonly Silence[])(
     expect(producer.count('sessionLost') + consumer.count('sessionLost')).toBe(0)
   },
 )
+
+it('queues nothing twice whose acceptance could not reach a producer that was away for longer than the grace time', async () => {
+  const { relay, port } = await stage.relay({ limits: { sessionGraceMs: 500 } })
+  const proxy = await stage.proxy(port)
+  const producer = await stage.endpoint('producer', { port: proxy.port })
+  const consumer = await stage.endpoint('consumer', { port, groups: 'work' })
+  await consumer.ask('consume', { name: 'consumer', group: 'work', journal: stage.journal('consumer') })
+  const count = 20_000
+  const order = { name: 'producer', group: 'work', to: count, outstandingMax: 200, journal: stage.journal('producer') }
+  const sent = producer.send(order)
+  await stage.untilLines('consumer', 5_000)
+  proxy.fallSilent('toEndpoint')
+  await relay.heard('endpointLeft', ({ value }) => value.reason === 'grace')
+  const unknown = stage.ledger()
+  expect(unknown.arrived).toBeGreaterThan(unknown.accepted.size)
+  proxy.fallSilent('none')
+  await producer.heard('sessionLost')
+  expect(await sent).toMatchObject({ accepted: count, failed: {} })
+  expect(await stage.verdict(relay, 'work', { producer: count })).toMatchObject({ ...flawless, arrived: count })
+})
 
 it('resumes from another address while the old connections still seem to stand', async () => {
   const { relay, producer, consumer, proxy } = await cast()

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { findRun, PastAnswers, UnconfirmedAnswers } from './pastAnswers.ts'
+
+const run = (from: number, to: number, ...memberCounts: number[]) => ({ from, to, memberCounts })
+
+test('remembers what a session was answered, once, whatever the order of the answers was', () => {
+  const answers = new PastAnswers()
+  answers.keep('one', [run(7, 9, 1), run(0, 3, 2)])
+  expect(answers.take('one')).toEqual([run(0, 3, 2), run(7, 9, 1)])
+  expect(answers.take('one')).toEqual([])
+  expect(answers.take('another')).toEqual([])
+})
+
+test('forgets who ended first when there is too much to remember', () => {
+  const answers = new PastAnswers(3)
+  answers.keep('first', [run(0, 0), run(2, 2)])
+  answers.keep('second', [run(0, 0), run(2, 2)])
+  expect(answers.take('first')).toEqual([])
+  expect(answers.take('second')).toHaveLength(2)
+})
+
+test('remembers of a session with too many answers those of its youngest objects', () => {
+  const answers = new PastAnswers()
+  answers.keep(
+    'one',
+    Array.from({ length: 1_500 }, (_, index) => run(2 * index, 2 * index)),
+  )
+  expect(answers.take('one')).toMatchObject({ length: 1_000, 0: { from: 1_000 } })
+})
+
+test('finds the run that holds a sequence, and none in the gaps', () => {
+  const runs = [run(2, 4, 1), run(7, 7, 2)]
+  const found = Array.from({ length: 9 }, (_, sequence) => findRun(runs, sequence)?.memberCounts[0] ?? 0)
+  expect(found).toEqual([0, 0, 1, 1, 1, 0, 0, 2, 0])
+  expect(findRun([], 0)).toBe(undefined)
+})
+
+test('forgets an answer when the frame that says it is confirmed, and the oldest of far too many', () => {
+  const answers = new UnconfirmedAnswers()
+  answers.add(run(0, 0), 3)
+  answers.add(run(1, 5), 7)
+  answers.confirmed(2)
+  expect(answers.runs).toHaveLength(2)
+  answers.confirmed(6)
+  expect(answers.runs).toEqual([run(1, 5)])
+  answers.confirmed(7)
+  expect(answers.runs).toEqual([])
+  for (let frame = 8; frame < 10_000; frame++) answers.add(run(frame, frame), frame)
+  expect(answers.runs.length).toBeLessThanOrEqual(2_000)
+  expect(answers.runs.at(-1)).toEqual(run(9_999, 9_999))
+})

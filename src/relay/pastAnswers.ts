@@ -1,0 +1,90 @@
+/** So many runs are remembered of one session; of a session with more, those of its youngest objects. */
+const RUNS_PER_SESSION_MAX = 1_000
+/** So many in all, about 10 MB; beyond, whoever ended first is forgotten. */
+const RUNS_MAX = 100_000
+
+/** The acceptance of the objects `from` to `to`, with the members that their groups had. */
+export interface AcceptedRun {
+  readonly from: number
+  readonly to: number
+  readonly memberCounts: readonly number[]
+}
+
+/** What an endpoint was answered and may not know, because it has not confirmed the frame that says so. */
+export class UnconfirmedAnswers {
+  #runs: AcceptedRun[] = []
+  /** For each run, the number of its frame. */
+  #frames: number[] = []
+
+  add(run: AcceptedRun, frame: number): void {
+    this.#runs.push(run)
+    this.#frames.push(frame)
+    // An endpoint that confirms nothing must not make this side remember without end.
+    if (this.#runs.length >= 2 * RUNS_PER_SESSION_MAX) this.#forget(RUNS_PER_SESSION_MAX)
+  }
+
+  /** The endpoint has received so many frames in all. */
+  confirmed(frames: number): void {
+    const count = this.#frames.findIndex((frame) => frame > frames)
+    if (count !== 0) this.#forget(count === -1 ? this.#runs.length : count)
+  }
+
+  get runs(): readonly AcceptedRun[] {
+    return this.#runs
+  }
+
+  #forget(count: number): void {
+    this.#runs = this.#runs.slice(count)
+    this.#frames = this.#frames.slice(count)
+  }
+}
+
+/**
+ * What sessions whose grace time was over had been answered and not confirmed. Their endpoints do not know it, and will send
+ * those objects once more when they come back: a machine that was suspended for a night. They must not be queued twice.
+ */
+export class PastAnswers {
+  /** By the name of the session; each list ascends. The map is in the order in which the sessions ended. */
+  readonly #sessions = new Map<string, readonly AcceptedRun[]>()
+  readonly #runsMax: number
+  #runs = 0
+
+  constructor(runsMax: number = RUNS_MAX) {
+    this.#runsMax = runsMax
+  }
+
+  /** A session ended. */
+  keep(session: string, answers: Iterable<AcceptedRun>): void {
+    this.take(session)
+    // Lanes that are blocked for a while make the order of the answers another one than that of the objects.
+    const runs = [...answers].sort((one, other) => one.from - other.from).slice(-RUNS_PER_SESSION_MAX)
+    if (runs.length === 0) return
+    this.#sessions.set(session, runs)
+    this.#runs += runs.length
+    for (const name of this.#sessions.keys()) {
+      if (this.#runs <= this.#runsMax) break
+      this.take(name)
+    }
+  }
+
+  /** What to answer to the endpoint of that name, which begins another session; it is forgotten here. */
+  take(session: string): readonly AcceptedRun[] {
+    const runs = this.#sessions.get(session) ?? []
+    this.#sessions.delete(session)
+    this.#runs -= runs.length
+    return runs
+  }
+}
+
+/** The run that holds the sequence; `runs` ascend. */
+export function findRun(runs: readonly AcceptedRun[], sequence: number): AcceptedRun | undefined {
+  let low = 0
+  let high = runs.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((runs[middle]?.to ?? Number.POSITIVE_INFINITY) < sequence) low = middle + 1
+    else high = middle
+  }
+  const run = runs[low]
+  return run !== undefined && run.from <= sequence ? run : undefined
+}
