@@ -96,6 +96,12 @@ export class Party {
     return rss
   }
 
+  /** Bytes of JavaScript objects on the program's thread. */
+  async heapBytes(): Promise<number> {
+    const { heapUsed } = (await this.ask('memory')) as NodeJS.MemoryUsage // of the process
+    return heapUsed
+  }
+
   /** The first event that fits; it may have happened already. */
   async heard(
     event: string,

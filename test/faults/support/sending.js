@@ -2,11 +2,23 @@ import { contentOf } from './content.js'
 
 /**
  * Sends the objects `from` to `to - 1`, not more than `outstandingMax` of them unaccepted at once, and writes to the journal
- * what became of each: `accepted <source> <number>`, or `failed <source> <number> <code>`.
+ * what became of each: `accepted <source> <number>`, or `failed <source> <number> <code>`. With a rate, whatever was delayed is
+ * caught up with.
  */
 export async function sendMany(
   endpoint,
-  { source, group, kind = 'produce', from = 0, to, bytes = 100, outstandingMax = 1_000, intervalMs = 0, journal },
+  {
+    source,
+    group,
+    kind = 'produce',
+    from = 0,
+    to,
+    bytes = 100,
+    outstandingMax = 1_000,
+    ratePerSecond = 0,
+    untilStopped = false,
+    journal,
+  },
 ) {
   const outcome = { accepted: 0, failed: {}, slowestMs: 0 }
   let outstanding = 0
@@ -36,10 +48,11 @@ export async function sendMany(
     settled(beganMs)
   }
   const beganMs = performance.now()
-  for (let number = from; number < to; number++) {
+  for (let number = from; number < to && !(untilStopped && outcome.failed.STOPPED > 0); number++) {
     outstanding++
     void send(number)
-    if (intervalMs > 0) await new Promise((resolve) => setTimeout(resolve, intervalMs))
+    const aheadMs = ratePerSecond > 0 ? ((number - from) / ratePerSecond) * 1_000 - (performance.now() - beganMs) : 0
+    if (aheadMs > 1) await new Promise((resolve) => setTimeout(resolve, aheadMs))
     await untilFewer(outstandingMax - 1)
   }
   await untilFewer(0)
