@@ -137,7 +137,7 @@ export class Arrivals {
       for (const entry of lane.entries) {
         const isWhole = !(entry instanceof IncomingStream) || entry.state === 'whole'
         const isAborted = entry instanceof IncomingStream && entry.state === 'aborted'
-        if (isAborted || (isWhole && entry.leaseNumber < 0)) this.#passEntry(entry, lane)
+        if (isAborted || (isWhole && (entry.leaseNumber < 0 || !sameRelay))) this.#passEntry(entry, lane)
         else {
           this.#discard(entry, lane)
           this.#miss(entry, lane, 1)
