@@ -104,4 +104,12 @@ export const fixedLimits = {
   segmentBytesMin: 4_096,
   /** Segments of one object. */
   segmentsMax: 65_536,
+  /** Bytes of the ring between the program and its I/O thread, in each direction; one pair for each process. */
+  ringBytes: 4_194_304,
+  /** Bytes of the same ring with `io: 'inline'`. */
+  inlineRingBytes: 1_048_576,
+  /** Bytes that were given to one connection and not taken by the operating system; beyond, small frames wait. */
+  linkPendingBytesMax: 1_048_576,
+  /** Beyond this, chunks of large objects wait, so that what is small overtakes them. */
+  linkPendingBulkBytesMax: 131_072,
 } as const

@@ -1,15 +1,13 @@
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { EndpointSessions } from '../endpoint/sessionHost.ts'
 import { createError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 import { type EndpointRecords, EndpointTable, type Io } from './io.ts'
 import type { IoThreadData } from './ioThread.ts'
 import { createPortPair } from './portPair.ts'
 import { RecordPort } from './recordPort.ts'
 import { createRingMemory, RingReader, RingWriter } from './ring.ts'
 import { ThreadBell } from './threadBell.ts'
-
-/** Fixed, once per process: memory shared per object is reclaimed late and grows to gigabytes. */
-const THREAD_RING_BYTES = 4 * 1024 * 1024
 
 let threadIo: ThreadIo | undefined
 let inlineIo: InlineIo | undefined
@@ -57,8 +55,9 @@ class ThreadIo implements Io {
   readonly #worker: Worker
 
   constructor(ended: () => void) {
-    const up = createRingMemory(THREAD_RING_BYTES, true)
-    const down = createRingMemory(THREAD_RING_BYTES, true)
+    // Fixed, once per process: memory shared per object is reclaimed late and grows to gigabytes.
+    const up = createRingMemory(fixedLimits.ringBytes, true)
+    const down = createRingMemory(fixedLimits.ringBytes, true)
     const bells = new MessageChannel()
     const attachments = new MessageChannel()
     const data: IoThreadData = { up, down, bell: bells.port2, attachments: attachments.port2 }

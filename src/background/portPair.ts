@@ -1,7 +1,6 @@
+import { fixedLimits } from '../limits.ts'
 import { type Bell, type RecordHandler, RecordPort } from './recordPort.ts'
 import { createRingMemory, RingReader, RingWriter } from './ring.ts'
-
-const INLINE_RING_BYTES = 1024 * 1024
 
 /** The bell within one thread: the other side runs as soon as the running code returns. */
 class InlineBell implements Bell {
@@ -34,8 +33,8 @@ class InlineBell implements Bell {
 
 /** Two connected ports on the same thread: for `io: 'inline'`, and for tests. */
 export function createPortPair(program: RecordHandler, io: RecordHandler): { program: RecordPort; io: RecordPort } {
-  const up = createRingMemory(INLINE_RING_BYTES, false)
-  const down = createRingMemory(INLINE_RING_BYTES, false)
+  const up = createRingMemory(fixedLimits.inlineRingBytes, false)
+  const down = createRingMemory(fixedLimits.inlineRingBytes, false)
   const programBell = new InlineBell()
   const ioBell = new InlineBell()
   programBell.peer = ioBell

@@ -1,4 +1,5 @@
 import { createError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 import { encodeChunkHead, encodeConfirm } from './controlFrames.ts'
 import { OutgoingLog, type Run } from './outgoingLog.ts'
 import type { ChunkSource } from './outgoingStream.ts'
@@ -12,10 +13,6 @@ export interface LinkWriter {
   readonly pendingBytes: number
 }
 
-/** Beyond this in the writer, small frames wait, so that memory stays bounded. */
-const PENDING_BYTES_MAX = 1024 * 1024
-/** Beyond this in the writer, chunks wait, so that what is small overtakes them. */
-const PENDING_BULK_BYTES_MAX = 128 * 1024
 /** Runs shorter than this are gathered into one write. */
 const GATHERED_RUN_BYTES_MAX = 16 * 1024
 const GATHERED_BYTES_MAX = 64 * 1024
@@ -188,7 +185,7 @@ export class Conversation {
   /** Writes a CONFIRM: now, because it is due, or as a heartbeat. */
   writeConfirm(): void {
     // To a peer that does not read, one more says nothing new, and they would pile up: the next one leaves when it reads.
-    if (this.#link === undefined || this.#link.pendingBytes >= PENDING_BYTES_MAX) return
+    if (this.#link === undefined || this.#link.pendingBytes >= fixedLimits.linkPendingBytesMax) return
     this.#link.write(encodeConfirm(this.receivedFrames, this.grantedLimit))
     this.#confirmedReceipt = this.receivedFrames
     this.#confirmedLimit = this.grantedLimit
@@ -197,7 +194,7 @@ export class Conversation {
 
   #pumpSmall(link: LinkWriter): void {
     const gathering = new GatheredWrite(link)
-    while (this.log.hasUnsent && link.pendingBytes + gathering.bytes < PENDING_BYTES_MAX) {
+    while (this.log.hasUnsent && link.pendingBytes + gathering.bytes < fixedLimits.linkPendingBytesMax) {
       const run = this.log.takeUnsent()
       if (run === undefined) break
       gathering.addRun(run)
@@ -210,7 +207,7 @@ export class Conversation {
     if (this.log.hasUnsent) return
     const gathering = new GatheredWrite(link)
     let idle = 0
-    while (idle < this.#active.length && link.pendingBytes + gathering.bytes < PENDING_BULK_BYTES_MAX) {
+    while (idle < this.#active.length && link.pendingBytes + gathering.bytes < fixedLimits.linkPendingBulkBytesMax) {
       const stream = this.#active.shift()
       if (stream === undefined) break
       const length = stream.sendableBytes
