@@ -229,8 +229,8 @@ describe('What arrives at an endpoint', () => {
   })
 
   it.each([
-    [true, ['object 3'], ['a', 'a', 'not a', 'not a']],
-    [false, ['lease 1', 'object 1', 'object 3'], ['a', 'a', 'not a']],
+    [true, ['skipped 1', 'object 3'], ['a', 'a', 'not a', 'not a']],
+    [false, ['lease 1', 'object 1', 'skipped 1', 'object 3'], ['a', 'a', 'not a']],
   ])(
     'is given up when the session is lost, except what does not come again (same relay: %s)',
     async (same, passed, served) => {
@@ -244,4 +244,22 @@ describe('What arrives at an endpoint', () => {
       expect(receiver.served).toEqual(served)
     },
   )
+
+  it('tells of skipped broadcasts with the next one when the one that was to tell does not come', async () => {
+    const receiver = new Receiver({ objectBytesMax: 1_000 })
+    receiver.skip(2)
+    receiver.begin('broadcast', 'a', 1, 300)
+    receiver.arrivals.streamAbort(1)
+    receiver.object('broadcast', 'b')
+    receiver.object('produce', 'a')
+    receiver.object('broadcast', 'a')
+    receiver.object('broadcast', 'a')
+    expect(await receiver.taken()).toEqual(['object 1', 'object 2', 'skipped 2', 'object 3', 'object 4'])
+    receiver.skip(1)
+    receiver.begin('broadcast', 'a', 2, 5_000)
+    receiver.skip(3)
+    receiver.object('broadcast', 'a')
+    receiver.chunk(2, 0, 5_000)
+    expect(await receiver.taken()).toEqual(['notice', 'skipped 5', 'object 6'])
+  })
 })
