@@ -97,7 +97,9 @@ export class Stopping {
 
   async run(deadlineMs: number): Promise<StopResult> {
     const deadline = performance.now() + deadlineMs
-    const leftMs = () => Math.max(0, Math.floor(deadline - performance.now()))
+    let late = false
+    // A timer may fire a little before its time: what ran out is not asked of the clock again.
+    const leftMs = () => (late ? 0 : Math.max(0, Math.ceil(deadline - performance.now())))
     const status = this.#status
     status.receivingClosed = true
     status.condition = 'stopping'
@@ -110,7 +112,7 @@ export class Stopping {
     // From here to the flush nothing is waited for, so that a call after a stop without work fails at once.
     status.sendingClosed = true
     this.#receiver.releaseAll()
-    if (status.failure === undefined) await within(leftMs(), this.#whenQueueEmptyOrOver())
+    if (status.failure === undefined) late = !(await within(leftMs(), this.#whenQueueEmptyOrOver())) || late
     if (status.failure === undefined) await this.#askIo(leftMs())
     return this.#end()
   }
@@ -156,12 +158,13 @@ function undeliveredError(deadlineReached: boolean): ObjectRelayError {
     : createError('LINK_LOST', 'The endpoint was stopped before the relay accepted the object.')
 }
 
-/** Waits for something, at most so long. */
-async function within(timeoutMs: number, awaited: Promise<unknown>): Promise<void> {
+/** Waits for something, at most so long; returns whether it came. */
+async function within(timeoutMs: number, awaited: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs)
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs)
   })
-  await Promise.race([awaited, late])
+  const came = await Promise.race([awaited.then(() => true), late])
   clearTimeout(timer)
+  return came
 }

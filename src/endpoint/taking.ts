@@ -52,7 +52,7 @@ export class Taking {
   /** Objects for one call; none if there are none, or at the timeout, or when the endpoint is stopped meanwhile. */
   async take(request: TakeRequest): Promise<Batch> {
     this.#checkPossible(request)
-    this.#channel.port.drain()
+    this.#drain(request)
     if (this.#wantsMore(request) && this.#channel.port.peerOverflows) await this.#catchUp(request)
     this.#throwFailure()
     if (request.blocking && this.#waiters.length > 0) return this.#wait(request)
@@ -131,22 +131,27 @@ export class Taking {
       port.bell.ring()
       await Promise.race([rung, late])
       clearTimeout(timer)
-      port.drain()
+      this.#drain(request)
     }
+  }
+
+  /** Reads what is in the ring, as far as it could change the result: one drain ends after some thousand records. */
+  #drain(request: TakeRequest): void {
+    let before: number
+    do {
+      before = this.#inbox.objects
+      this.#channel.port.drain()
+    } while (this.#inbox.objects > before && this.#wantsMore(request))
   }
 
   #catchUpSync(request: TakeRequest): void {
     const { port, canBlock } = this.#channel
-    let before: number
-    do {
-      // One drain ends after some thousand records.
-      before = this.#inbox.objects
-      port.drain()
-    } while (this.#inbox.objects > before)
+    this.#drain(request)
     if (!canBlock) return
     for (let round = 0; round < CATCH_UP_ROUNDS_MAX && port.peerOverflows && this.#wantsMore(request); round++) {
       port.bell.ring()
       port.blockAndDrain(CATCH_UP_MS)
+      this.#drain(request)
     }
   }
 

@@ -188,13 +188,16 @@ export class Link implements LinkWriter {
   }
 
   #scheduleHeartbeat(heartbeatMs: number): void {
-    const intervalMs = heartbeatMs / 2
-    const expectedMs = this.#clock.nowMs() + intervalMs
-    this.#heartbeatTimer = this.#clock.after(intervalMs, () => {
+    // Twice an interval, and also at the very moment when the peer has been silent for too long.
+    const halfMs = heartbeatMs / 2
+    const beganMs = this.#clock.nowMs()
+    const silentMs = beganMs - this.#lastReceivedMs
+    const delayMs = Math.max(1, Math.min(halfMs, 2 * heartbeatMs - silentMs))
+    this.#heartbeatTimer = this.#clock.after(delayMs, () => {
       const nowMs = this.#clock.nowMs()
       // If this thread was suspended, what the peer sent meanwhile has not been read yet.
-      if (nowMs - expectedMs > intervalMs) this.#lastReceivedMs = nowMs
-      if (nowMs - this.#lastReceivedMs > 2 * heartbeatMs) {
+      if (nowMs - beganMs > delayMs + halfMs) this.#lastReceivedMs = nowMs
+      if (nowMs - this.#lastReceivedMs >= 2 * heartbeatMs) {
         this.fail(
           createError(
             'PEER_SILENT',
