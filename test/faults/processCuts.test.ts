@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { useDataFolder } from '../support/folders.ts'
 import type { FaultyProxy, Silence } from './support/faultyProxy.ts'
 import type { Party } from './support/party.ts'
-import { countFor, flawless, noticedMs, Stage } from './support/stage.ts'
+import { countFor, creditUsual, flawless, noticedMs, Stage } from './support/stage.ts'
 
 useDataFolder()
 
@@ -21,32 +21,55 @@ interface Cast {
   readonly proxy: FaultyProxy
 }
 
-async function cast(): Promise<Cast> {
+async function cast(io: 'thread' | 'inline' = 'thread'): Promise<Cast> {
   const { relay, port } = await stage.relay()
   const proxy = await stage.proxy(port)
-  const producer = await stage.endpoint('producer', { port: proxy.port })
-  const consumer = await stage.endpoint('consumer', { port: proxy.port, groups: 'work' })
+  const producer = await stage.endpoint('producer', { port: proxy.port, io })
+  const consumer = await stage.endpoint('consumer', { port: proxy.port, groups: 'work', io })
   await consumer.ask('consume', { name: 'consumer', group: 'work', journal: stage.journal('consumer') })
   return { relay, producer, consumer, proxy }
 }
 
-it(`delivers ${cutCount} objects once and in order while all links are cut every 50 ms`, async () => {
-  const { relay, producer, consumer, proxy } = await cast()
-  const order = { name: 'producer', group: 'work', to: cutCount, outstandingMax: 500 }
+it.for(['thread', 'inline'] as const)(
+  `delivers ${cutCount} objects once and in order while all links are cut every 50 ms (io: %s)`,
+  async (io) => {
+    const { relay, producer, consumer, proxy } = await cast(io)
+    const order = { name: 'producer', group: 'work', to: cutCount, outstandingMax: 500 }
+    const cutter = setInterval(() => proxy.cut(), 50)
+    try {
+      const sent = await producer.send({ ...order, journal: stage.journal('producer') })
+      expect(sent).toMatchObject({ accepted: cutCount, failed: {} })
+      await stage.untilLines('consumer', cutCount)
+    } finally {
+      clearInterval(cutter)
+    }
+    expect(await stage.verdict(relay, 'work', { producer: cutCount })).toMatchObject({ ...flawless, arrived: cutCount })
+    // What was asked and not served is known to the last object, however often the link was lost.
+    expect((await relay.relayStats()).groups.work?.demand).toBe(creditUsual - cutCount)
+    const { linksLost } = await producer.endpointStats('producer')
+    const lostByConsumer = (await consumer.endpointStats('consumer')).linksLost
+    expect(Math.min(linksLost, lostByConsumer)).toBeGreaterThan(5)
+    expect(producer.count('sessionLost') + consumer.count('sessionLost')).toBe(0)
+  },
+  120_000,
+)
+
+it('delivers each broadcast once and in order while all links are cut every 50 ms', async () => {
+  const { producer, proxy } = await cast()
+  const count = 5_000
+  const order = { name: 'producer', group: 'work', kind: 'broadcast', to: count, bytes: 1_000, outstandingMax: 50 }
   const cutter = setInterval(() => proxy.cut(), 50)
   try {
     const sent = await producer.send({ ...order, journal: stage.journal('producer') })
-    expect(sent).toMatchObject({ accepted: cutCount, failed: {} })
-    await stage.untilLines('consumer', cutCount)
+    expect(sent).toMatchObject({ accepted: count, failed: {} })
+    await stage.untilLines('consumer', count)
   } finally {
     clearInterval(cutter)
   }
-  expect(await stage.verdict(relay, 'work', { producer: cutCount })).toMatchObject({ ...flawless, arrived: cutCount })
-  const { linksLost } = await producer.endpointStats('producer')
-  const lostByConsumer = (await consumer.endpointStats('consumer')).linksLost
-  expect(Math.min(linksLost, lostByConsumer)).toBeGreaterThan(5)
-  expect(producer.count('sessionLost') + consumer.count('sessionLost')).toBe(0)
-}, 120_000)
+  const ledger = stage.ledger()
+  expect(ledger.verdict({ producer: count })).toMatchObject({ ...flawless, arrived: count })
+  expect(ledger.skipped).toBe(0)
+}, 60_000)
 
 it('delivers large objects whole and once while all links are cut every 50 ms', async () => {
   const { relay, producer, proxy } = await cast()

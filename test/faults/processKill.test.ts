@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { useDataFolder } from '../support/folders.ts'
 import { eventually } from '../support/waiting.ts'
-import { flawless, heartbeatMs, Stage } from './support/stage.ts'
+import { creditUsual, flawless, heartbeatMs, Stage } from './support/stage.ts'
 
 useDataFolder()
 
@@ -127,4 +127,5 @@ it('sends to a relay that was killed and started anew what was not accepted, ask
   // In memory means: what the relay had accepted and not delivered is gone with it. Nothing else may be.
   for (const id of stage.ledger().lost) expect(acceptedBefore).toContain(id)
   expect((await consumer.endpointStats('consumer')).state).toBe('connected')
+  expect((await successor.relayStats()).groups.work?.demand).toBe(creditUsual - stage.lines('consumer').length)
 })

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Workshop } from '../scenarios/cliProcesses.ts'
 import { useDataFolder } from '../support/folders.ts'
 import { eventually, within } from '../support/waiting.ts'
-import { flawless, Stage } from './support/stage.ts'
+import { creditUsual, flawless, Stage } from './support/stage.ts'
 
 useDataFolder()
 
@@ -31,6 +31,25 @@ describe('an endpoint that is stopped under load', () => {
     expect(await producer.stopEndpoint('producer', 10_000)).toEqual({ undelivered: [], deadlineReached: false })
     const { accepted, failed } = await sent
     expect(failed).toEqual({ STOPPED: count - accepted })
+    expect(await stage.verdict(relay, 'work', { producer: count })).toMatchObject({ ...flawless, arrived: accepted })
+  })
+
+  it('flushes what was sent while its link is cut every 50 ms, and the relay hears its goodbye', async () => {
+    const { relay, port } = await stage.relay({ limits: { sessionGraceMs: 60_000 } })
+    const proxy = await stage.proxy(port)
+    const consumer = await stage.endpoint('consumer', { port, groups: 'work' })
+    await consumer.ask('consume', { name: 'consumer', group: 'work', journal: stage.journal('consumer') })
+    const producer = await stage.endpoint('producer', { port: proxy.port })
+    const sent = producer.send({ name: 'producer', group: 'work', to: count, journal: stage.journal('producer') })
+    await stage.untilLines('producer', 2_000)
+    const cutter = setInterval(() => proxy.cut(), 50)
+    try {
+      expect(await producer.stopEndpoint('producer', 20_000)).toEqual({ undelivered: [], deadlineReached: false })
+    } finally {
+      clearInterval(cutter)
+    }
+    await relay.heard('endpointLeft', ({ value }) => value.reason === 'stopped')
+    const { accepted } = await sent
     expect(await stage.verdict(relay, 'work', { producer: count })).toMatchObject({ ...flawless, arrived: accepted })
   })
 
@@ -114,7 +133,7 @@ describe('a relay that is stopped under load', () => {
     await consumer.ask('consume', { name: 'consumer', group: 'work', journal: stage.journal('consumer') })
     await eventually(
       async () => (await relay.relayStats()).groups.work?.demand,
-      (demand) => demand === 1_000_000,
+      (demand) => demand === creditUsual,
     )
     consumer.signal('SIGSTOP')
     await producer.send({ name: 'producer', group: 'work', to: 2_000, journal: stage.journal('producer') })

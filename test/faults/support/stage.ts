@@ -13,6 +13,9 @@ export const heartbeatMs = 200
 /** When a silent peer is noticed at the latest: two intervals, looked at twice in each, on a machine that is busy. */
 export const noticedMs: number = 2.5 * heartbeatMs + 1_500
 
+/** How many objects a consumer asks for, unless it is told otherwise; as in consuming.js. */
+export const creditUsual = 1_000_000
+
 /** A count for a fault test: the one of `name` in the environment, for long runs by hand, or that of CI. */
 export function countFor(name: string, usual: number): number {
   return Number(process.env[name] ?? usual)
