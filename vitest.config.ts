@@ -7,7 +7,13 @@ const objectrelay = fileURLToPath(new URL('./dist/index.js', import.meta.url))
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/properties/**/*.test.ts'], testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/{properties,simulation}/**/*.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
       {
         resolve: { alias: { objectrelay } },
         test: {

@@ -1,0 +1,39 @@
+import type { Scheduler } from './scheduler.ts'
+
+/** What objects that are sent now are stamped with. */
+export interface SendingTime {
+  /** Read by `Date.now()`; each object of a simulation gets one of its own, by which it is known everywhere. */
+  dateMs: number
+}
+
+/**
+ * Lets the global functions of time, which the program's side of the library uses, go by the scheduler while `run` runs.
+ * The timers belong to the thread that sets them.
+ */
+export async function withSimulatedTime<Result>(
+  scheduler: Scheduler,
+  sending: SendingTime,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis
+  const realDateNow = Date.now
+  const realNow = performance.now
+  const realRandom = Math.random
+  const planTimeout = (callback: () => void, delayMs = 0) => scheduler.current.after(Math.max(1, delayMs), callback)
+  // The library keeps what it is given and gives it back to clearTimeout, nothing else.
+  globalThis.setTimeout = planTimeout as unknown as typeof setTimeout
+  globalThis.clearTimeout = ((timer: ReturnType<typeof planTimeout> | undefined) =>
+    timer?.cancel()) as typeof clearTimeout
+  Date.now = () => sending.dateMs
+  performance.now = () => scheduler.nowMs
+  Math.random = () => scheduler.random.next()
+  try {
+    return await run()
+  } finally {
+    globalThis.setTimeout = realSetTimeout
+    globalThis.clearTimeout = realClearTimeout
+    Date.now = realDateNow
+    performance.now = realNow
+    Math.random = realRandom
+  }
+}

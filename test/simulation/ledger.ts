@@ -1,0 +1,195 @@
+/** What the ledger knows of one object that a program sent. */
+export interface SentObject {
+  /** Rises with every object of the simulation; also the time that it is stamped with. */
+  readonly id: number
+  /** The number of the endpoint that sent it. */
+  readonly producer: number
+  readonly kind: 'broadcast' | 'produce'
+  readonly groups: readonly string[]
+  readonly copies: readonly number[]
+  readonly bytes: number
+  /** What the relay has answered, as the I/O of the sender has read it. */
+  answer: 'none' | 'accepted' | 'rejected'
+  /** The run of the relay that accepted it. */
+  acceptedRun: number
+  /** It was sent again in another session, so that an earlier one may have accepted it as well. */
+  sentAgain: boolean
+  /** Whether the promise of its call is settled. */
+  settled: boolean
+}
+
+/** What became of an object in one group. */
+interface Fate {
+  /** Endpoints that it arrived at, whole. */
+  readonly arrivedAt: Set<number>
+  /** How often programs took it, by attempt. */
+  readonly takes: Map<number, number>
+  acknowledged: number
+  /** How often it arrived where all but the newest objects are discarded, which counts as taken. */
+  discardable: number
+  /** How often a program gave it back without counting the attempt. */
+  givenBack: number
+}
+
+/** A promise of the library was broken. */
+export class BrokenPromise extends Error {}
+
+/** The books of a simulation: who sent what, what became of it, and whether that is as promised. */
+export class Ledger {
+  readonly objects: Map<number, SentObject> = new Map()
+  /** The first thing that went wrong. */
+  problem: BrokenPromise | undefined
+  readonly #fates = new Map<string, Fate>()
+  /** Copies that the relay of the present run dropped by a stated policy, by group. */
+  readonly #dropped = new Map<string, number>()
+  /** By group: objects before this one may have been given back by an endpoint that said goodbye, before they arrived. */
+  readonly #givenBackBefore = new Map<string, number>()
+  readonly #leaving = new Map<string, number>()
+  #nextId = 1
+
+  /** An object is about to be sent. */
+  sending(object: Pick<SentObject, 'producer' | 'kind' | 'groups' | 'copies' | 'bytes'>): SentObject {
+    const sent: SentObject = {
+      ...object,
+      id: this.#nextId++,
+      answer: 'none',
+      acceptedRun: 0,
+      sentAgain: false,
+      settled: false,
+    }
+    this.objects.set(sent.id, sent)
+    return sent
+  }
+
+  /** The call failed at once: the object never was. */
+  forget({ id }: SentObject): void {
+    this.objects.delete(id)
+  }
+
+  break(what: string): void {
+    this.problem ??= new BrokenPromise(what)
+  }
+
+  /** The object with that number, which must be one that was sent. */
+  find(id: number, where: string): SentObject | undefined {
+    const object = this.objects.get(id)
+    if (object === undefined) this.break(`${where}: an object ${id} that nobody sent`)
+    return object
+  }
+
+  /** An object has arrived at an endpoint. Returns whether it had arrived anywhere before. */
+  arrived(object: SentObject, group: string, endpoint: number): boolean {
+    const { arrivedAt } = this.#fate(object.id, group)
+    const before = arrivedAt.size > 0
+    arrivedAt.add(endpoint)
+    return before
+  }
+
+  /** A program took a produced object. */
+  taken(object: SentObject, group: string, attempt: number, endpoint: number): void {
+    const { id, answer, sentAgain } = object
+    const fate = this.#fate(id, group)
+    const takes = (fate.takes.get(attempt) ?? 0) + 1
+    fate.takes.set(attempt, takes)
+    if (sentAgain) return
+    if (answer === 'rejected') this.break(`e${endpoint} got object ${id}, which was rejected`)
+    const allowed = copiesFor(object, group) + fate.givenBack
+    if (takes > allowed) {
+      this.break(
+        `e${endpoint} took object ${id} of ${group} in attempt ${attempt}; ${takes} times that was done, ${allowed} are possible`,
+      )
+    }
+  }
+
+  /** It is where its program may discard it without a look. */
+  discardable({ id }: SentObject, group: string): void {
+    this.#fate(id, group).discardable++
+  }
+
+  acknowledged({ id }: SentObject, group: string): void {
+    this.#fate(id, group).acknowledged++
+  }
+
+  givenBack({ id }: SentObject, group: string): void {
+    this.#fate(id, group).givenBack++
+  }
+
+  /** A member begins to leave these groups: what is on its way to it goes back. */
+  leaving(groups: readonly string[]): void {
+    for (const group of groups) this.#leaving.set(group, (this.#leaving.get(group) ?? 0) + 1)
+  }
+
+  /** It has left them for good. */
+  left(groups: readonly string[]): void {
+    for (const group of groups) {
+      this.#leaving.set(group, (this.#leaving.get(group) ?? 0) - 1)
+      this.#givenBackBefore.set(group, this.#nextId)
+    }
+  }
+
+  /** Whether an object that arrives in its first attempt may come behind later ones, since it may have been given back. */
+  mayHaveGoneBack({ id }: SentObject, group: string): boolean {
+    return (this.#leaving.get(group) ?? 0) > 0 || id < (this.#givenBackBefore.get(group) ?? 0)
+  }
+
+  dropped(group: string, count: number): void {
+    this.#dropped.set(group, (this.#dropped.get(group) ?? 0) + count)
+  }
+
+  /** Everything that the relay keeps is gone. */
+  relayRestarted(): void {
+    this.#dropped.clear()
+  }
+
+  /** At the end, when nothing waits any more: what was accepted by the run `run` of the relay must have been taken. */
+  checkNothingLost(run: number): void {
+    const missing = new Map<string, { copies: number; ids: number[] }>()
+    for (const object of this.objects.values()) {
+      if (object.kind !== 'produce' || object.answer !== 'accepted' || object.acceptedRun !== run) continue
+      for (const [index, group] of object.groups.entries()) {
+        const taken = this.#taken(object.id, group) + this.#taken(object.id, `${group}.dead`)
+        const lost = (object.copies[index] ?? 0) - taken
+        if (lost <= 0) continue
+        const entry = missing.get(group) ?? { copies: 0, ids: [] }
+        entry.copies += lost
+        entry.ids.push(object.id)
+        missing.set(group, entry)
+      }
+    }
+    for (const [group, { copies, ids }] of missing) {
+      const dropped = (this.#dropped.get(group) ?? 0) + (this.#dropped.get(`${group}.dead`) ?? 0)
+      if (copies > dropped) {
+        this.break(
+          `${copies} accepted copies in ${group} were lost and ${dropped} were dropped: ${ids.slice(0, 20).join(', ')}`,
+        )
+      }
+    }
+  }
+
+  #taken(id: number, group: string): number {
+    const { acknowledged, discardable } = this.#fate(id, group)
+    return acknowledged + discardable
+  }
+
+  /** At the end: every call that sent has been answered. */
+  checkAllSettled(isAlive: (endpoint: number) => boolean): void {
+    for (const { id, producer, settled } of this.objects.values()) {
+      if (!settled && isAlive(producer)) this.break(`the promise of object ${id} of e${producer} was never settled`)
+    }
+  }
+
+  #fate(id: number, group: string): Fate {
+    const key = `${id} ${group}`
+    let fate = this.#fates.get(key)
+    if (fate === undefined) {
+      fate = { arrivedAt: new Set(), takes: new Map(), acknowledged: 0, discardable: 0, givenBack: 0 }
+      this.#fates.set(key, fate)
+    }
+    return fate
+  }
+}
+
+function copiesFor({ groups, copies }: SentObject, group: string): number {
+  const index = groups.indexOf(group.replace(/\.dead$/, ''))
+  return copies[index] ?? 0
+}

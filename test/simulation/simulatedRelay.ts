@@ -1,0 +1,107 @@
+import type { RelayEventMessage } from '../../src/relay/relayEvents.ts'
+import { RelayServer } from '../../src/relay/relayServer.ts'
+import type { RelayStats, RelayStopResult } from '../../src/relay/relayStats.ts'
+import { RelayAuthenticator } from '../../src/security/relayProof.ts'
+import { openStore } from '../../src/store/memoryStore.ts'
+import type { Ledger } from './ledger.ts'
+import type { SimulatedNetwork } from './network.ts'
+import type { Scenario } from './scenario.ts'
+import { type Scheduler, SimulatedThread } from './scheduler.ts'
+
+/** The relay of a simulation: the real one, on a thread that may be frozen, killed and started again. */
+export class SimulatedRelay {
+  /** Counts its lives, from 1. */
+  run = 0
+  thread: SimulatedThread
+  readonly #scheduler: Scheduler
+  readonly #network: SimulatedNetwork
+  readonly #scenario: Scenario
+  readonly #ledger: Ledger
+  readonly #note: (what: string) => void
+  #server: RelayServer | undefined
+
+  constructor(options: {
+    scheduler: Scheduler
+    network: SimulatedNetwork
+    scenario: Scenario
+    ledger: Ledger
+    note: (what: string) => void
+  }) {
+    this.#scheduler = options.scheduler
+    this.#network = options.network
+    this.#scenario = options.scenario
+    this.#ledger = options.ledger
+    this.#note = options.note
+    this.thread = new SimulatedThread('relay 0', options.scheduler)
+  }
+
+  async start(): Promise<void> {
+    const run = ++this.run
+    const thread = new SimulatedThread(`relay ${run}`, this.#scheduler)
+    this.thread = thread
+    const { acceptedGroups, limits } = this.#scenario
+    const authenticator = await RelayAuthenticator.create(
+      { password: 'the password of a simulation' },
+      { ticketMs: limits.ticketMs },
+    )
+    const server = new RelayServer(
+      { acceptedGroups, limits },
+      { clock: thread, authenticator, store: openStore(), emit: (event) => this.#event(event, run) },
+    )
+    this.#server = server
+    this.#ledger.relayRestarted()
+    this.#network.listening = {
+      thread,
+      run,
+      admit: (transport) => server.admit({ transport, authenticated: () => undefined }),
+    }
+    this.#note(`relay ${run} runs`)
+  }
+
+  /** It ends from one moment to the next; `told`: whether its operating system still says so to the endpoints. */
+  kill(told: boolean): void {
+    this.#note(`relay ${this.run} is killed${told ? '' : ', silently'}`)
+    this.thread.kill()
+    this.#network.listening = undefined
+    for (const connection of this.#network.connections) this.#network.cut(connection, told ? 'endpoint' : 'none')
+  }
+
+  stats(): RelayStats | undefined {
+    return this.thread.alive ? this.#server?.stats() : undefined
+  }
+
+  async stop(deadlineMs: number): Promise<RelayStopResult | undefined> {
+    this.#note(`relay ${this.run} stops within ${deadlineMs} ms`)
+    this.#network.listening = undefined
+    const result = await this.#server?.stop(deadlineMs)
+    this.#note(`relay ${this.run} is stopped`)
+    return result
+  }
+
+  #event(event: RelayEventMessage, run: number): void {
+    if (run !== this.run) return
+    switch (event.name) {
+      case 'objectDropped':
+        this.#note(
+          `relay drops ${event.value.count} of ${event.value.kind} ${event.value.group}: ${event.value.reason}`,
+        )
+        if (event.value.kind === 'produce') this.#ledger.dropped(event.value.group, event.value.count)
+        return
+      case 'endpointRefused':
+      case 'endpointLost': {
+        const { code, message } = event.value.error
+        this.#note(`relay ${event.name}: ${code} ${message}`)
+        if (code === 'PROTOCOL_VIOLATION') this.#ledger.break(`the relay accuses an endpoint: ${message}`)
+        return
+      }
+      case 'endpointLeft':
+        this.#note(`relay lets one go: ${event.value.reason}`)
+        return
+      case 'leasesRevoked':
+        this.#note(`relay revokes ${event.value.count} leases`)
+        return
+      case 'objectDead':
+        this.#note(`relay buries ${event.value.count} of ${event.value.group}: ${event.value.reason}`)
+    }
+  }
+}
