@@ -73,7 +73,9 @@ function onStarted({ worker, trial, attempt }) {
   const start = { worker, trial, attempt, startedMs: performance.now() - startedMs }
   starts.push(start)
   progress.started(worker, trial)
-  if (kill === undefined && finished.length >= trialsMax / 3) {
+  // On a slow machine by time, or a third of all trials might never come.
+  const isMidway = finished.length >= trialsMax / 3 || start.startedMs > proposingMs / 3
+  if (kill === undefined && isMidway) {
     workers.find(({ name }) => name === worker)?.kill('SIGKILL')
     kill = { worker, trial, killedMs: start.startedMs }
     progress.killed(worker)
