@@ -154,6 +154,31 @@ describe('A session between an endpoint and a relay', () => {
     }
   })
 
+  it('knows again what it accepted, also when the WELCOME to the next session was lost', async () => {
+    const world = await RelayWorld.create({ limits: { sessionGraceMs: 1_000 } })
+    for (const [received, isRead] of [
+      [null, true],
+      [3, false],
+      [3, true],
+    ]) {
+      const raw = new RawEndpoint(world.link().near)
+      raw.begin()
+      await world.settle()
+      raw.hello({ received })
+      await world.settle()
+      if (isRead === true) {
+        raw.transport.write(Buffer.concat([encodeConfirm(0, 1_000_000), objectFrame('produce', 'g', 0, 'work')]))
+        await world.settle()
+        expect(raw.types()).toContain(FrameType.ACCEPTED)
+      }
+      raw.transport.destroy()
+      await world.settle()
+      // The first session ends because nobody comes back to it, the second one because somebody does.
+      if (received === null) await world.advance(1_100)
+    }
+    expect(world.server.stats().groups.g).toMatchObject({ waiting: 1 })
+  })
+
   it('stays in step when objects larger than the room come one by one', async () => {
     const world = await RelayWorld.create()
     const limits = { sendBytesMax: 1_000_000, sendWaitingBytesMax: 0, inboxBytesMax: 1_000, objectBytesMax: 1_000_000 }

@@ -167,7 +167,7 @@ export class RelayServer {
     if (this.#stopping) throw createError('RELAY_STOPPED', 'The relay is about to stop.')
     const known = this.#sessions.get(hello.session)
     // Of a session whose WELCOME was lost the endpoint knows nothing: what it has received, it has received in an earlier one.
-    const resumes = known?.isKnownToEndpoint === true && hello.received !== undefined
+    const resumes = known?.isMeantBy(hello) === true && hello.received !== undefined
     if (resumes && !known.conversation.canResumeAt(hello.received)) {
       const message = `The endpoint says that it received ${hello.received} frames, which cannot be.`
       throw createError('PROTOCOL_VIOLATION', message)
@@ -176,7 +176,10 @@ export class RelayServer {
       // Its old link may look alive for a while: half open, or on its way to be noticed.
       const error = createError('LINK_LOST', 'The endpoint came back on another connection.')
       known.link?.fail(error, false)
-      if (!resumes) this.#end(known, 'stopped')
+      if (!resumes) {
+        this.#pastAnswers.keep(known.name, known.unknownAnswers)
+        this.#end(known, 'stopped')
+      }
     }
     const session = resumes ? known : this.#join(hello)
     link.handler = session

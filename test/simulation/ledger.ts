@@ -12,8 +12,10 @@ export interface SentObject {
   answer: 'none' | 'accepted' | 'rejected'
   /** The run of the relay that accepted it. */
   acceptedRun: number
-  /** It was sent again in another session, so that an earlier one may have accepted it as well. */
+  /** It was sent again in another session, and so may have lost its place among the others. */
   sentAgain: boolean
+  /** It was sent again to a relay that was restarted and cannot know whether it had accepted it. */
+  mayBeDouble: boolean
   /** Whether the promise of its call is settled. */
   settled: boolean
 }
@@ -55,6 +57,7 @@ export class Ledger {
       answer: 'none',
       acceptedRun: 0,
       sentAgain: false,
+      mayBeDouble: false,
       settled: false,
     }
     this.objects.set(sent.id, sent)
@@ -87,11 +90,11 @@ export class Ledger {
 
   /** A program took a produced object. */
   taken(object: SentObject, group: string, attempt: number, endpoint: number): void {
-    const { id, answer, sentAgain } = object
+    const { id, answer, mayBeDouble } = object
     const fate = this.#fate(id, group)
     const takes = (fate.takes.get(attempt) ?? 0) + 1
     fate.takes.set(attempt, takes)
-    if (sentAgain) return
+    if (mayBeDouble) return
     if (answer === 'rejected') this.break(`e${endpoint} got object ${id}, which was rejected`)
     const allowed = copiesFor(object, group) + fate.givenBack
     if (takes > allowed) {
