@@ -15,6 +15,8 @@ export interface Greeting {
   readonly session: string
   /** Frames of the relay received in the session so far; `undefined` for a session that never began. */
   readonly received: number | undefined
+  /** How many sessions the endpoint has been welcomed to. */
+  readonly epoch: number
   readonly inboxBytes: number
 }
 
@@ -100,12 +102,13 @@ export class Handshake implements LinkHandler {
 
   #greet(): void {
     const { groups, broadcasts, limits } = this.#configuration
-    const { session, received, inboxBytes } = this.#greeting()
+    const { session, received, epoch, inboxBytes } = this.#greeting()
     const hello = encodeJson(FrameType.HELLO, {
       version: PROTOCOL_VERSION,
       agent: AGENT,
       session,
       received: received ?? null,
+      epoch,
       groups,
       broadcasts,
       inboxBytes,

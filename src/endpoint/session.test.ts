@@ -154,6 +154,26 @@ describe('A session between an endpoint and a relay', () => {
     }
   })
 
+  it('goes on when the WELCOME came and nothing that was said after it, and not when it was lost', async () => {
+    const world = await RelayWorld.create()
+    const cases = [
+      { received: null, epoch: 0, resumed: false },
+      { received: 0, epoch: 1, resumed: true },
+      { received: 0, epoch: 2, resumed: false },
+    ]
+    for (const { resumed, ...hello } of cases) {
+      const raw = new RawEndpoint(world.link().near)
+      raw.begin()
+      await world.settle()
+      raw.hello(hello)
+      await world.settle()
+      const { bytes = Buffer.alloc(0) } = raw.frames[0] ?? {}
+      expect(readJson(bytes, 0, bytes.length)).toMatchObject({ resumed })
+      raw.transport.destroy()
+      await world.settle()
+    }
+  })
+
   it('knows again what it accepted, also when the WELCOME to the next session was lost', async () => {
     const world = await RelayWorld.create({ limits: { sessionGraceMs: 1_000 } })
     for (const [received, isRead] of [

@@ -268,6 +268,7 @@ export class EndpointSession implements ConnectorOwner {
     return {
       session: this.#sessionName,
       received: this.#conversation?.receivedFrames,
+      epoch: this.#epoch,
       inboxBytes: this.#offeredBytes,
     }
   }

@@ -7,6 +7,8 @@ export interface Hello {
   readonly session: string
   /** Frames of the relay that it received in the session; `undefined` for a new one. */
   readonly received: number | undefined
+  /** How many sessions it has been welcomed to; `undefined` of one that does not say. */
+  readonly epoch: number | undefined
   readonly groups: readonly string[]
   readonly broadcasts: 'every' | 'latest'
   readonly inboxBytes: number
@@ -15,7 +17,7 @@ export interface Hello {
 
 /** Checks a HELLO. Group names are checked by who knows the groups. Throws `PROTOCOL_VIOLATION` or `INCOMPATIBLE_VERSION`. */
 export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
-  const { version, agent, session, received, groups, broadcasts, inboxBytes, objectBytesMax } = json
+  const { version, agent, session, received, epoch, groups, broadcasts, inboxBytes, objectBytesMax } = json
   if (version !== PROTOCOL_VERSION) {
     throw createError(
       'INCOMPATIBLE_VERSION',
@@ -24,6 +26,7 @@ export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
   }
   if (typeof session !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(session)) throw malformed('session')
   if (received !== null && !isCount(received)) throw malformed('received')
+  if (epoch !== undefined && !isCount(epoch)) throw malformed('epoch')
   if (!Array.isArray(groups) || !groups.every((group) => typeof group === 'string')) throw malformed('groups')
   if (broadcasts !== 'every' && broadcasts !== 'latest') throw malformed('broadcasts')
   if (!isCount(inboxBytes) || inboxBytes < 1) throw malformed('inboxBytes')
@@ -32,6 +35,7 @@ export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
     agent: typeof agent === 'string' ? agent.slice(0, 100) : 'unknown',
     session,
     received: received ?? undefined,
+    epoch,
     groups,
     broadcasts,
     inboxBytes,

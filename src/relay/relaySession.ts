@@ -79,7 +79,7 @@ export class RelaySession implements LinkHandler {
   readonly conversation: Conversation
   link: Link | undefined
   /** Whether the endpoint has read a WELCOME to this session: it confirms so at once. */
-  isKnownToEndpoint = false
+  #isKnownToEndpoint = false
   /** Where its last link came from. */
   peer = ''
   readonly #host: RelaySessionHost
@@ -122,6 +122,12 @@ export class RelaySession implements LinkHandler {
   get session(): Session<RelayPayload> {
     if (this.#session === undefined) throw new Error('A frame came before the session had joined.')
     return this.#session
+  }
+
+  /** Whether an endpoint that comes back speaks of this session, and not of one before it because it never saw the WELCOME. */
+  isMeantBy({ epoch }: Hello): boolean {
+    if (epoch === undefined || this.hello.epoch === undefined) return this.#isKnownToEndpoint
+    return epoch === this.hello.epoch + 1
   }
 
   /** What the endpoint was answered and may not know. */
@@ -199,7 +205,7 @@ export class RelaySession implements LinkHandler {
   }
 
   confirmed(): void {
-    this.isKnownToEndpoint = true
+    this.#isKnownToEndpoint = true
     if (this.session.state === 'ended') return
     const { session, conversation } = this
     this.#answers.confirmed(conversation.log.confirmedFrames)

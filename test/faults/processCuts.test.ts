@@ -51,7 +51,6 @@ it.for(['thread', 'inline'] as const)(
     expect(Math.min(linksLost, lostByConsumer)).toBeGreaterThan(5)
     expect(producer.count('sessionLost') + consumer.count('sessionLost')).toBe(0)
   },
-  120_000,
 )
 
 it('delivers each broadcast once and in order while all links are cut every 50 ms', async () => {

@@ -17,15 +17,18 @@ beforeEach(async () => {
 })
 afterEach(() => stage.close())
 
+/** A storm keeps two cores busy for seconds: the heartbeats are those of a normal relay, divided by five. */
+const limits = { heartbeatMs: 1_000, sessionGraceMs: 60_000 }
+
 interface Crowd {
   readonly relay: Party
+  readonly port: number
   readonly proxy: FaultyProxy
   readonly processes: readonly Party[]
 }
 
 async function crowd(): Promise<Crowd> {
-  // A storm keeps two cores busy for seconds: the heartbeats are those of a normal relay, divided by five.
-  const { relay, port } = await stage.relay({ limits: { heartbeatMs: 1_000, sessionGraceMs: 60_000 } })
+  const { relay, port } = await stage.relay({ limits })
   const proxy = await stage.proxy(port)
   const processes = Array.from({ length: processCount }, () => stage.party())
   const options = { host, port: proxy.port, password, groups: 'crowd' }
@@ -37,19 +40,20 @@ async function crowd(): Promise<Crowd> {
     }),
   )
   console.log(`storm: ${endpointCount} endpoints connected in ${seconds(performance.now() - beganMs)}`)
-  return { relay, proxy, processes }
+  return { relay, port, proxy, processes }
 }
 
 function seconds(milliseconds: number): string {
   return `${(milliseconds / 1_000).toFixed(1)} s`
 }
 
-/** Waits until every endpoint has resumed since `sinceMs`, and gives the time that it took. */
-async function untilResumed({ relay, processes }: Crowd, sinceMs: number): Promise<number> {
-  const resumed = () =>
+/** Waits until every endpoint is connected again since `sinceMs`, all `resumed` or none, and gives the time that it took. */
+async function untilConnected({ relay, processes }: Crowd, sinceMs: number, resumed = true): Promise<number> {
+  const connected = () =>
     processes.flatMap(({ events }) => events).filter((one) => one.event === 'connected' && one.atMs >= sinceMs)
-  const events = await eventually(resumed, ({ length }) => length >= endpointCount, 40_000)
-  expect(events.every(({ value }) => value.resumed === true)).toBe(true)
+  const events = await eventually(connected, ({ length }) => length >= endpointCount, 40_000)
+  const others = events.filter(({ value }) => value.resumed !== resumed)
+  expect(others.map(({ name, atMs }) => `${name} after ${atMs - sinceMs} ms`)).toEqual([])
   await eventually(
     async () => (await relay.relayStats()).endpoints,
     ({ connected, away }) => connected === endpointCount && away === 0,
@@ -80,7 +84,7 @@ it(`resumes ${endpointCount} sessions after all their links were cut at once`, a
   const cast = await crowd()
   const cutMs = Date.now()
   cast.proxy.cut()
-  const tookMs = await untilResumed(cast, cutMs)
+  const tookMs = await untilConnected(cast, cutMs)
   console.log(`storm: ${endpointCount} endpoints resumed in ${seconds(tookMs)} after a cut`)
   await expectAllAreServed(cast)
 }, 60_000)
@@ -94,9 +98,20 @@ it(`resumes ${endpointCount} sessions after the relay was frozen until all had n
   )
   const thawedMs = Date.now()
   cast.relay.signal('SIGCONT')
-  const tookMs = await untilResumed(cast, thawedMs)
+  const tookMs = await untilConnected(cast, thawedMs)
   console.log(`storm: ${endpointCount} endpoints resumed in ${seconds(tookMs)} after the relay was frozen`)
   await expectAllAreServed(cast)
+}, 60_000)
+
+it(`takes ${endpointCount} endpoints back, refusing none, after the relay was killed and started anew`, async () => {
+  const cast = await crowd()
+  await cast.relay.kill()
+  const successor = stage.party()
+  const startedMs = Date.now()
+  await stage.startRelay(successor, { port: cast.port, limits })
+  const tookMs = await untilConnected({ ...cast, relay: successor }, startedMs, false)
+  console.log(`storm: ${endpointCount} endpoints joined a new relay in ${seconds(tookMs)}`)
+  await expectAllAreServed({ ...cast, relay: successor })
 }, 60_000)
 
 function isFirstLoss({ event, value }: { event: string; value: Readonly<Record<string, unknown>> }): boolean {
