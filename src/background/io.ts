@@ -1,5 +1,6 @@
 import type { ObjectRelayError } from '../errors.ts'
-import type { RecordHandler, RecordPort } from './recordPort.ts'
+import type { Bell, RecordHandler, RecordPort } from './recordPort.ts'
+import { dropAttachment } from './records.ts'
 
 /** An endpoint in the program, as its I/O sees it. */
 export interface EndpointRecords {
@@ -21,6 +22,8 @@ export interface Io {
 
 /** Gives records to the endpoint that they are for. */
 export class EndpointTable implements RecordHandler {
+  /** The program's end of the bell; given once, before the first record. */
+  bell: Bell | undefined
   readonly #endpoints = new Map<number, EndpointRecords>()
   #nextId = 1
 
@@ -39,7 +42,9 @@ export class EndpointTable implements RecordHandler {
   }
 
   record(endpoint: number, buffer: Buffer, start: number, end: number): void {
-    this.#endpoints.get(endpoint)?.record(buffer, start, end)
+    const known = this.#endpoints.get(endpoint)
+    if (known !== undefined) known.record(buffer, start, end)
+    else if (this.bell !== undefined) dropAttachment(this.bell, buffer, start, end)
   }
 
   failAll(error: ObjectRelayError): void {

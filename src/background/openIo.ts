@@ -37,6 +37,7 @@ class InlineIo implements Io {
     const { program, io } = createPortPair(this.#table, sessions)
     sessions.connect(io)
     this.port = program
+    this.#table.bell = program.bell
   }
 
   add(endpoint: EndpointRecords): number {
@@ -75,6 +76,7 @@ class ThreadIo implements Io {
       new ThreadBell(bells.port1, attachments.port1),
       this.#table,
     )
+    this.#table.bell = this.port.bell
     bells.port1.unref()
     this.#worker.unref()
     let cause: Error | undefined

@@ -1,4 +1,7 @@
+import { FrameType } from '../wire/frameTypes.ts'
 import { readUint32, readUint64, writeUint32, writeUint64 } from '../wire/integers.ts'
+import { STREAM_BEGIN_TAIL_BYTES } from '../wire/objectHeader.ts'
+import type { Bell } from './recordPort.ts'
 
 /**
  * What travels between a program's endpoints and their I/O beside the frames of the protocol, which travel as they are.
@@ -75,6 +78,12 @@ export function encodeLeaseNumber(leaseNumber: number): Buffer {
   writeUint32(record, 4, RecordType.LEASE_NUMBER)
   writeUint64(record, 8, leaseNumber)
   return record
+}
+
+/** Lets go of the memory that a record names and that nobody will take, because whom it is for is gone. */
+export function dropAttachment(bell: Bell, buffer: Buffer, start: number, end: number): void {
+  if (buffer[start + 4] === FrameType.STREAM_BEGIN)
+    bell.takeAttachment(readUint32(buffer, end - STREAM_BEGIN_TAIL_BYTES))
 }
 
 export function readLeaseNumber(buffer: Buffer, start: number): number {

@@ -1,6 +1,6 @@
 import type { EndpointConfiguration } from '../background/endpointState.ts'
 import type { RecordHandler, RecordPort } from '../background/recordPort.ts'
-import { RecordType } from '../background/records.ts'
+import { dropAttachment, RecordType } from '../background/records.ts'
 import { systemClock } from '../clock.ts'
 import { connectTransport } from '../transport/connect.ts'
 import { readJson } from '../wire/controlFrames.ts'
@@ -26,10 +26,13 @@ export class EndpointSessions implements RecordHandler {
   }
 
   record(endpoint: number, buffer: Buffer, start: number, end: number): void {
-    if (buffer[start + 4] === RecordType.OPEN && this.#host !== undefined) {
+    if (this.#host === undefined) return
+    const session = this.#sessions.get(endpoint)
+    if (session !== undefined) session.record(buffer, start, end)
+    else if (buffer[start + 4] === RecordType.OPEN) {
       // The program's side, in the same process, has checked every field.
       const configuration = readJson(buffer, start, end) as unknown as EndpointConfiguration
       this.#sessions.set(endpoint, new EndpointSession(endpoint, configuration, this.#host))
-    } else this.#sessions.get(endpoint)?.record(buffer, start, end)
+    } else dropAttachment(this.#host.port.bell, buffer, start, end)
   }
 }

@@ -1,7 +1,7 @@
 import type { EndpointConfiguration } from '../../src/background/endpointState.ts'
 import { type EndpointRecords, EndpointTable, type Io } from '../../src/background/io.ts'
 import { type Bell, type RecordHandler, RecordPort } from '../../src/background/recordPort.ts'
-import { RecordType } from '../../src/background/records.ts'
+import { dropAttachment, RecordType } from '../../src/background/records.ts'
 import { createRingMemory, RingReader, RingWriter } from '../../src/background/ring.ts'
 import { EndpointSession } from '../../src/endpoint/session.ts'
 import { TicketPool } from '../../src/endpoint/ticketPool.ts'
@@ -107,6 +107,7 @@ export class Machine implements Io, RecordHandler {
     ioBell.peer = programBell
     this.#bells = [programBell, ioBell]
     this.port = new RecordPort(new RingWriter(up), new RingReader(down), programBell, this.#table)
+    this.#table.bell = programBell
     this.#ioPort = new WitnessedPort(new RingWriter(down), new RingReader(up), ioBell, this)
     this.#ioPort.witness = (endpoint, buffer, start, end) => {
       this.#witnesses.get(endpoint)?.told(buffer, start, end, this.#sessions.get(endpoint)?.run ?? 0)
@@ -134,7 +135,9 @@ export class Machine implements Io, RecordHandler {
   record(endpoint: number, buffer: Buffer, start: number, end: number): void {
     if (buffer[start + 4] !== RecordType.OPEN) {
       if (buffer[start + 4] === FrameType.NOTIFY) this.#witnesses.get(endpoint)?.asks(buffer, start, end)
-      this.#sessions.get(endpoint)?.session.record(buffer, start, end)
+      const open = this.#sessions.get(endpoint)
+      if (open === undefined) dropAttachment(this.#ioPort.bell, buffer, start, end)
+      else open.session.record(buffer, start, end)
       return
     }
     // The program's side, in the same process, has checked every field.
