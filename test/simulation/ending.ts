@@ -40,6 +40,7 @@ export class Ending {
     // Whatever is frozen runs again by then, and what was asked for is served.
     await until(() => false, 40_000)
     if (scenario.limits.progressMs === 0) await this.#checkNobodyStarves()
+    await this.#checkCredit()
     this.#sendSweepers()
     this.#asks = true
     if (!(await until(() => this.#drained(), 240_000))) ledger.break(`not all is drained: ${this.#remains()}`)
@@ -96,6 +97,21 @@ export class Ending {
       if (waiting > 0 && demand > 0 && acknowledged === before[name]?.acknowledged)
         ledger.break(`${waiting} wait in ${name}, ${demand} are asked for, nothing moves: ${this.#remains()}`)
     }
+  }
+
+  /** What was asked for and has not come is what the relay still owes, through all that was lost and begun anew. */
+  async #checkCredit(): Promise<void> {
+    const { population, relay, ledger, until } = this.#parts
+    const differences = () =>
+      Object.values(relay.stats()?.groups ?? {}).flatMap(({ name, demand, members }) => {
+        const present = population.running.filter(({ groups }) => groups.includes(name))
+        const outstanding = present.reduce((sum, { witness }) => sum + witness.outstanding(name), 0)
+        if (present.length !== members || !Number.isFinite(outstanding) || outstanding === demand) return []
+        return [`${outstanding} of ${name} were asked for and have not come, and ${demand} are owed`]
+      })
+    // What is on its way is neither.
+    if (await until(() => differences().length === 0, 30_000)) return
+    ledger.break(differences().join('; '))
   }
 
   #drained(): boolean {

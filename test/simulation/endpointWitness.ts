@@ -60,6 +60,11 @@ export class EndpointWitness implements RecordWitness {
     this.#asked.set(group, (this.#asked.get(group) ?? 0) + (count === -1 ? Number.POSITIVE_INFINITY : count))
   }
 
+  /** So many objects of a group were asked for and have not come; `Infinity` where nobody can say. */
+  outstanding(group: string): number {
+    return (this.#asked.get(group) ?? 0) - (this.#arrived.get(group) ?? 0)
+  }
+
   told(buffer: Buffer, start: number, end: number, run: number): void {
     switch (buffer[start + 4]) {
       case RecordType.STATE:
