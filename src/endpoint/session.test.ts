@@ -174,6 +174,23 @@ describe('A session between an endpoint and a relay', () => {
     }
   })
 
+  it('is told of everything that a relay accepted before it was stopped, however short before', async () => {
+    const world = await RelayWorld.create()
+    const link = world.link()
+    const raw = new RawEndpoint(link.near)
+    raw.begin()
+    await world.settle()
+    raw.hello()
+    await world.settle()
+    link.far.onData(Buffer.concat([encodeConfirm(0, 1_000_000), objectFrame('produce', 'g', 0, 'work')]))
+    // The answer is gathered, and would leave at the end of this tick.
+    const stopped = world.server.stop(1_000)
+    await world.settle()
+    await world.advance(2_000)
+    expect(await stopped).toMatchObject({ undelivered: { g: { waiting: 1, leased: 0 } } })
+    expect(raw.types()).toContain(FrameType.ACCEPTED)
+  })
+
   it('knows again what it accepted, also when the WELCOME to the next session was lost', async () => {
     const world = await RelayWorld.create({ limits: { sessionGraceMs: 1_000 } })
     for (const [received, isRead] of [

@@ -155,7 +155,7 @@ export class RelayServer {
 
   #quiet(): boolean {
     for (const session of this.#sessions.values()) {
-      if (session.link !== undefined && !session.conversation.idle) return false
+      if (session.link !== undefined && !session.idle) return false
     }
     return true
   }

@@ -130,6 +130,12 @@ export class RelaySession implements LinkHandler {
     return epoch === this.hello.epoch + 1
   }
 
+  /** Whether nothing is on its way to the endpoint: neither frames, nor answers that are gathered for one. */
+  get idle(): boolean {
+    this.#accepted.flush()
+    return this.conversation.idle
+  }
+
   /** What the endpoint was answered and may not know. */
   get unknownAnswers(): AcceptedRun[] {
     this.#accepted.flush()
