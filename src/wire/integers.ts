@@ -2,9 +2,6 @@
 
 const TWO_POW_32 = 0x1_0000_0000
 
-/** The largest value of a 48-bit field. */
-export const UINT48_MAX = 0xffff_ffff_ffff
-
 export function readUint32(bytes: Uint8Array, at: number): number {
   // Reading past the end gives undefined, which the operators below turn into 0; callers check lengths first.
   return (
