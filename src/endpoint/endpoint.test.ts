@@ -185,6 +185,23 @@ test('resolves stop to what was not delivered, also to what still waited for roo
   for (const error of await Promise.all(sent.map(failureOf))) expect(error).toMatchObject({ code: 'DEADLINE' })
 })
 
+test('gives back what waited for room also when there is room at the very last', async () => {
+  const { endpoint, io } = openEndpoint({ limits: { sendBytesMax: 1_000 } })
+  const weights = new Float32Array(50_000).fill(1)
+  io.answersStop = false
+  const first = endpoint.produce({ weights }, 'g')
+  const others = [endpoint.produce({ weights }, 'h'), endpoint.produce('small', 'h')]
+  await settled()
+  const stopping = endpoint.stop({ deadlineMs: 20 })
+  await vi.waitFor(() => expect(io.stopDeadlineMs).toBe(0))
+  io.accept(0, 0)
+  io.stopped(0, true)
+  const { undelivered } = await stopping
+  expect(undelivered.map(({ object }) => object)).toEqual([{ weights }, 'small'])
+  expect(await first).toEqual({ members: { g: 1 } })
+  for (const error of await Promise.all(others.map(failureOf))) expect(error).toMatchObject({ code: 'DEADLINE' })
+})
+
 test('stops with await using', async () => {
   const { endpoint, io } = openEndpoint()
   await endpoint[Symbol.asyncDispose]()

@@ -98,6 +98,11 @@ export class IoChannel {
     this.#id = io.add(records)
   }
 
+  /** Whether what is written is read: until the last record. */
+  get open(): boolean {
+    return this.#open
+  }
+
   /** Whether the program's thread may block and is still served. */
   get canBlock(): boolean {
     return this.#io.canBlock

@@ -179,8 +179,8 @@ export class Sender {
 
   /** Sends what waits, as far as there is room. */
   #sendWaiting(): void {
-    // What is being encoded comes behind all that waits, and calls this again.
-    if (this.#channel.encoding) return
+    // What is being encoded comes behind all that waits, and calls this again. After a stop, what waits is given back.
+    if (this.#channel.encoding || !this.#channel.open) return
     for (let first = this.#queue.first; first !== undefined; first = this.#queue.first) {
       const { route, bytes, large } = first
       if (this.#unresolvedBytes > 0 && this.#unresolvedBytes + bytes > this.#limits.sendBytesMax) return
