@@ -66,7 +66,7 @@ function makeLimits(random: SeededRandom): RelayLimits {
     memberBacklogBytesMax: random.pick([8 * KiB, 64 * KiB, 4096 * KiB]),
     handshakeMs: 2_000,
     sendWindowBytes: random.pick([128 * KiB, 256 * KiB, 1024 * KiB]),
-    bulkWindowBytes: random.pick([16 * KiB, 64 * KiB, 256 * KiB]),
+    bulkWindowBytes: random.pick([64 * KiB, 128 * KiB, 256 * KiB]),
     streamsMax: random.pick([1, 3, 16]),
     progressMs: random.chance(0.2) ? random.pick([500, 2_000]) : 0,
     ticketMs: random.pick([5_000, 24 * 60 * 60 * 1000]),

@@ -55,6 +55,8 @@ export class SimulatedEndpoint {
   /** What the iterator gave last. */
   #held: HeldDelivery | undefined
   #works: Work[] = []
+  /** What it sent and, when it stopped, did not know to be accepted. */
+  readonly #unknown: number[] = []
 
   constructor({ serial, machine, groups, broadcasts, limits }: SimulatedEndpointOptions, surroundings: Surroundings) {
     this.serial = serial
@@ -156,6 +158,7 @@ export class SimulatedEndpoint {
     const { ledger } = this.#surroundings
     if (sent.settled) ledger.break(`the promise of object ${sent.id} was settled twice`)
     sent.settled = true
+    if (error instanceof ObjectRelayError && ['DEADLINE', 'LINK_LOST'].includes(error.code)) this.#unknown.push(sent.id)
     this.#note(error === undefined ? `knows ${sent.id} accepted` : `knows ${sent.id} not accepted: ${String(error)}`)
     if (error !== undefined && !(error instanceof ObjectRelayError)) {
       ledger.break(`object ${sent.id} was rejected with an error of no type: ${String(error)}`)
@@ -291,11 +294,24 @@ export class SimulatedEndpoint {
     // What it has in hand is done when its loop is left.
     this.#settleHeld('acknowledged')
     void this.#iterator?.return()
+    const { program, io } = this.machine
+    const beganMs = program.nowMs()
     const result = await this.program.stopping.run(deadlineMs)
     this.state = 'stopped'
+    // A thread that is frozen cannot give anything back in time.
+    if (Math.max(program.frozenUntilMs, io.frozenUntilMs) < beganMs)
+      program.after(0, () => this.#checkUndelivered(result))
     this.#note(
       `is stopped; undelivered: ${result.undelivered.length}${result.deadlineReached ? ', at the deadline' : ''}`,
     )
     return result
+  }
+
+  /** What was not accepted came back, in the order of the calls. */
+  #checkUndelivered({ undelivered }: StopResult): void {
+    const { ledger } = this.#surroundings
+    const returned = undelivered.map(({ object }) => simulatedObjectOf(object)?.id ?? 0)
+    if (returned.join() !== this.#unknown.join())
+      ledger.break(`e${this.serial} did not know of ${this.#unknown.join()} and got back ${returned.join()}`)
   }
 }
