@@ -8,7 +8,6 @@ import { loadCertificateAuthority, loadKeys } from './keyFiles.ts'
 import { loadOrMakeKeys, makeKeys } from './keyFolder.ts'
 
 const isPosix = process.platform !== 'win32'
-const isRoot = process.getuid?.() === 0
 const nowMs = Date.UTC(2026, 5, 1)
 const yearMs = 365 * 24 * 60 * 60 * 1000
 const parent = await mkdtemp(join(tmpdir(), 'keys-'))
@@ -21,6 +20,17 @@ beforeEach(() => {
 })
 
 afterAll(() => rm(parent, { recursive: true, force: true }))
+
+/** To whom file modes matter, unlike to root. */
+async function asOrdinaryUser<Result>(run: () => Promise<Result>): Promise<Result> {
+  if (process.geteuid?.() !== 0) return run()
+  process.seteuid?.(65_534)
+  try {
+    return await run()
+  } finally {
+    process.seteuid?.(0)
+  }
+}
 
 async function put(name: string, text: string, mode = 0o600): Promise<void> {
   await mkdir(folder, { recursive: true })
@@ -57,10 +67,12 @@ describe('loading keys', () => {
     await expect(loadKeys(folder)).rejects.toMatchObject({ code: 'KEY_UNREADABLE' })
   })
 
-  it.skipIf(!isPosix || isRoot)('says when this user may not read it', async () => {
+  it.runIf(isPosix)('says when this user may not read it', async () => {
     await putPair()
+    for (const path of [parent, join(folder, '..'), folder]) await chmod(path, 0o755)
     await chmod(join(folder, 'key.pem'), 0)
-    await expect(loadKeys(folder)).rejects.toMatchObject({
+    const loading = asOrdinaryUser(() => loadKeys(folder))
+    await expect(loading).rejects.toMatchObject({
       code: 'KEY_UNREADABLE',
       message: expect.stringContaining('not allowed'),
     })
