@@ -322,10 +322,26 @@ export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(errorCatalogue, code)
 }
 
-export function toPlainError(error: ObjectRelayError): PlainError {
-  const cause =
-    error.cause === undefined ? undefined : error.cause instanceof Error ? error.cause.message : String(error.cause)
-  return { code: error.code, message: error.message, details: error.details, ...(cause === undefined ? {} : { cause }) }
+/** Texts of an error on its way have at most so many characters: what a peer sent may be quoted in them, and may be long. */
+const PLAIN_TEXT_CHARACTERS_MAX = 2_000
+
+export function toPlainError({ code, message, details, cause }: ObjectRelayError): PlainError {
+  const why = cause === undefined ? undefined : cause instanceof Error ? cause.message : String(cause)
+  const shortDetails = Object.entries(details).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? shortened(value) : value,
+  ])
+  return {
+    code,
+    message: shortened(message),
+    // fromEntries defines own properties, so that a detail may be called __proto__.
+    details: Object.fromEntries(shortDetails),
+    ...(why === undefined ? {} : { cause: shortened(why) }),
+  }
+}
+
+function shortened(text: string): string {
+  return text.length <= PLAIN_TEXT_CHARACTERS_MAX ? text : `${text.slice(0, PLAIN_TEXT_CHARACTERS_MAX - 1)}…`
 }
 
 export function fromPlainError({ code, message, details, cause }: PlainError): ObjectRelayError {
