@@ -92,6 +92,8 @@ export const fixedLimits = {
   frameBytesMax: 131_072,
   /** Bytes of a large object in one chunk. */
   chunkBytes: 65_536,
+  /** The least bytes of a large object: what is smaller fits into one frame, and would cost more than it counts. */
+  streamBytesMin: 65_536,
   /** The largest frame before the password is proven. */
   handshakeFrameBytesMax: 4_096,
   /** The largest control frame (join lists, refusals) after it. */
@@ -106,10 +108,16 @@ export const fixedLimits = {
   segmentsMax: 65_536,
   /** Bytes of the ring between the program and its I/O thread, in each direction; one pair for each process. */
   ringBytes: 4_194_304,
+  /** Bytes of a relay's notices that wait for room in the ring. A relay that says more while the program is busy is not to be believed. */
+  waitingNoticeBytesMax: 1_048_576,
   /** Bytes of the same ring with `io: 'inline'`. */
   inlineRingBytes: 1_048_576,
   /** Bytes that were given to one connection and not taken by the operating system; beyond, small frames wait. */
   linkPendingBytesMax: 1_048_576,
   /** Beyond this, chunks of large objects wait, so that what is small overtakes them. */
   linkPendingBulkBytesMax: 131_072,
+  /** Object bytes on their way to one endpoint that it has not confirmed, however much room it says it has: they are kept for its return. */
+  unconfirmedObjectBytesMax: 67_108_864,
+  /** The same with all other frames. Beyond, the peer is one that asks and does not listen: its link and session end. */
+  unconfirmedBytesMax: 134_217_728,
 } as const

@@ -80,6 +80,11 @@ export class RecordPort {
     }
   }
 
+  /** Whether the other side is so far behind that records wait here. */
+  get overflows(): boolean {
+    return this.#overflow.length > 0
+  }
+
   /** Whether the other side has more to give than the ring can hold. */
   get peerOverflows(): boolean {
     return this.#reader.writerOverflows

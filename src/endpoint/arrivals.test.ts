@@ -49,6 +49,8 @@ class Receiver {
       conversation: this.conversation,
       objectBytesMax,
       bulkWindowBytes: BULK_WINDOW,
+      groups: new Set(['a', 'b', 'a.dead']),
+      streamBytesMin: 1,
       nextAttachment: () => ++attachments,
       served: (group) => this.served.push(group),
       unserved: (group) => this.served.push(`not ${group}`),

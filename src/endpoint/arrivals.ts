@@ -1,12 +1,13 @@
 import type { RecordPort } from '../background/recordPort.ts'
 import { encodeLeaseNumber } from '../background/records.ts'
-import { deadLetterName } from '../core/groupName.ts'
+import { deadLetterName, isGroupName } from '../core/groupName.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 import { encodeContext, encodeJson, encodeRelease, encodeStreamOffset, readContext } from '../wire/controlFrames.ts'
 import type { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
-import { OBJECT_HEAD_BYTES, ObjectKind, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
+import { OBJECT_HEAD_BYTES, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingStream } from './incomingStream.ts'
 
@@ -31,6 +32,10 @@ export interface ArrivalsOptions {
   readonly conversation: Conversation
   readonly objectBytesMax: number
   readonly bulkWindowBytes: number
+  /** The groups that the endpoint is a member of. */
+  readonly groups: ReadonlySet<string>
+  /** The least bytes of a large object; for tests. */
+  readonly streamBytesMin?: number
   nextAttachment(): number
   /** A produced object of that group arrived: one less is owed. */
   served(group: string): void
@@ -44,7 +49,7 @@ export interface ArrivalsOptions {
  */
 export class Arrivals {
   readonly #options: ArrivalsOptions
-  readonly #routes = new RouteCache(() => true)
+  readonly #routes = new RouteCache(isGroupName)
   readonly #streams = new Map<number, { readonly stream: IncomingStream; readonly lane: Lane }>()
   readonly #lanes = new Map<string, Lane>()
   /** By lane: broadcasts that were missed before one that will not reach the program, for the next one that does. */
@@ -69,12 +74,13 @@ export class Arrivals {
   object(buffer: Buffer, start: number, end: number): void {
     this.#countBytes(end - start)
     const context = this.#takeContext()
-    const leaseNumber = this.#countLease(buffer, start, end, context)
+    const route = this.#routes.read(buffer, start, end)
+    const leaseNumber = this.#countLease(route, context)
     if (this.#lanes.size === 0 && this.#missed.size === 0) {
       this.#pass(context, leaseNumber, buffer, start, end)
       return
     }
-    const name = laneName(this.#routes.read(buffer, start, end), context)
+    const name = laneName(route, context)
     const lane = this.#lanes.get(name)
     if (lane === undefined) this.#pass(this.#withMissed(name, context), leaseNumber, buffer, start, end)
     else lane.entries.push({ context, begin: Buffer.from(buffer.subarray(start, end)), leaseNumber })
@@ -87,13 +93,16 @@ export class Arrivals {
     if (this.#streams.has(id)) {
       throw createError('PROTOCOL_VIOLATION', `The relay began stream ${id}, which is open already.`)
     }
+    const { objectBytesMax, bulkWindowBytes, streamBytesMin = fixedLimits.streamBytesMin } = this.#options
+    if (bodyBytes < streamBytesMin) {
+      throw createError('PROTOCOL_VIOLATION', `The relay began a large object of ${bodyBytes} bytes.`)
+    }
     this.#countBytes(bodyBytes)
     const context = this.#takeContext()
-    const { objectBytesMax, bulkWindowBytes } = this.#options
     const stream = new IncomingStream({
       begin: Buffer.from(buffer.subarray(start, end)),
       context,
-      leaseNumber: this.#countLease(buffer, start, end, context),
+      leaseNumber: this.#countLease(route, context),
       bodyBytes,
       objectBytesMax,
       bulkWindowBytes,
@@ -242,10 +251,14 @@ export class Arrivals {
     this.receivedBytes += bytes
   }
 
-  /** The lease number of what arrives, or -1 for a broadcast. */
-  #countLease(buffer: Buffer, start: number, end: number, context: Buffer | undefined): number {
-    if (buffer[start + 5] === ObjectKind.BROADCAST) return -1
-    this.#options.served(groupOf(this.#routes.read(buffer, start, end), context))
+  /** The lease number of what arrives, or -1 for a broadcast. Whom it is for is checked by that. */
+  #countLease(route: ParsedRoute, context: Buffer | undefined): number {
+    const group = groupOf(route, context)
+    if (!this.#options.groups.has(group)) {
+      throw createError('PROTOCOL_VIOLATION', 'The relay delivers an object of a group that this endpoint is not in.')
+    }
+    if (route.kind === 'broadcast') return -1
+    this.#options.served(group)
     return this.#leases++
   }
 

@@ -33,6 +33,14 @@ export interface ConnectorOwner extends LinkHandler {
 /** How long one attempt may take until the channel stands, and then until the relay has accepted. */
 const ATTEMPT_MS = 15_000
 
+/** However long a relay asks an endpoint to wait. */
+const ASKED_WAIT_MS_MAX = 60_000
+
+/** A relay that slows down guessing says how long; from another, `waitMs` may be anything. */
+function askedWaitMs({ details: { waitMs } }: ObjectRelayError): number {
+  return typeof waitMs === 'number' && waitMs > 0 ? Math.min(waitMs, ASKED_WAIT_MS_MAX) : 0
+}
+
 /**
  * Connects an endpoint to its relay and does so again whenever the link is lost, with growing, jittered delays. Only an
  * error that repeating cannot mend ends it: a wrong password, a refused group, a certificate that does not match.
@@ -92,9 +100,7 @@ export class Connector {
     }
     const { jitter, factor, maxDelayMs } = this.#configuration.reconnect
     const jittered = this.#delayMs * (1 + jitter * (2 * this.#host.clock.random() - 1))
-    // A relay that slows down guessing says how long.
-    const waitMs = Number(error.details.waitMs ?? 0)
-    const delayMs = Math.round(Math.max(jittered, waitMs))
+    const delayMs = Math.round(Math.max(jittered, askedWaitMs(error)))
     this.#delayMs = Math.min(this.#delayMs * factor, maxDelayMs)
     this.#owner.retrying(error, this.#attempt, delayMs)
     this.#retryTimer = this.#host.clock.after(delayMs, () => this.dial())

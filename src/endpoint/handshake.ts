@@ -1,13 +1,15 @@
 import { AGENT } from '../agent.ts'
 import type { EndpointConfiguration } from '../background/endpointState.ts'
-import { createError, fromPlainError, isErrorCode, type ObjectRelayError } from '../errors.ts'
+import { createError, type ObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
+import { isRecord } from '../options.ts'
 import type { EndpointProof } from '../security/endpointProof.ts'
 import type { Ticket } from '../security/tickets.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
 import { encodeJson, readJson } from '../wire/controlFrames.ts'
 import { FRAME_HEADER_BYTES, FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 import { encodeProofFrame } from '../wire/proofFrame.ts'
+import { reportedError } from './reportedError.ts'
 import { parseWelcome, type Welcome } from './welcome.ts'
 
 /** What the endpoint says of itself and of the session that it wants to go on with. */
@@ -129,24 +131,5 @@ export class Handshake implements LinkHandler {
 
 /** The error that a REFUSED or CLOSE carries. */
 export function readRefusal(json: Readonly<Record<string, unknown>>): ObjectRelayError {
-  const { error } = json
-  if (typeof error === 'object' && error !== null && 'code' in error && 'message' in error && isErrorCode(error.code)) {
-    const details = 'details' in error ? plainDetails(error.details) : {}
-    return fromPlainError({ code: error.code, message: String(error.message), details })
-  }
-  return createError(
-    'PROTOCOL_VIOLATION',
-    'The relay ended the connection for a reason that this version does not know.',
-  )
-}
-
-function plainDetails(details: unknown): Record<string, string | number | boolean> {
-  const plain: Record<string, string | number | boolean> = {}
-  if (typeof details !== 'object' || details === null) return plain
-  for (const [name, value] of Object.entries(details)) {
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-      Object.defineProperty(plain, name, { value, enumerable: true })
-    }
-  }
-  return plain
+  return reportedError(isRecord(json.error) ? json.error : {})
 }

@@ -1,5 +1,5 @@
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
-import type { EndpointLimits } from '../limits.ts'
+import { type EndpointLimits, fixedLimits } from '../limits.ts'
 import { ObjectEncoder } from '../objects/encoder.ts'
 import type { Serializer } from '../objects/serializer.ts'
 import { FrameType } from '../wire/frameTypes.ts'
@@ -122,6 +122,11 @@ export class Sender {
     const parts = this.#encoder.encodeParts(object)
     this.#checkSize(parts.byteLength)
     const bytes = parts.byteLength
+    if (bytes < fixedLimits.streamBytesMin) {
+      const message =
+        'The object was larger when it was encoded a moment before: a getter, encode() or serialize() gives something else each time. Let it give the same.'
+      throw createError('NOT_SERIALIZABLE', message)
+    }
     const waits = !this.#hasRoom(bytes)
     // Before anything is copied.
     if (waits) this.#checkWaitingRoom(bytes)

@@ -261,7 +261,7 @@ async function withRawRelay(options: Parameters<RelayWorld['open']>[0] = {}) {
 
 describe('An endpoint', () => {
   it('takes in what lies behind WELCOME in the same bytes', async () => {
-    const { clock, endpoint, relay } = await withRawRelay()
+    const { clock, endpoint, relay } = await withRawRelay({ groups: ['g'] })
     const bytes = [relay.welcome(), encodeConfirm(0, 8_388_608), objectFrame('broadcast', 'g', 5, 'x')]
     relay.transport.write(Buffer.concat(bytes))
     await settle(clock)

@@ -51,6 +51,7 @@ export class EndpointSession implements ConnectorOwner {
   readonly #host: SessionHost
   readonly #configuration: EndpointConfiguration
   readonly #sessionName: string = randomBytes(16).toString('base64url')
+  readonly #groups: ReadonlySet<string>
   readonly #connector: Connector
   readonly #outbox = new Outbox()
   readonly #demand = new DemandTable()
@@ -63,6 +64,8 @@ export class EndpointSession implements ConnectorOwner {
   #relayRun: string | undefined
   #wasConnected = false
   #takenBytes = 0
+  /** Of notices that were passed on since the program was that far behind. */
+  #waitingNoticeBytes = 0
   /** Object bytes of earlier epochs, and of this one before `#arrivals` counts. */
   #receivedBefore = 0
   #discardedBefore = 0
@@ -76,6 +79,7 @@ export class EndpointSession implements ConnectorOwner {
   constructor(id: number, configuration: EndpointConfiguration, host: SessionHost) {
     this.#id = id
     this.#configuration = configuration
+    this.#groups = new Set(configuration.groups)
     this.#host = host
     this.#connector = new Connector(configuration, host, this)
     this.#connector.dial()
@@ -206,18 +210,18 @@ export class EndpointSession implements ConnectorOwner {
         return
       case FrameType.BLOCKED:
         this.#outbox.block(readText(buffer, start, end))
-        this.#passOn(buffer, start, end)
+        this.#passNotice(buffer, start, end)
         return
       case FrameType.UNBLOCKED:
         this.#outbox.unblock(readText(buffer, start, end))
-        this.#passOn(buffer, start, end)
+        this.#passNotice(buffer, start, end)
         this.#pumpOutbox()
         return
       case FrameType.DEMAND:
         this.#drained(buffer, start, end)
         return
       case FrameType.NOTICE:
-        this.#passOn(buffer, start, end)
+        this.#passNotice(buffer, start, end)
         return
       case FrameType.GOODBYE:
         if (!this.#goodbyeSent) throw createError('PROTOCOL_VIOLATION', 'The relay said goodbye first.')
@@ -259,6 +263,14 @@ export class EndpointSession implements ConnectorOwner {
 
   #passOn(buffer: Buffer, start: number, end: number): void {
     this.#host.port.write(this.#id, buffer, start, end)
+  }
+
+  /** Passes on what no room and no window bounds. */
+  #passNotice(buffer: Buffer, start: number, end: number): void {
+    this.#passOn(buffer, start, end)
+    this.#waitingNoticeBytes = this.#host.port.overflows ? this.#waitingNoticeBytes + end - start : 0
+    if (this.#waitingNoticeBytes <= fixedLimits.waitingNoticeBytesMax) return
+    throw createError('PROTOCOL_VIOLATION', 'The relay says more beside objects than a program that is busy can hear.')
   }
 
   // ── connecting ────────────────────────────────────────────────────────────────────────────────
@@ -308,13 +320,17 @@ export class EndpointSession implements ConnectorOwner {
     this.#discardedBefore += this.#arrivals?.discardedBytes ?? 0
     this.#epoch++
     this.#goodbyeSent = false
-    this.#conversation = new Conversation(this.#offeredBytes, limits.sendWindowBytes)
+    this.#conversation = new Conversation(this.#offeredBytes, limits.sendWindowBytes, {
+      // More than the program may have under way, by all that a relay may leave unconfirmed of what was answered.
+      unconfirmedBytesMax: this.#configuration.limits.sendBytesMax + fixedLimits.unconfirmedBytesMax,
+    })
     this.#arrivals = new Arrivals({
       endpoint: this.#id,
       port: this.#host.port,
       conversation: this.#conversation,
       objectBytesMax: this.#configuration.limits.objectBytesMax,
       bulkWindowBytes: limits.bulkWindowBytes,
+      groups: this.#groups,
       nextAttachment: () => this.#host.nextAttachment(),
       served: (group) => this.#demand.served(group),
       unserved: (group) => this.#demand.unserved(group),

@@ -1,5 +1,6 @@
 import { createError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
+import { describeValue } from '../options.ts'
 import { PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 
 /** What the relay says when it accepts an endpoint. */
@@ -24,6 +25,9 @@ export interface WelcomeLimits {
   readonly attemptsMax: number
 }
 
+/** More often, heartbeats would be all that this endpoint does. */
+const HEARTBEAT_MS_MIN = 20
+
 const limitNames = [
   'heartbeatMs',
   'objectBytesMax',
@@ -39,7 +43,7 @@ export function parseWelcome(json: Readonly<Record<string, unknown>>): Welcome {
   if (json.version !== PROTOCOL_VERSION) {
     throw createError(
       'INCOMPATIBLE_VERSION',
-      `The relay speaks version ${String(json.version)} of the protocol, this endpoint ${PROTOCOL_VERSION}.`,
+      `The relay speaks version ${describeValue(json.version)} of the protocol, this endpoint ${PROTOCOL_VERSION}.`,
     )
   }
   const { relay, resumed, received } = json
@@ -60,7 +64,9 @@ function parseLimits(json: unknown): WelcomeLimits {
       number,
       number,
     ] // one for each name
-  if (heartbeatMs < 1 || bulkWindowBytes < 1 || streamsMax < 1) throw malformed('limits')
+  if (heartbeatMs < HEARTBEAT_MS_MIN) throw malformed('heartbeatMs')
+  if (bulkWindowBytes < fixedLimits.chunkBytes) throw malformed('bulkWindowBytes')
+  if (objectBytesMax < 1 || streamsMax < 1 || attemptsMax < 1) throw malformed('limits')
   // Below this, the largest frame would wait for room for ever.
   if (sendWindowBytes < fixedLimits.frameBytesMax) throw malformed('sendWindowBytes')
   return { heartbeatMs, objectBytesMax, sendWindowBytes, bulkWindowBytes, streamsMax, sessionGraceMs, attemptsMax }

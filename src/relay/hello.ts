@@ -1,4 +1,5 @@
 import { createError } from '../errors.ts'
+import { describeValue } from '../options.ts'
 import { PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 
 /** What an endpoint says of itself and of what it wants. */
@@ -21,7 +22,7 @@ export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
   if (version !== PROTOCOL_VERSION) {
     throw createError(
       'INCOMPATIBLE_VERSION',
-      `The endpoint speaks version ${String(version)} of the protocol, this relay ${PROTOCOL_VERSION}.`,
+      `The endpoint speaks version ${describeValue(version)} of the protocol, this relay ${PROTOCOL_VERSION}.`,
     )
   }
   if (typeof session !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(session)) throw malformed('session')

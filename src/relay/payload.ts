@@ -20,9 +20,11 @@ export class LargePayload implements ChunkSource {
   readonly #parts: Buffer[] = []
   readonly #offsets: number[] = []
   #received = 0
-  /** Where small parts are copied, the last of `#parts` ending at `#gatheredEnd`. */
+  /** Where small parts are copied, up to `#gatheredEnd` until now. */
   #gathered: Buffer | undefined
   #gatheredEnd = 0
+  /** Where the last of `#parts` begins in `#gathered`, if it lies there. */
+  #gatheredPart: number | undefined
 
   constructor(begin: Buffer, bodyBytes: number) {
     this.begin = begin
@@ -53,7 +55,7 @@ export class LargePayload implements ChunkSource {
     if (fresh.length === 0) return
     if (fresh.length < SMALL_PART_BYTES) this.#gather(fresh)
     else {
-      this.#gathered = undefined
+      this.#gatheredPart = undefined
       this.#keep(fresh)
     }
     this.#received += fresh.length
@@ -64,20 +66,22 @@ export class LargePayload implements ChunkSource {
     this.#offsets.push(this.#received)
   }
 
+  /** Parts that alternate with large ones share the memory too, or each byte of theirs could cost a whole buffer. */
   #gather(part: Buffer): void {
-    const gathered = this.#gathered
+    let gathered = this.#gathered
     if (gathered === undefined || this.#gatheredEnd + part.length > gathered.length) {
-      const buffer = Buffer.allocUnsafeSlow(GATHERED_BYTES)
-      part.copy(buffer)
-      this.#gathered = buffer
-      this.#gatheredEnd = part.length
-      this.#keep(buffer.subarray(0, part.length))
-      return
+      gathered = Buffer.allocUnsafeSlow(Math.min(GATHERED_BYTES, this.bytes - this.#received))
+      this.#gathered = gathered
+      this.#gatheredEnd = 0
+      this.#gatheredPart = undefined
     }
     part.copy(gathered, this.#gatheredEnd)
+    const start = this.#gatheredPart ?? this.#gatheredEnd
     this.#gatheredEnd += part.length
-    const offset = this.#offsets.at(-1) ?? 0
-    this.#parts[this.#parts.length - 1] = gathered.subarray(0, this.#received - offset + part.length)
+    const whole = gathered.subarray(start, this.#gatheredEnd)
+    if (this.#gatheredPart === undefined) this.#keep(whole)
+    else this.#parts[this.#parts.length - 1] = whole
+    this.#gatheredPart = start
   }
 
   pieces(offset: number, length: number): Buffer[] {

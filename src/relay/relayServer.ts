@@ -62,6 +62,8 @@ export class RelayServer {
   #listener: Listener | undefined
   #nextSource = 1
   #timer: Timer | undefined
+  /** For the connections of endpoints that have said goodbye. */
+  readonly #closingTimers = new Set<Timer>()
   #timerDueMs = Number.POSITIVE_INFINITY
   #stopping = false
 
@@ -142,6 +144,7 @@ export class RelayServer {
     const deadlineReached = !this.#quiet()
     const { groups } = this.#broker.stats()
     this.#timer?.cancel()
+    for (const timer of this.#closingTimers) timer.cancel()
     this.#events.flush()
     const error = createError('RELAY_STOPPED', 'The relay was stopped.')
     for (const session of [...this.#sessions.values()]) session.link?.fail(error, true)
@@ -238,7 +241,8 @@ export class RelayServer {
   }
 
   #linkLost(session: RelaySession, error: ObjectRelayError): void {
-    if (!this.#sessions.has(session.name) || this.#stopping) return
+    // Its name may have begun another session meanwhile.
+    if (this.#sessions.get(session.name) !== session || this.#stopping) return
     this.#events.emit({
       name: 'endpointLost',
       value: { endpoint: session.name, peer: session.peer, error: toPlainError(error) },
@@ -257,7 +261,23 @@ export class RelayServer {
     this.#broker.leave(session.session, 'stopped', { attemptCounted: false })
     session.sayGoodbye()
     this.#forget(session)
+    this.#awaitClosing(session)
     this.#events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason: 'stopped' } })
+  }
+
+  /**
+   * Who has said goodbye closes the connection when it has read the answer. Who does not, though all was read or nothing more
+   * is, would keep a connection that `endpointsMax` does not count.
+   */
+  #awaitClosing({ link, conversation }: Pick<RelaySession, 'link' | 'conversation'>): void {
+    const { confirmedFrames } = conversation.log
+    const timer = this.#parts.clock.after(this.#options.limits.heartbeatMs, () => {
+      this.#closingTimers.delete(timer)
+      if (link === undefined || link.closed) return
+      if (conversation.log.confirmedFrames > confirmedFrames) this.#awaitClosing({ link, conversation })
+      else link.fail(createError('LINK_LOST', 'The endpoint said goodbye and kept its connection.'), false)
+    })
+    this.#closingTimers.add(timer)
   }
 
   #end(session: RelaySession, reason: 'stopped' | 'violation'): void {
@@ -269,6 +289,7 @@ export class RelayServer {
   #forget(session: RelaySession): void {
     if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name)
     this.#bySession.delete(session.session)
+    session.dispose()
   }
 
   // ── what the broker decides ───────────────────────────────────────────────────────────────────

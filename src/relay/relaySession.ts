@@ -3,7 +3,7 @@ import type { Delivery } from '../core/contract.ts'
 import { isGroupName } from '../core/groupName.ts'
 import type { Session } from '../core/session.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
-import type { RelayLimits } from '../limits.ts'
+import { fixedLimits, type RelayLimits } from '../limits.ts'
 import type { Store } from '../store/store.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
 import {
@@ -49,14 +49,11 @@ export interface RelaySessionHost {
 
 /** A count that fits a DEMAND. */
 const DEMAND_MAX = 0x7fff_ffff
-/** Object bytes on their way to one endpoint that it has not confirmed, however much room it says it has: they are kept here. */
-const UNCONFIRMED_OBJECT_BYTES_MAX = 64 * 1024 * 1024
-/** The same with the answers to it. Beyond, the endpoint is one that asks and does not listen. */
-const UNCONFIRMED_BYTES_MAX = 2 * UNCONFIRMED_OBJECT_BYTES_MAX
+const { unconfirmedObjectBytesMax, unconfirmedBytesMax } = fixedLimits
 
 /** How many object bytes may be delivered to an endpoint before it has confirmed any. */
 export function firstWindowBytes({ inboxBytes }: Hello): number {
-  return Math.min(inboxBytes, UNCONFIRMED_OBJECT_BYTES_MAX)
+  return Math.min(inboxBytes, unconfirmedObjectBytesMax)
 }
 
 /** A large object on its way from the endpoint. */
@@ -106,7 +103,7 @@ export class RelaySession implements LinkHandler {
     this.#windowLimit = firstWindowBytes(hello)
     this.conversation = new Conversation(host.limits.sendWindowBytes, hello.inboxBytes, {
       keepsFinishedStreams: false,
-      unconfirmedBytesMax: UNCONFIRMED_BYTES_MAX,
+      unconfirmedBytesMax,
     })
     this.#accepted = new AcceptedRuns((from, to, memberCounts) => {
       this.conversation.send(encodeAccepted(from, to, memberCounts))
@@ -140,6 +137,13 @@ export class RelaySession implements LinkHandler {
   get unknownAnswers(): AcceptedRun[] {
     this.#accepted.flush()
     return [...this.#pastAnswers, ...this.#answers.runs]
+  }
+
+  /** The session is over: objects that are still arriving must not hold on to it. */
+  dispose(): void {
+    for (const payload of this.#outgoing.keys()) payload.receivers.delete(this)
+    this.#outgoing.clear()
+    this.#incoming.clear()
   }
 
   // ── from the endpoint ─────────────────────────────────────────────────────────────────────────
@@ -215,7 +219,7 @@ export class RelaySession implements LinkHandler {
     if (this.session.state === 'ended') return
     const { session, conversation } = this
     this.#answers.confirmed(conversation.log.confirmedFrames)
-    const limit = session.sentBytes - conversation.log.bytes + UNCONFIRMED_OBJECT_BYTES_MAX
+    const limit = session.sentBytes - conversation.log.bytes + unconfirmedObjectBytesMax
     this.#windowLimit = Math.max(this.#windowLimit, Math.min(conversation.peerLimit, limit))
     this.#host.broker.setWindow(session, this.#windowLimit)
   }
@@ -230,7 +234,7 @@ export class RelaySession implements LinkHandler {
     if (this.#host.limits.progressMs > 0) this.#host.watch()
     // While much of what it sent finds no room, or much of what it was answered is not confirmed, it is given none either.
     const { session, conversation } = this
-    const unconfirmedBytes = Math.max(0, conversation.log.bytes - UNCONFIRMED_OBJECT_BYTES_MAX)
+    const unconfirmedBytes = Math.max(0, conversation.log.bytes - unconfirmedObjectBytesMax)
     const room = Math.max(0, this.#host.limits.sendWindowBytes - session.heldBytes - unconfirmedBytes)
     conversation.grantedLimit = Math.max(conversation.grantedLimit, this.#receivedBytes + room)
   }
@@ -265,6 +269,10 @@ export class RelaySession implements LinkHandler {
         'PROTOCOL_VIOLATION',
         `The endpoint began stream ${stream}, which is open already or one too many.`,
       )
+    }
+    if (bodyBytes < fixedLimits.streamBytesMin) {
+      const message = `The endpoint began a large object of ${bodyBytes} bytes; what is that small travels in one frame.`
+      throw createError('PROTOCOL_VIOLATION', message)
     }
     const sequence = readSequence(buffer, start)
     // Its chunks do not come: it was given no room for them.
