@@ -10,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'test/{properties,simulation}/**/*.test.ts'],
+          include: ['src/**/*.test.ts', 'test/{properties,simulation,fuzz}/**/*.test.ts'],
           testTimeout: 30_000,
         },
       },

@@ -1,0 +1,176 @@
+import { isGroupName } from '../../src/core/groupName.ts'
+import { fixedLimits, relayLimitDefaults } from '../../src/limits.ts'
+import type { RelayProof } from '../../src/security/relayProof.ts'
+import type { MemoryTransport } from '../../src/transport/memoryTransport.ts'
+import {
+  encodeJson,
+  readConfirm,
+  readCountOfGroup,
+  readJson,
+  readLeaseRange,
+  readStreamOffset,
+} from '../../src/wire/controlFrames.ts'
+import { FrameReader } from '../../src/wire/frameReader.ts'
+import { FIRST_NUMBERED_TYPE, FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
+import { OBJECT_HEAD_BYTES, parseRoute, readSequence, readStreamBeginTail } from '../../src/wire/objectHeader.ts'
+import { encodeProofFrame } from '../../src/wire/proofFrame.ts'
+import { fail } from './failure.ts'
+import { codeOf } from './peer.ts'
+
+/** A large object on its way to the endpoint, or from it. */
+export interface LiarStream {
+  readonly sequence: number
+  readonly totalBytes: number
+  offset: number
+  windowBytes: number
+}
+
+/**
+ * A relay of which every byte is written by the test, over one connection. It knows the password, keeps the books of the
+ * session as PROTOCOL.md wants them, and checks that the endpoint keeps the rules.
+ */
+export class Liar {
+  /** `proving`, `hello` (may answer it), `open` (welcomed), `closed`. */
+  phase: 'proving' | 'hello' | 'open' | 'closed' = 'proving'
+  readonly transport: MemoryTransport
+  /** The code of the error with which the endpoint ended the connection. */
+  told: string | undefined
+  hasLied = false
+  goodbyeHeard = false
+  /** What the endpoint said in HELLO. */
+  hello: Readonly<Record<string, unknown>> = {}
+  receivedFrames = 0
+  sentFrames = 0
+  sentObjectBytes = 0
+  roomBytes = 0
+  leases = 0
+  readonly credit: Map<string, number> = new Map()
+  /** Groups of which all was asked for. */
+  drains: string[] = []
+  /** Sequences of objects that have no answer yet. */
+  readonly unanswered: Set<number> = new Set()
+  readonly incoming: Map<number, LiarStream> = new Map()
+  readonly outgoing: Map<number, LiarStream> = new Map()
+  nextStream = 1
+  nextSequence = 0
+  readonly #proof: RelayProof
+  readonly #reader: FrameReader
+
+  constructor(transport: MemoryTransport, proof: RelayProof) {
+    this.transport = transport
+    this.#proof = proof
+    this.#reader = new FrameReader(
+      {
+        frame: (type, buffer, start, end) => this.#frame(type, buffer, start, end),
+        chunk: (stream, offset, _, start, end, last) => this.#chunk(stream, offset, end - start, last),
+      },
+      fixedLimits.handshakeFrameBytesMax,
+    )
+    transport.onData = (bytes) => this.#reader.push(bytes)
+    transport.onClose = () => {
+      this.phase = 'closed'
+    }
+  }
+
+  get groups(): readonly string[] {
+    const { groups } = this.hello
+    return Array.isArray(groups) ? groups.filter((group) => typeof group === 'string') : []
+  }
+
+  write(bytes: Buffer): void {
+    this.transport.write(bytes)
+  }
+
+  /** Sends a frame that counts. */
+  send(frame: Buffer): void {
+    this.sentFrames++
+    this.write(frame)
+  }
+
+  welcome(different: object = {}): void {
+    this.phase = 'open'
+    const limits = relayLimitDefaults
+    const fields = { version: 1, agent: 'liar', relay: 'liar', resumed: false, received: 0, limits }
+    this.write(encodeJson(FrameType.WELCOME, { ...fields, ...different }))
+  }
+
+  #frame(type: number, buffer: Buffer, start: number, end: number): void {
+    if (this.phase === 'proving') {
+      const body = buffer.subarray(start + FRAME_HEADER_BYTES, end)
+      const { send, outcome } = this.#proof.receive({ type, body }, 0)
+      if (send !== undefined) this.write(encodeProofFrame(send))
+      if (outcome === undefined) return
+      if ('refused' in outcome) fail(`The endpoint does not prove the password: ${outcome.refused.message}`)
+      this.#reader.frameBytesMax = fixedLimits.controlFrameBytesMax
+      this.phase = 'hello'
+      return
+    }
+    if (type >= FIRST_NUMBERED_TYPE) this.receivedFrames++
+    this.#take(type, buffer, start, end)
+  }
+
+  #take(type: number, buffer: Buffer, start: number, end: number): void {
+    switch (type) {
+      case FrameType.HELLO:
+        this.hello = readJson(buffer, start, end)
+        this.roomBytes = Number(this.hello.inboxBytes)
+        this.#reader.frameBytesMax = fixedLimits.frameBytesMax
+        return
+      case FrameType.CLOSE:
+        this.told = codeOf(readJson(buffer, start, end).error)
+        return
+      case FrameType.CONFIRM: {
+        const { receivedFrames, objectBytesLimit } = readConfirm(buffer, start, end)
+        if (!this.hasLied && (receivedFrames > this.sentFrames || objectBytesLimit < this.roomBytes))
+          fail('The endpoint confirms what was never sent, or takes back room.')
+        this.roomBytes = objectBytesLimit
+        return
+      }
+      case FrameType.OBJECT:
+      case FrameType.STREAM_BEGIN: {
+        const { destinationBytes } = parseRoute(buffer, start, end, isGroupName)
+        const sequence = readSequence(buffer, start)
+        this.unanswered.add(sequence)
+        if (type === FrameType.OBJECT) return
+        const { stream, bodyBytes } = readStreamBeginTail(buffer, start + OBJECT_HEAD_BYTES + destinationBytes, end)
+        this.incoming.set(stream, { sequence, totalBytes: bodyBytes, offset: 0, windowBytes: 0 })
+        return
+      }
+      case FrameType.NOTIFY: {
+        const { group, count } = readCountOfGroup(buffer, start, end)
+        if (count === -1) this.drains.push(group)
+        else this.credit.set(group, (this.credit.get(group) ?? 0) + count)
+        return
+      }
+      case FrameType.ACKNOWLEDGE:
+      case FrameType.RELEASE: {
+        const { to } = readLeaseRange(buffer, start, end)
+        if (to >= this.leases && !this.hasLied) fail(`The endpoint settles lease ${to} of ${this.leases}.`)
+        return
+      }
+      case FrameType.STREAM_WINDOW: {
+        const { stream, offset } = readStreamOffset(buffer, start, end)
+        const part = this.outgoing.get(stream)
+        if (part !== undefined) part.windowBytes = Math.max(part.windowBytes, offset)
+        return
+      }
+      case FrameType.STREAM_ABORT:
+        this.incoming.delete(readStreamOffset(buffer, start, end).stream)
+        return
+      case FrameType.GOODBYE:
+        this.goodbyeHeard = true
+        return
+      default:
+        fail(`The endpoint sends a frame of type ${type}.`)
+    }
+  }
+
+  #chunk(stream: number, offset: number, bytes: number, last: boolean): void {
+    if (last) this.receivedFrames++
+    const part = this.incoming.get(stream)
+    const end = offset + bytes
+    if (part === undefined) return void (this.hasLied || fail(`The endpoint sends a part of stream ${stream}.`))
+    if (end > part.totalBytes || end > part.windowBytes) fail(`The endpoint sends beyond its window: ${end}.`)
+    part.offset = Math.max(part.offset, end)
+  }
+}
