@@ -120,4 +120,34 @@ describe('a session that makes no progress', () => {
     expect(codeOf(() => relay.broker.acknowledge(alice, 2, 2))).toBe('PROTOCOL_VIOLATION')
     checkInvariants(relay.broker)
   })
+
+  test('is not to blame for an object of which bytes are still to come, and loses it only with others', () => {
+    const relay = new TestBroker({ progressMs: 100 })
+    const [one, alice] = [relay.join('one'), relay.join('alice', 'g')]
+    relay.broker.notify(alice, 'g', 3)
+    relay.begin(one, 'large', 'produce', 'g', 1000)
+    relay.said()
+    relay.broker.advance(100)
+    relay.broker.advance(300)
+    expect(relay.said()).toEqual([])
+    relay.produce(one, 'small', 'g')
+    relay.said()
+    relay.broker.advance(400)
+    relay.broker.advance(500)
+    expect(relay.said()).toEqual(['alice discards large', 'event leasesRevoked alice 2'])
+    // It has got nothing for one of the three that it asked for.
+    expect(relay.broker.stats().groups[0]).toMatchObject({ demand: 2, waiting: 2, leased: 0 })
+    checkInvariants(relay.broker)
+  })
+
+  test('keeps its credit for what it gives back before it is whole', () => {
+    const relay = new TestBroker()
+    const [one, alice] = [relay.join('one'), relay.join('alice', 'g')]
+    relay.broker.notify(alice, 'g', 1)
+    relay.begin(one, 'large', 'produce', 'g', 1000)
+    relay.said()
+    relay.broker.release(alice, 0, 0, { attemptCounted: true })
+    expect(relay.said()).toEqual(['alice discards large', 'alice gets large of g #1 attempt 2'])
+    checkInvariants(relay.broker)
+  })
 })

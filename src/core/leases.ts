@@ -1,7 +1,7 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import { offerAgain, placeAnew } from './dispatch.ts'
+import { addCredit, offerAgain, placeAnew } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { Membership } from './membership.ts'
 import type { Item } from './parcel.ts'
@@ -91,9 +91,13 @@ function giveBackFrom<P extends Payload>(
   attemptCounted: boolean,
   reason: string,
 ): void {
+  const { holder } = item
   giveBack(core, item, attemptCounted, reason)
   const isPartial = item.parcel?.large !== undefined
-  if (isPartial && session.state !== 'ended') core.output.abortDelivery(session, item.payload, number)
+  if (!isPartial || holder === undefined || session.state === 'ended') return
+  core.output.abortDelivery(session, item.payload, number)
+  // It has got nothing for its credit.
+  addCredit(core, holder, 1)
 }
 
 function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, attemptCounted: boolean, reason: string): void {

@@ -105,11 +105,17 @@ export function nextDeadlineMs<P extends Payload>(core: Core<P>): number | undef
   return deadlineMs
 }
 
+/** Whether it has anything that its program could have taken: nobody takes an object of which bytes are still to come. */
+function holdsWhole<P extends Payload>({ leases }: Session<P>): boolean {
+  for (const [, { parcel }] of leases) if (parcel?.large === undefined) return true
+  return false
+}
+
 function checkProgress<P extends Payload>(core: Core<P>, session: Session<P>): void {
   core.watched.delete(session)
   session.watched = session.leases.size > 0
   if (!session.watched) return
-  if (session.progressed || !session.attached) {
+  if (session.progressed || !session.attached || !holdsWhole(session)) {
     session.progressed = false
     session.progressDueMs = core.nowMs + core.limits.progressMs
     core.watched.add(session)

@@ -67,7 +67,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private readonly attemptsMax: number
   private ticks = 0
   /** So many deliveries were given back before they were whole. */
-  private discards = 0
+  /** By lease number, the group of each delivery that is given back before it is whole. */
+  private readonly discards = new Map<number, string>()
 
   constructor(options: BrokerOptions) {
     this.broker = new Broker(options, this)
@@ -157,12 +158,13 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   release(model: ModelSession, numbers: number[], attemptCounted: boolean): void {
     for (const number of numbers) {
-      if (model.leases.get(number)?.copy.sent.state === 'admitted') this.discards++
+      const lease = model.leases.get(number)
+      if (lease?.copy.sent.state === 'admitted') this.discards.set(number, lease.group)
       this.giveBack(model, number, attemptCounted)
     }
     const [from, to] = ends(numbers)
     this.broker.release(sessionOf(model), from, to, { attemptCounted })
-    must(this.discards === 0, 'what is given back before it is whole is to be discarded')
+    must(this.discards.size === 0, 'what is given back before it is whole is to be discarded')
   }
 
   widen(model: ModelSession, bytes: number): void {
@@ -233,9 +235,11 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   abortDelivery(session: Session<ModelPayload>, payload: ModelPayload, number: number): void {
     const model = this.modelOf(session)
     const sent = this.sentAs(payload.id)
-    if (this.discards > 0) {
+    const discarded = this.discards.get(number)
+    if (discarded !== undefined) {
       must(sent.state === 'admitted', 'what is given back and whole is not to be discarded')
-      this.discards--
+      this.discards.delete(number)
+      this.credit(memberOf(model, discarded), 1)
       return
     }
     must(model.state !== 'ended' && sent.state === 'aborted', 'only what is aborted is to be discarded')
