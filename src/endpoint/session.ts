@@ -21,8 +21,8 @@ import {
 } from '../wire/controlFrames.ts'
 import { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
-import { readUint32 } from '../wire/integers.ts'
-import { readSequence } from '../wire/objectHeader.ts'
+import { readUint32, writeUint32 } from '../wire/integers.ts'
+import { readSequence, STREAM_BEGIN_TAIL_BYTES } from '../wire/objectHeader.ts'
 import { PartsSource } from '../wire/outgoingStream.ts'
 import { Slab } from '../wire/slab.ts'
 import { Arrivals } from './arrivals.ts'
@@ -359,6 +359,7 @@ export class EndpointSession implements ConnectorOwner {
   }
 
   refused(error: ObjectRelayError, attempt: number): void {
+    this.#giveBack()
     this.#report({ state: 'disconnected', attempt, error: toPlainError(error), epoch: this.#epoch, resumed: false })
     this.#end()
   }
@@ -391,22 +392,31 @@ export class EndpointSession implements ConnectorOwner {
 
   #finish(deadlineReached: boolean): void {
     if (this.#over) return
-    let returned = 0
-    const marker = encodeJson(RecordType.RETURNED, {})
-    for (const object of this.#outbox.unresolvedObjects) {
-      this.#host.port.write(this.#id, marker, 0, marker.length)
-      if (object.stream !== undefined) {
-        this.#conversation?.closeStream(object.stream.id)
-        this.#host.port.bell.sendAttachment(object.stream.id, object.stream.parts)
-      }
-      this.#host.port.write(this.#id, object.buffer, object.start, object.end)
-      returned++
-    }
-    const result: EndpointStopResult = { returned, deadlineReached }
+    const result: EndpointStopResult = { returned: this.#giveBack(), deadlineReached }
     const record = encodeJson(RecordType.STOPPED, result)
     this.#host.port.write(this.#id, record, 0, record.length)
     if (deadlineReached) this.#leaveUnfinished()
     this.#end()
+  }
+
+  /** Returns to the program what the relay has not accepted; how many objects that is. */
+  #giveBack(): number {
+    const { port } = this.#host
+    const marker = encodeJson(RecordType.RETURNED, {})
+    let returned = 0
+    for (const { buffer, start, end, stream } of this.#outbox.unresolvedObjects) {
+      port.write(this.#id, marker, 0, marker.length)
+      if (stream !== undefined) {
+        this.#conversation?.closeStream(stream.id)
+        // Not the number under which it came: in this direction that may be another's.
+        const attachment = this.#host.nextAttachment()
+        writeUint32(buffer, end - STREAM_BEGIN_TAIL_BYTES, attachment)
+        port.bell.sendAttachment(attachment, stream.parts)
+      }
+      port.write(this.#id, buffer, start, end)
+      returned++
+    }
+    return returned
   }
 
   /** Says goodbye with things undone, so that the relay does not wait for a return that will not come. */
