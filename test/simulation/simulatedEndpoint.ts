@@ -158,7 +158,7 @@ export class SimulatedEndpoint {
     const { ledger } = this.#surroundings
     if (sent.settled) ledger.break(`the promise of object ${sent.id} was settled twice`)
     sent.settled = true
-    if (error instanceof ObjectRelayError && ['DEADLINE', 'LINK_LOST'].includes(error.code)) this.#unknown.push(sent.id)
+    if (error !== undefined && sent.answer === 'none') this.#unknown.push(sent.id)
     this.#note(error === undefined ? `knows ${sent.id} accepted` : `knows ${sent.id} not accepted: ${String(error)}`)
     if (error !== undefined && !(error instanceof ObjectRelayError)) {
       ledger.break(`object ${sent.id} was rejected with an error of no type: ${String(error)}`)
