@@ -36,6 +36,7 @@ export class RecordPort {
   readonly #slab = new Slab()
   #overflow: { endpoint: number; buffer: Buffer; start: number; end: number }[] = []
   #overflowHead = 0
+  #overflowBytes = 0
   #draining = false
   #ringWaiters: (() => void)[] = []
 
@@ -74,6 +75,7 @@ export class RecordPort {
     }
     const at = this.#slab.copy(buffer, start, end)
     this.#overflow.push({ endpoint, buffer: this.#slab.buffer, start: at, end: at + bytes })
+    this.#overflowBytes += bytes
     if (this.#overflow.length === 1) {
       this.writer.setOverflows(true)
       this.#flushOverflow()
@@ -83,6 +85,11 @@ export class RecordPort {
   /** Whether the other side is so far behind that records wait here. */
   get overflows(): boolean {
     return this.#overflow.length > 0
+  }
+
+  /** Bytes of the records that wait here. */
+  get waitingBytes(): number {
+    return this.#overflowBytes
   }
 
   /** Whether the other side has more to give than the ring can hold. */
@@ -148,6 +155,7 @@ export class RecordPort {
       }
       copyBytes(this.writer.buffer, this.writer.at, record.buffer, record.start, record.end)
       this.commit(record.endpoint, bytes)
+      this.#overflowBytes -= bytes
       this.#overflowHead++
       this.#trimOverflow()
     }

@@ -1,5 +1,6 @@
 import type { EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { EndpointRecords, Io } from '../background/io.ts'
+import type { RecordPort } from '../background/recordPort.ts'
 import { RecordType } from '../background/records.ts'
 import { createError, fromPlainError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { TypedEvents } from '../events.ts'
@@ -35,6 +36,7 @@ export class EndpointProgram implements EndpointRecords {
   readonly #opener: ObjectOpener
   readonly #receiver: Receiver
   readonly #address: string
+  readonly #port: RecordPort
   #connectionWaiters: { resolve: () => void; reject: (error: ObjectRelayError) => void }[] = []
 
   constructor({ configuration, serializer, schemas, listeners }: CheckedEndpointOptions, io: Io) {
@@ -42,6 +44,7 @@ export class EndpointProgram implements EndpointRecords {
     const { groups, limits, broadcasts, host, port } = configuration
     this.#address = `${host}:${port}`
     this.events = new TypedEvents(endpointEventNames, listeners)
+    this.#port = io.port
     const channel = new IoChannel(io, this)
     channel.write(encodeJson(RecordType.OPEN, configuration))
     const report = (error: ObjectRelayError) => this.report(error)
@@ -54,7 +57,9 @@ export class EndpointProgram implements EndpointRecords {
     const sender = new Sender({ channel, status, limits, serializer })
     const asking = new Asking(channel, status, groups)
     const works = new Works({ asking, opener, settlement, report })
-    const receiver = new Receiver({ channel, status, inbox, settlement, taking, works })
+    // Who wants the latest only has asked for it; `skipped` says how many there were.
+    const missed = (group: string, count: number) => void (broadcasts === 'every' && this.#missed(group, count))
+    const receiver = new Receiver({ channel, status, inbox, settlement, taking, works, missed })
     this.sender = sender
     this.asking = asking
     this.taking = taking
@@ -124,6 +129,12 @@ export class EndpointProgram implements EndpointRecords {
         this.stopping.stopped(readJson(buffer, start, end) as unknown as EndpointStopResult)
         return
     }
+  }
+
+  #missed(group: string, count: number): void {
+    const message = `The relay dropped ${count} broadcasts of the group "${group}", for which this endpoint had no room in time. Take objects faster, or raise limits.memberBacklogBytesMax of the relay.`
+    const error = createError('OBJECTS_DROPPED', message, { details: { group, count } })
+    this.events.emit('objectsDropped', { error, group, count })
   }
 
   #noticed(error: ObjectRelayError): void {
@@ -254,6 +265,7 @@ export class EndpointProgram implements EndpointRecords {
         unreadable: this.#opener.unreadableObjects,
       },
       linksLost: status.linksLost,
+      ring: { waitingBytes: this.#port.waitingBytes },
     }
   }
 }

@@ -129,6 +129,8 @@ export interface EndpointStats {
   }
   /** How often the link was lost. */
   readonly linksLost: number
+  /** What of all endpoints of the program waits for room in the ring to their I/O. */
+  readonly ring: { readonly waitingBytes: number }
 }
 
 /** The events of an endpoint and what their listeners are given. */
@@ -146,7 +148,10 @@ export interface EndpointEvents {
    * fit its schema; a handler of `work`; or what the relay reports.
    */
   error: ObjectRelayError
-  /** The relay dropped objects that this endpoint would have got, by a stated policy. */
+  /**
+   * The relay dropped objects that this endpoint would have got, by a stated policy: told with the next object of the group,
+   * whose `skipped` says the same. Not with `broadcasts: 'latest'`, which is such a policy of the endpoint's own.
+   */
   objectsDropped: { readonly error: ObjectRelayError; readonly group: string | undefined; readonly count: number }
   /** The group is full: what this endpoint produces for it waits. */
   blocked: { readonly group: string }

@@ -23,6 +23,7 @@ export class Receiver {
   readonly #settlement: Settlement
   readonly #taking: Taking
   readonly #works: Works
+  readonly #missed: (group: string, count: number) => void
   readonly #routes = new RouteCache(isGroupName)
   readonly #slab = new Slab()
   #context: { groupIndex: number; skipped: number; isDead: boolean } = noContext
@@ -38,6 +39,8 @@ export class Receiver {
     settlement: Settlement
     taking: Taking
     works: Works
+    /** Broadcasts of a group were dropped before they came here. */
+    missed(group: string, count: number): void
   }) {
     this.#channel = options.channel
     this.#status = options.status
@@ -45,6 +48,7 @@ export class Receiver {
     this.#settlement = options.settlement
     this.#taking = options.taking
     this.#works = options.works
+    this.#missed = options.missed
   }
 
   /** A new session at the relay: leases are counted anew. */
@@ -96,6 +100,7 @@ export class Receiver {
     this.objects++
     this.bytes += entry.wireBytes
     this.skipped += skipped
+    if (skipped > 0) this.#missed(entry.group, skipped)
     this.#deliver(entry)
   }
 

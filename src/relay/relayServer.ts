@@ -116,15 +116,19 @@ export class RelayServer {
   }
 
   stats(): RelayStats {
-    const { groups, ...rest } = this.#broker.stats()
+    const { groups, sessions, ...rest } = this.#broker.stats()
     const connected = [...this.#sessions.values()].filter((session) => session.link !== undefined).length
     return {
       port: this.port,
       uptimeMs: Math.round(this.#parts.clock.nowMs() - this.#startedMs),
       endpoints: { connected, away: this.#sessions.size - connected, refused: this.#events.refused },
       unauthenticated: this.#listener?.unauthenticated ?? 0,
-      memory: { residentBytes: process.memoryUsage.rss() },
+      memory: { residentBytes: process.memoryUsage.rss(), storeBytes: this.#parts.store.memoryBytes },
       ...rest,
+      sessions: sessions.map((session) => {
+        const { conversation, link } = this.#sessions.get(session.id) ?? {}
+        return { ...session, unconfirmedBytes: conversation?.log.bytes ?? 0, pendingBytes: link?.pendingBytes ?? 0 }
+      }),
       // fromEntries defines own properties, so that a group may be called __proto__.
       groups: Object.fromEntries(groups.map((group) => [group.name, group])),
     }
@@ -305,7 +309,9 @@ export class RelayServer {
       },
       blocked: (session, group) => this.#sessionOf(session)?.blocked(group, true),
       unblocked: (session, group) => this.#sessionOf(session)?.blocked(group, false),
-      released: () => undefined,
+      released: (payload) => {
+        if (!(payload instanceof LargePayload)) this.#parts.store.release(payload)
+      },
       event: (event) => {
         this.#events.broker(event)
         if (event.type !== 'sessionExpired') return

@@ -1,8 +1,17 @@
-import type { BrokerStats, GroupStats } from '../core/stats.ts'
+import type { BrokerStats, GroupStats, SessionStats } from '../core/stats.ts'
+
+/** One session of a relay, and what is on its way to its endpoint. */
+export interface RelaySessionStats extends SessionStats {
+  /** Bytes of frames that the endpoint has not confirmed: they are kept for its return. */
+  readonly unconfirmedBytes: number
+  /** Bytes that were given to its connection and not taken by the operating system; 0 without one. */
+  readonly pendingBytes: number
+}
 
 /** A snapshot of a relay. */
-export interface RelayStats extends Omit<BrokerStats, 'groups'> {
+export interface RelayStats extends Omit<BrokerStats, 'groups' | 'sessions'> {
   readonly groups: Readonly<Record<string, GroupStats>>
+  readonly sessions: readonly RelaySessionStats[]
   readonly port: number
   readonly uptimeMs: number
   readonly endpoints: {
@@ -17,6 +26,8 @@ export interface RelayStats extends Omit<BrokerStats, 'groups'> {
   readonly memory: {
     /** Of the whole process that the relay is in. */
     readonly residentBytes: number
+    /** That small objects take, with what lies unused between them; large ones take what they count. */
+    readonly storeBytes: number
   }
 }
 

@@ -1,4 +1,4 @@
-/** An OBJECT frame that a store keeps, as it came, with the relay's stamps in it. */
+/** An OBJECT frame that a store keeps, as it came, with the relay's stamps in it. The store may move it while it is kept. */
 export interface KeptFrame {
   readonly bytes: number
   readonly buffer: Buffer
@@ -10,6 +10,10 @@ export interface KeptFrame {
 export interface Store {
   /** Keeps a copy of the frame; the bytes may be reused after the call. */
   keep(buffer: Buffer, start: number, end: number): KeptFrame
+  /** The frame is needed no more. */
+  release(frame: KeptFrame): void
+  /** Memory that the kept frames take, theirs and what lies unused between them. */
+  readonly memoryBytes: number
 }
 
 /**
