@@ -19,7 +19,7 @@ export interface FuzzOptions {
   /** Gets what happens, line by line. */
   note?(what: string): void
   /** Called now and then with the object bytes that the relay says it keeps. */
-  measure?(keptBytes: number): void
+  measure?(keptBytes: number): Promise<void>
 }
 
 export function noCounts(): FuzzCounts {

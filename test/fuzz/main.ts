@@ -25,7 +25,10 @@ if (!Number.isSafeInteger(firstSeed) || (minutes !== undefined && !(minutes > 0)
 setFlagsFromString('--expose-gc')
 const collectGarbage: () => void = runInNewContext('gc')
 
-function heapBytes(): number {
+async function heapBytes(): Promise<number> {
+  collectGarbage()
+  // Memory of buffers is given back a moment later.
+  await new Promise((resolve) => setTimeout(resolve, 20))
   collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
@@ -55,11 +58,10 @@ async function attempt(name: string, seed: number, run: () => Promise<void>): Pr
 /** One relay for many peers: how much of them is kept once they are gone. */
 async function longRelay(seed: number, counts: FuzzCounts): Promise<void> {
   let firstBytes: number | undefined
-  const measure = (keptBytes: number) => {
-    const bytes = heapBytes() - keptBytes
+  const measure = async (keptBytes: number) => {
+    const bytes = (await heapBytes()) - keptBytes
     firstBytes ??= bytes
     growthMaxBytes = Math.max(growthMaxBytes, bytes - firstBytes)
-    console.log(keptBytes / MiB, bytes / MiB)
   }
   await attempt('relay', seed, () => RelayFuzz.run(seed, LONG_RELAY_PEERS, { counts, measure }))
 }
@@ -67,7 +69,7 @@ async function longRelay(seed: number, counts: FuzzCounts): Promise<void> {
 const relays = noCounts()
 const endpoints = noCounts()
 const startMs = performance.now()
-const heapBefore = heapBytes()
+const heapBefore = await heapBytes()
 let seed = firstSeed
 if (minutes === undefined) {
   const note = (what: string) => console.log(what)
@@ -92,7 +94,7 @@ for (const [name, counts] of [
     `${name}: ${peers}; lies: ${total(lies)}; told: ${JSON.stringify(refusals)}; exchanged beside them: ${exchanged}`,
   )
 }
-console.log(`heap before and after: ${(heapBefore / MiB).toFixed(1)} and ${(heapBytes() / MiB).toFixed(1)} MiB`)
+console.log(`heap before and after: ${(heapBefore / MiB).toFixed(1)} and ${((await heapBytes()) / MiB).toFixed(1)} MiB`)
 if (Number.isFinite(growthMaxBytes))
   console.log(`most that one relay kept of ${LONG_RELAY_PEERS} peers: ${(growthMaxBytes / MiB).toFixed(1)} MiB`)
 console.log(failures === 0 ? 'fuzz: passed' : `fuzz: ${failures} FAILED`)

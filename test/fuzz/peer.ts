@@ -80,6 +80,7 @@ export class Peer {
   #proof: EndpointProof
   #reader: FrameReader
   #contextDue = false
+  #isOwnSession = true
 
   constructor(identity: PeerIdentity, link: MemoryLink, proof: EndpointProof) {
     this.identity = identity
@@ -115,9 +116,13 @@ export class Peer {
     this.write(frame)
   }
 
-  hello(received: number | null, different: object = {}): void {
+  hello(
+    received: number | null,
+    different: { readonly session?: unknown; readonly [field: string]: unknown } = {},
+  ): void {
     this.phase = 'greeted'
     const { session, groups, broadcasts, inboxBytes } = this.identity
+    this.#isOwnSession = (different.session ?? session) === session
     const fields = { version: 1, agent: 'fuzz', session, received, groups, broadcasts, inboxBytes, objectBytesMax: 1e9 }
     this.write(encodeJson(FrameType.HELLO, { ...fields, ...different }))
   }
@@ -230,7 +235,10 @@ export class Peer {
     if (resumed === true) {
       // The rest is sent again, as a whole, in the old order.
       const missing = this.sentFrames - Number(received)
-      if (!this.hasLied && (missing < 0 || missing > this.log.length)) fail('The relay resumes where nobody was.')
+      if (!this.hasLied && (missing < 0 || missing > this.log.length))
+        fail(
+          `The relay resumes at frame ${String(received)} of ${this.sentFrames}; ${this.confirmedFrames} were confirmed.`,
+        )
       for (const frame of missing > 0 ? this.log.slice(-missing) : []) this.write(frame)
       return
     }
@@ -238,7 +246,8 @@ export class Peer {
   }
 
   #beginSession(): void {
-    this.hasLied = false
+    // In a session of somebody else, it forgets what it knew of its own.
+    this.hasLied = !this.#isOwnSession
     this.goodbyeSaid = false
     this.receivedFrames = 0
     this.sentFrames = 0
@@ -271,8 +280,9 @@ export class Peer {
 
   #chunk(stream: number, offset: number, bytes: number, last: boolean): void {
     if (last) this.receivedFrames++
+    if (this.hasLied) return
     const part = this.incoming.get(stream)
-    if (part === undefined) return void (this.hasLied || fail(`The relay sends a part of stream ${stream}.`))
+    if (part === undefined) fail(`The relay sends a part of stream ${stream}.`)
     const end = offset + bytes
     if (offset > part.receivedBytes || end > part.totalBytes || end > part.windowBytes)
       fail(`The relay sends ${offset} to ${end} of ${part.totalBytes} where ${part.receivedBytes} were due.`)

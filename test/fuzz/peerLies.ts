@@ -158,10 +158,10 @@ const oddStream: Lie = (peer, random) => {
 }
 
 const tooManyStreams: Lie = (peer) => {
-  // For another group, the relay may not have room.
+  // For another group, the relay may not have room; and what it remembers to have accepted, it takes for begun and answered.
   const [group] = peer.identity.groups
   if (group === undefined) return undefined
-  for (let left = 5; left > 0; left--) beginStream(peer, { kind: 'broadcast', groups: [group], copies: [1] }, 200_000)
+  for (let left = 20; left > 0; left--) beginStream(peer, { kind: 'broadcast', groups: [group], copies: [1] }, 200_000)
   return 'refused'
 }
 
@@ -219,6 +219,7 @@ const duplicates: Lie = (peer, random) => {
   const again = Array.from({ length: 20 }, () => frame)
   if (peer.sentObjectBytes + 20 * frame.length > peer.relayRoomBytes) return undefined
   peer.sentObjectBytes += 20 * frame.length
+  peer.sequence++
   for (const one of again) peer.send(one)
   return 'tolerated'
 }

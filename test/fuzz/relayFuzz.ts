@@ -73,7 +73,7 @@ export class RelayFuzz {
         left--
       }
       await fuzz.#round()
-      if (left % 500 === 0 && left < peers) options.measure?.(fuzz.#server.stats().keptBytes)
+      if (left % 500 === 0 && left < peers) await options.measure?.(fuzz.#server.stats().keptBytes)
     }
     for (let left = 30; left > 0 && fuzz.#peers.length > 0; left--) await fuzz.#round()
     await fuzz.#end()
