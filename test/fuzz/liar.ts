@@ -167,9 +167,10 @@ export class Liar {
 
   #chunk(stream: number, offset: number, bytes: number, last: boolean): void {
     if (last) this.receivedFrames++
+    if (this.hasLied) return
     const part = this.incoming.get(stream)
     const end = offset + bytes
-    if (part === undefined) return void (this.hasLied || fail(`The endpoint sends a part of stream ${stream}.`))
+    if (part === undefined) fail(`The endpoint sends a part of stream ${stream}.`)
     if (end > part.totalBytes || end > part.windowBytes) fail(`The endpoint sends beyond its window: ${end}.`)
     part.offset = Math.max(part.offset, end)
   }

@@ -149,8 +149,12 @@ const acknowledgePartial: Lie = (peer) => {
 }
 
 const oddStream: Lie = (peer, random) => {
+  // For another group, the relay may not have room, and reject the first one.
+  const [group] = peer.identity.groups
+  if (group === undefined) return undefined
   const id = peer.nextStream++
-  const begin = encodeStreamBegin(route, peer.sequence++, 0, id, 500_000)
+  const own = encodeRoute({ kind: 'broadcast', groups: [group], copies: [1] })
+  const begin = encodeStreamBegin(own, peer.sequence++, 0, id, 500_000)
   const tail = Buffer.from(begin)
   tail.writeBigUInt64LE(random.pick([0n, 2n ** 53n, 2n ** 64n - 1n]), tail.length - 8)
   peer.send(random.chance(0.7) ? tail : Buffer.concat([begin, begin]))
