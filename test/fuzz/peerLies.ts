@@ -19,7 +19,7 @@ import { frameOf, objectFrame as oddObject } from '../support/frames.ts'
 import { objectFrame } from '../support/relayWorld.ts'
 import { oddJson } from './oddJson.ts'
 import type { Peer } from './peer.ts'
-import { beginStream, chunk, groups, smallObject } from './peerHabits.ts'
+import { beginStream, chunk, smallObject } from './peerHabits.ts'
 
 /**
  * What the relay has to do about it: refuse it with a typed error; let it be, because the protocol says so; or either, where
@@ -264,6 +264,7 @@ const mutated: Lie = (peer, random) => {
   const frame = Buffer.from(random.pick([smallObject(peer, random, 50), encodeNotify('g', 3), route.destinations]))
   for (let left = random.integer(1, 4); left > 0; left--)
     frame[random.integer(0, frame.length - 1)] = random.integer(0, 255)
+  peer.sequence++
   peer.send(frame)
   return 'either'
 }
@@ -308,6 +309,3 @@ export const lies: Readonly<Record<string, Lie>> = {
   garbage,
   'an odd CLOSE': oddClose,
 }
-
-/** Names that the groups of peers never have. */
-export const usedGroups: readonly string[] = groups
