@@ -110,6 +110,8 @@ export const fixedLimits = {
   ringBytes: 4_194_304,
   /** Bytes of a relay's notices that wait for room in the ring. A relay that says more while the program is busy is not to be believed. */
   waitingNoticeBytesMax: 1_048_576,
+  /** Events of a relay that its program has not heard yet, because it is busy. Beyond, they are counted and not kept. */
+  waitingEventsMax: 10_000,
   /** Bytes of the same ring with `io: 'inline'`. */
   inlineRingBytes: 1_048_576,
   /** Bytes that were given to one connection and not taken by the operating system; beyond, small frames wait. */

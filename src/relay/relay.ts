@@ -3,11 +3,13 @@ import { createError, fromPlainError, type ObjectRelayError, toPlainError } from
 import { type Listener, type Listeners, TypedEvents } from '../events.ts'
 import { checkNames, durationOrInfinityOption } from '../options.ts'
 import { type RelayEvents, relayEventNames } from './relayEvents.ts'
-import type { RelayReply } from './relayMessages.ts'
+import type { RelayReply, RelayRequest } from './relayMessages.ts'
 import { checkRelayOptions, type RelayOptions } from './relayOptions.ts'
 import type { RelayStats, RelayStopResult } from './relayStats.ts'
 
 const STOP_DEADLINE_MS = 5_000
+/** The relay's thread learns after so many events that they were heard. */
+const HEARD_STEP = 100
 
 /** What the relay's thread was asked and has not answered. */
 interface Question {
@@ -65,6 +67,7 @@ export class Relay {
       execArgv: [],
     })
     let relay: Relay | undefined
+    let heard = 0
     return await new Promise<Relay>((resolve, reject) => {
       worker.on('message', (reply: RelayReply) => {
         switch (reply.kind) {
@@ -78,6 +81,9 @@ export class Relay {
             break
           case 'event':
             events.emit(reply.event.name, reply.event.value as never) // the pair of a RelayEventMessage fits by its type
+            if (++heard < HEARD_STEP) break
+            worker.postMessage({ kind: 'heard', count: heard } satisfies RelayRequest)
+            heard = 0
             break
           case 'answer':
             if (relay !== undefined) relay.#answer(reply.id, reply.value)

@@ -4,6 +4,8 @@ import type { RelayStats, RelayStopResult } from './relayStats.ts'
 
 /** What the program asks of the relay's thread. */
 export type RelayRequest =
+  /** The program has heard so many more events. */
+  | { readonly kind: 'heard'; readonly count: number }
   | { readonly kind: 'stats'; readonly id: number }
   | { readonly kind: 'stop'; readonly id: number; readonly deadlineMs: number }
 

@@ -63,7 +63,7 @@ export class RelayServer {
   #nextSource = 1
   #timer: Timer | undefined
   /** For the connections of endpoints that have said goodbye. */
-  readonly #closingTimers = new Set<Timer>()
+  readonly #leaving = new Map<Link, Timer>()
   #timerDueMs = Number.POSITIVE_INFINITY
   #stopping = false
 
@@ -148,10 +148,13 @@ export class RelayServer {
     const deadlineReached = !this.#quiet()
     const { groups } = this.#broker.stats()
     this.#timer?.cancel()
-    for (const timer of this.#closingTimers) timer.cancel()
     this.#events.flush()
     const error = createError('RELAY_STOPPED', 'The relay was stopped.')
     for (const session of [...this.#sessions.values()]) session.link?.fail(error, true)
+    for (const [link, timer] of this.#leaving) {
+      timer.cancel()
+      link.fail(error, true)
+    }
     const undelivered: RelayStopResult['undelivered'] = {}
     for (const { name, waiting, leased } of groups) {
       if (waiting + leased > 0)
@@ -274,14 +277,15 @@ export class RelayServer {
    * is, would keep a connection that `endpointsMax` does not count.
    */
   #awaitClosing({ link, conversation }: Pick<RelaySession, 'link' | 'conversation'>): void {
+    if (link === undefined) return
     const { confirmedFrames } = conversation.log
     const timer = this.#parts.clock.after(this.#options.limits.heartbeatMs, () => {
-      this.#closingTimers.delete(timer)
-      if (link === undefined || link.closed) return
+      this.#leaving.delete(link)
+      if (link.closed) return
       if (conversation.log.confirmedFrames > confirmedFrames) this.#awaitClosing({ link, conversation })
       else link.fail(createError('LINK_LOST', 'The endpoint said goodbye and kept its connection.'), false)
     })
-    this.#closingTimers.add(timer)
+    this.#leaving.set(link, timer)
   }
 
   #end(session: RelaySession, reason: 'stopped' | 'violation'): void {

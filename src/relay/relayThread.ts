@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { toObjectRelayError, toPlainError } from '../errors.ts'
+import { EventWindow } from './eventWindow.ts'
 import { openRelay } from './openRelay.ts'
 import type { RelayReply, RelayRequest } from './relayMessages.ts'
 import type { CheckedRelayOptions } from './relayOptions.ts'
@@ -11,9 +12,11 @@ if (port === null) throw new Error('This module is started by Relay.start and by
 const reply = (message: RelayReply) => port.postMessage(message)
 
 try {
-  const server = await openRelay(options, (event) => reply({ kind: 'event', event }))
+  const events = new EventWindow((event) => reply({ kind: 'event', event }))
+  const server = await openRelay(options, (event) => events.emit(event))
   port.on('message', async (request: RelayRequest) => {
-    if (request.kind === 'stats') reply({ kind: 'answer', id: request.id, value: server.stats() })
+    if (request.kind === 'heard') events.heard(request.count)
+    else if (request.kind === 'stats') reply({ kind: 'answer', id: request.id, value: server.stats() })
     else {
       reply({ kind: 'answer', id: request.id, value: await server.stop(request.deadlineMs) })
       port.close()

@@ -27,6 +27,17 @@ describe('What fuzzing has found', () => {
     expect(raw.closed).toBe(true)
   })
 
+  it('nor does it keep a connection when the relay is stopped', async () => {
+    const world = await RelayWorld.create()
+    const raw = await joined(world)
+    raw.transport.write(encodeText(FrameType.GOODBYE, ''))
+    await world.settle()
+    await world.server.stop(0)
+    await world.settle()
+    expect(raw.closed).toBe(true)
+    expect(world.clock.timers).toBeLessThan(2)
+  })
+
   it('an error quotes so little of what a peer sent that it fits into a frame', () => {
     const long = '\u0001'.repeat(60_000)
     const plain = toPlainError(createError('NOT_A_MEMBER', `No ${long}`, { details: { group: long }, cause: long }))
