@@ -9,6 +9,7 @@ import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject
 import { acknowledge, noteProgress, release } from './leases.ts'
 import * as lifecycle from './lifecycle.ts'
 import type { Parcel, Plan } from './parcel.ts'
+import { keptPayloads } from './payloads.ts'
 import { trimDeadLetters } from './queueing.ts'
 import type { Session } from './session.ts'
 import { type BrokerStats, readStats } from './stats.ts'
@@ -148,6 +149,11 @@ export class Broker<P extends Payload> {
 
   stats(): BrokerStats {
     return readStats(this.core)
+  }
+
+  /** Everything that is kept; what several places refer to, several times. */
+  payloads(): Generator<P> {
+    return keptPayloads(this.core)
   }
 
   /** From now on, new objects are rejected; those that were begun or held back may still be accepted. */

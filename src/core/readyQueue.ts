@@ -79,6 +79,12 @@ export class ReadyQueue<P extends Payload> {
     this.fresh.left()
   }
 
+  /** All items in no order. */
+  *everything(): Generator<Item<P>> {
+    yield* this.returned.values()
+    yield* this.fresh
+  }
+
   /** All items from the oldest on; for tests. */
   items(): Item<P>[] {
     return [

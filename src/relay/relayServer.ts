@@ -9,7 +9,7 @@ import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
 import { GuessLimiter } from '../security/guessLimiter.ts'
 import type { RelayAuthenticator } from '../security/relayProof.ts'
-import type { Store } from '../store/store.ts'
+import type { KeptFrame, Store } from '../store/store.ts'
 import type { Link } from '../transport/link.ts'
 import { type Listener, listen, type Newcomer } from '../transport/listen.ts'
 import { encodeJson } from '../wire/controlFrames.ts'
@@ -66,6 +66,7 @@ export class RelayServer {
   readonly #leaving = new Map<Link, Timer>()
   #timerDueMs = Number.POSITIVE_INFINITY
   #stopping = false
+  #tidying = false
 
   constructor(options: RelayServerOptions, parts: RelayServerParts) {
     this.#options = options
@@ -314,7 +315,7 @@ export class RelayServer {
       blocked: (session, group) => this.#sessionOf(session)?.blocked(group, true),
       unblocked: (session, group) => this.#sessionOf(session)?.blocked(group, false),
       released: (payload) => {
-        if (!(payload instanceof LargePayload)) this.#parts.store.release(payload)
+        if (!(payload instanceof LargePayload)) this.#letGo(payload)
       },
       event: (event) => {
         this.#events.broker(event)
@@ -325,6 +326,22 @@ export class RelayServer {
         this.#forget(session)
       },
     }
+  }
+
+  #letGo(frame: KeptFrame): void {
+    const { store, clock } = this.#parts
+    store.release(frame)
+    if (!store.isSparse || this.#tidying) return
+    this.#tidying = true
+    // Not from within the broker, which is about to use some of them.
+    clock.soon(() => {
+      this.#tidying = false
+      store.moveTogether(this.#keptFrames())
+    })
+  }
+
+  *#keptFrames(): Generator<KeptFrame> {
+    for (const payload of this.#broker.payloads()) if (!(payload instanceof LargePayload)) yield payload
   }
 
   /** While it joins, a session that the broker already delivers to is not in the table yet. */

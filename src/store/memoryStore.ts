@@ -14,11 +14,10 @@ export function openStore(): Store {
 /** So much memory may be taken by frames that are gone, beside what is kept, before it is worth the work. */
 const WASTE_BYTES_MAX = 8 * 1024 * 1024
 
-/** One slab of memory, and the frames in it. */
+/** One slab of memory. */
 class Arena {
   readonly bytes: number
-  /** In the order in which they came; those that are gone too. */
-  frames: StoredFrame[] = []
+  /** Of the frames in it that are not gone. */
   liveBytes = 0
 
   constructor(bytes: number) {
@@ -48,7 +47,8 @@ class StoredFrame implements KeptFrame {
 /**
  * Frames are copied into 64 KiB arenas: a view on what the socket gave would keep 16 KiB alive for one small object
  * that waits. One that waits for long, while thousands beside it came and went, would keep a whole arena: once there are
- * many of those, they are moved together.
+ * many of those, they are moved together. The store does not know its frames, since a list of them would cost each object
+ * more than all the rest.
  */
 class MemoryStore implements Store {
   readonly #slab = new Slab()
@@ -56,6 +56,8 @@ class MemoryStore implements Store {
   #current = new Arena(0)
   #arenaBytes = 0
   #liveBytes = 0
+  /** What the arenas took after the last time that frames were moved. */
+  #movedAtBytes = 0
 
   get memoryBytes(): number {
     return this.#arenaBytes
@@ -64,9 +66,9 @@ class MemoryStore implements Store {
   keep(buffer: Buffer, start: number, end: number): KeptFrame {
     const bytes = end - start
     const arena = this.#arenaFor(bytes)
-    const frame = new StoredFrame(this.#slab.buffer, this.#slab.copy(buffer, start, end), bytes, arena)
-    this.#add(frame, arena)
-    return frame
+    arena.liveBytes += bytes
+    this.#liveBytes += bytes
+    return new StoredFrame(this.#slab.buffer, this.#slab.copy(buffer, start, end), bytes, arena)
   }
 
   release(frame: KeptFrame): void {
@@ -77,7 +79,11 @@ class MemoryStore implements Store {
     arena.liveBytes -= bytes
     this.#liveBytes -= bytes
     if (arena.liveBytes === 0 && arena !== this.#current) this.#forget(arena)
-    if (this.#arenaBytes > 2 * this.#liveBytes + WASTE_BYTES_MAX) this.#moveTogether()
+  }
+
+  get isSparse(): boolean {
+    const usefulBytes = Math.max(2 * this.#liveBytes, this.#movedAtBytes)
+    return this.#arenaBytes > usefulBytes + WASTE_BYTES_MAX
   }
 
   /** The arena that the next frame of so many bytes will lie in, made if need be. */
@@ -92,35 +98,30 @@ class MemoryStore implements Store {
     return this.#current
   }
 
-  #add(frame: StoredFrame, arena: Arena): void {
-    arena.frames.push(frame)
-    arena.liveBytes += frame.bytes
-    this.#liveBytes += frame.bytes
-  }
-
   #forget(arena: Arena): void {
     if (this.#arenas.delete(arena)) this.#arenaBytes -= arena.bytes
   }
 
-  /**
-   * Empties all arenas of which less than a half is in use; those that are left are at most twice what is kept. Whoever still
-   * sends from the old memory has views of its own on it.
-   */
-  #moveTogether(): void {
-    const sparse = [...this.#arenas].filter((arena) => arena !== this.#current && arena.liveBytes * 2 < arena.bytes)
-    for (const arena of sparse) {
-      for (const frame of arena.frames) if (frame.arena !== undefined) this.#move(frame)
-      this.#forget(arena)
+  moveTogether(kept: Iterable<KeptFrame>): void {
+    const sparse = new Set(
+      [...this.#arenas].filter((arena) => arena !== this.#current && arena.liveBytes * 2 < arena.bytes),
+    )
+    for (const frame of kept) {
+      if (frame instanceof StoredFrame && frame.arena !== undefined && sparse.has(frame.arena))
+        this.#move(frame, frame.arena)
     }
+    for (const arena of sparse) if (arena.liveBytes === 0) this.#forget(arena)
+    this.#movedAtBytes = this.#arenaBytes
   }
 
-  #move(frame: StoredFrame): void {
+  /** Whoever still sends from the old memory has a view of its own on it. */
+  #move(frame: StoredFrame, from: Arena): void {
     const { buffer, start, end, bytes } = frame
     const arena = this.#arenaFor(bytes)
     frame.start = this.#slab.copy(buffer, start, end)
     frame.buffer = this.#slab.buffer
     frame.arena = arena
-    this.#liveBytes -= bytes
-    this.#add(frame, arena)
+    from.liveBytes -= bytes
+    arena.liveBytes += bytes
   }
 }

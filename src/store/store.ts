@@ -12,6 +12,10 @@ export interface Store {
   keep(buffer: Buffer, start: number, end: number): KeptFrame
   /** The frame is needed no more. */
   release(frame: KeptFrame): void
+  /** Whether much of the memory lies unused between the kept frames, so that it is worth the work to move them together. */
+  readonly isSparse: boolean
+  /** Moves kept frames together; `kept` are all of them, some more than once. */
+  moveTogether(kept: Iterable<KeptFrame>): void
   /** Memory that the kept frames take, theirs and what lies unused between them. */
   readonly memoryBytes: number
 }

@@ -4,6 +4,7 @@ import type { Core } from '../../src/core/core.ts'
 import type { Group } from '../../src/core/group.ts'
 import type { Membership } from '../../src/core/membership.ts'
 import type { Parcel, Plan } from '../../src/core/parcel.ts'
+import { keptPayloads } from '../../src/core/payloads.ts'
 import type { Session } from '../../src/core/session.ts'
 
 /** Whether a member may get an object now, by the words of the rule and without any index. */
@@ -129,6 +130,10 @@ function checkReferences<P extends Payload>(core: Core<P>): void {
     for (const { parcel } of session.backlog) refer(parcel.payload, parcel, 1)
     for (const { parcel, held } of session.begun.values()) if (held === undefined) refer(parcel.payload, parcel, 1)
   }
+  const listed = new Set(keptPayloads(core))
+  const begun = new Set([...core.sessions.values()].flatMap((session) => [...session.begun.values()]))
+  for (const { parcel } of begun) listed.add(parcel.payload)
+  for (const payload of payloads) same('payload is listed', listed.has(payload), true)
   for (const [parcel, count] of references) same('parcel.references', parcel.references, count)
   same(
     'core.keptBytes',
