@@ -78,7 +78,6 @@ export class RelayServer {
       broker: this.#broker,
       store: parts.store,
       limits: options.limits,
-      nowMs: () => parts.clock.nowMs(),
       watch: () => this.#scheduleTimer(),
       linkLost: (session, error) => this.#linkLost(session, error),
       left: (session) => this.#left(session),

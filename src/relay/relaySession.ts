@@ -38,7 +38,6 @@ export interface RelaySessionHost {
   readonly broker: Broker<RelayPayload>
   readonly store: Store
   readonly limits: RelayLimits
-  nowMs(): number
   /** The broker's deadlines may have changed. */
   watch(): void
   /** The link broke, or the peer ended it. */

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { ObjectRelayError } from '../errors.ts'
 import { makeCertificate, makePrivateKey } from './certificate.ts'
 import { channelBindingOf } from './channelProof.ts'
-import { explainApplicationProtocol, explainForeignBytes, explainTlsError } from './tlsErrors.ts'
+import { explainApplicationProtocol, explainTlsError } from './tlsErrors.ts'
 import { applicationProtocol, tlsOptionsForEndpoint, tlsOptionsForRelay } from './tlsOptions.ts'
 
 const key = makePrivateKey()
@@ -170,17 +170,6 @@ describe('a peer without TLS', () => {
     const options = await tlsOptionsForEndpoint({ host })
     const error = await new Promise<unknown>((resolve) => connect({ ...options, host, port }).on('error', resolve))
     expect(explainTlsError(error, { host, port })).toMatchObject({ code: 'SECURITY_MISMATCH', category: 'refused' })
-  })
-
-  it('recognises a TLS peer, and other protocols, by the first bytes', () => {
-    const foreign = (text: string): string | undefined =>
-      explainForeignBytes(Buffer.from(text, 'latin1'), context)?.code
-    expect(foreign('\x16\x03\x01\x02\x00')).toBe('SECURITY_MISMATCH')
-    expect(foreign('\x15\x03\x03\x00\x02')).toBe('SECURITY_MISMATCH')
-    expect(foreign('HTTP/1.1 400')).toBe('NOT_A_RELAY')
-    expect(foreign('SSH-2.0-OpenSSH')).toBe('NOT_A_RELAY')
-    expect(foreign('\x60\x00\x00\x00\x01')).toBeUndefined()
-    expect(foreign('')).toBeUndefined()
   })
 })
 

@@ -129,18 +129,3 @@ export function explainApplicationProtocol(
   const text = `it speaks TLS, but not ${applicationProtocol}. Check host and port.`
   return make(['NOT_A_RELAY', text], context, undefined, 'NO_ALPN')
 }
-
-/**
- * For `security: 'none'`, where nothing but our frames may come: what the first bytes of the peer are if they are those
- * of TLS or of another protocol; undefined if they may be ours.
- */
-export function explainForeignBytes(first: Uint8Array, context: LinkContext): ObjectRelayError | undefined {
-  // A TLS record: alert or handshake, of a version 3.x.
-  if ((first[0] === 0x15 || first[0] === 0x16) && first[1] === 0x03 && (first[2] ?? 0) <= 4) {
-    const text = 'it speaks TLS, and this side does not. Give both sides the same option security.'
-    return make(['SECURITY_MISMATCH', text], context, undefined, 'TLS_RECORD')
-  }
-  const start = Buffer.from(first.subarray(0, 8)).toString('latin1')
-  if (!/^(HTTP\/|GET |POST |PUT |HEAD |OPTIONS |CONNECT |PRI \* |SSH-|220[ -])/.test(start)) return undefined
-  return make(['NOT_A_RELAY', 'it speaks another protocol. Check host and port.'], context, undefined, 'OTHER_PROTOCOL')
-}

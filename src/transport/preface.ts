@@ -47,9 +47,15 @@ export function readPreface(socket: Socket, timeoutMs: number, peer: 'relay' | '
     }
     function foreign(firstByte: number): Error {
       if (TLS_RECORD_TYPES.includes(firstByte)) {
-        return createError('SECURITY_MISMATCH', `${where} speaks TLS, and this side was told security: 'none'.`)
+        return createError(
+          'SECURITY_MISMATCH',
+          `${where} speaks TLS, and this side was told security: 'none'. Give both sides the same option security.`,
+        )
       }
-      return createError('NOT_A_RELAY', `${where} does not speak ${PROTOCOL_NAME}; it is no ${peer} of this protocol.`)
+      return createError(
+        'NOT_A_RELAY',
+        `${where} does not speak ${PROTOCOL_NAME}; it is no ${peer} of this protocol. Check host and port.`,
+      )
     }
     function finish(error?: Error) {
       clearTimeout(timer)
