@@ -1,23 +1,113 @@
+import type { BrokerJournal, KeptPlace } from '../core/journal.ts'
+import type { ObjectRelayError } from '../errors.ts'
+
 /** An OBJECT frame that a store keeps, as it came, with the relay's stamps in it. The store may move it while it is kept. */
 export interface KeptFrame {
   readonly bytes: number
+  /** Where it lies; reading it may mean reading a disk. `start` and `end` are valid after `buffer` was read. */
   readonly buffer: Buffer
   readonly start: number
   readonly end: number
 }
 
-/** Where a relay keeps the frames of objects that wait, are leased or were broadcast last. */
+/** What a store keeps. */
+export type StoredObject = KeptFrame | LargeBody
+
+/**
+ * A large object in a store: its head, and its body as far as it has come. More may be on its way, and it may be read at the
+ * same time. No more of the body is in memory than what has just come and what is just being read.
+ */
+export interface LargeBody {
+  /** The size of the whole body. */
+  readonly bytes: number
+  /** The STREAM_BEGIN as it came from the sender, with the relay's stamps in it. */
+  readonly begin: Buffer
+  /** How far it has come. */
+  readonly receivedBytes: number
+  /** How far it may come for now: beyond, the store would have to hold too much in memory. It never falls. */
+  readonly roomEnd: number
+  /** Called when {@link LargeBody.roomEnd} has risen, or the body cannot be kept (then with why). */
+  onRoom: ((error?: ObjectRelayError) => void) | undefined
+  /** Takes a part, which is not changed afterwards. What came already may come again; a gap, or more than announced, throws `PROTOCOL_VIOLATION`. */
+  writeAt(offset: number, part: Buffer): void
+  /**
+   * Asks for the whole body, of which the last byte has come, to be as safe as this store makes things. Returns `undefined` if it
+   * is already; else a promise, which rejects with a typed error if that cannot be.
+   */
+  finish(): Promise<void> | undefined
+  /** The object was accepted, and that is kept: receivers may have its last byte, which is held back until then. */
+  releaseEnd(): void
+  /** Opens it for one receiver; `onReadable` is called when `availableBytes` has risen. */
+  openReader(onReadable: () => void): LargeReader
+}
+
+/** One receiver's view of a large object. */
+export interface LargeReader {
+  readonly totalBytes: number
+  /** How far it can be read now: what comes next is fetched as soon as what is there is asked for. */
+  readonly availableBytes: number
+  /** The bytes from `offset` on, `length` of them, which are available and were not read before; read in order. */
+  pieces(offset: number, length: number): readonly Buffer[]
+  close(): void
+}
+
+/** Objects of one session that were accepted, `from` to `to`, with the members that their groups had. */
+export interface AcceptedRun {
+  readonly from: number
+  readonly to: number
+  readonly memberCounts: readonly number[]
+}
+
+/** Who is told what an earlier run of the relay kept. */
+export interface Recovery {
+  /** In any order; several for one object, of which the payload is the same one. */
+  place(place: KeptPlace<StoredObject>): void
+  /** What a session was answered and may not know. */
+  answers(session: string, runs: readonly AcceptedRun[]): void
+}
+
+/**
+ * Where a relay keeps objects that wait, are leased or were broadcast last, and what it has to know of them. A relay tells
+ * everything in order, and lets nothing that speaks of it leave before {@link Store.commit} says that it is kept.
+ */
 export interface Store {
+  /** The name of the relay that it belongs to: the same as before if it remembers anything of before. */
+  readonly relayName: string
+  /** What the broker tells goes here. */
+  readonly journal: BrokerJournal<StoredObject>
+  /** Tells what was kept by an earlier run; once, before anything else. */
+  recover(recovery: Recovery): void
+  /** A number for a session that no other session of this relay has had. */
+  takeSource(): number
+  /** Why an object of so many bytes cannot be taken now, if it cannot: a disk that is nearly full. */
+  refusal(bytes: number): ObjectRelayError | undefined
   /** Keeps a copy of the frame; the bytes may be reused after the call. */
   keep(buffer: Buffer, start: number, end: number): KeptFrame
-  /** The frame is needed no more. */
-  release(frame: KeptFrame): void
-  /** Whether much of the memory lies unused between the kept frames, so that it is worth the work to move them together. */
+  /** Begins to keep a large object. */
+  keepLarge(begin: Buffer, bodyBytes: number): LargeBody
+  /** The object is needed no more. */
+  release(object: StoredObject): void
+  /** What a session was answered and may not know; none: it need not be remembered any more. */
+  rememberAnswers(session: string, runs: readonly AcceptedRun[]): void
+  /**
+   * Asks for all that was told until now to be kept, together or not at all. Returns `undefined` if it is already; otherwise a
+   * promise. The promises resolve in the order of the calls. One that rejects says that nothing can be kept any more.
+   */
+  commit(): Promise<void> | undefined
+  /** Whether much of the room lies unused between what is kept, so that it is worth the work to move it together. */
   readonly isSparse: boolean
-  /** Moves kept frames together; `kept` are all of them, some more than once. */
-  moveTogether(kept: Iterable<KeptFrame>): void
-  /** Memory that the kept frames take, theirs and what lies unused between them. */
+  /** Moves what is kept together; `kept` is all of it, some more than once, `places` what the journal was told of it, summed up. */
+  moveTogether(kept: Iterable<StoredObject>, places: Iterable<KeptPlace<StoredObject>>): void
+  /** Memory that kept frames take, theirs and what lies unused between them. */
   readonly memoryBytes: number
+  /** Keeps what was told until now, and ends. */
+  close(): Promise<void>
+}
+
+/** What a store may ask of its relay. */
+export interface StoreHost {
+  /** Something that the operator should know, after which it goes on: a disk that was full, and is tried again. */
+  report(error: ObjectRelayError): void
 }
 
 /**
@@ -25,7 +115,7 @@ export interface Store {
  * thread of its own.
  */
 export interface StoreDescriptor {
-  /** The URL of a module with `openStore(options): Store`. */
+  /** The URL of a module with `openStore(options, host): Store | Promise<Store>`. */
   readonly module: string
   readonly options: Readonly<Record<string, unknown>>
 }

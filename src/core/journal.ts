@@ -1,0 +1,48 @@
+import type { Payload } from './contract.ts'
+
+/**
+ * What the broker tells whoever has to know later what it knew: where each object waits, and who has it on lease. All is
+ * called synchronously, from within calls of the broker, in the order in which it happened; none of it may throw or call
+ * the broker in turn. Large objects are told of once they are whole. An object of which nothing is left is told of by
+ * {@link BrokerOutput.released}, and its acceptance by {@link BrokerOutput.accepted}.
+ *
+ * A place is an object in the queue of one group, with all its copies: there is one for each object and group. The copies in
+ * one place differ only in `attempt`, the number of the next or present delivery, and in who has them on lease.
+ */
+export interface BrokerJournal<P extends Payload> {
+  /** A whole object has a new place: `copies` copies wait in the queue of `group`, for their first delivery. */
+  queued(payload: P, group: string, groupIndex: number, order: number, copies: number): void
+  /** One copy that waited with `attempt` was given to `session`. */
+  leased(payload: P, group: string, attempt: number, session: string): void
+  /** One copy that `session` had on lease as `attempt` waits again, for its delivery number `nextAttempt`. */
+  returned(payload: P, group: string, attempt: number, session: string, nextAttempt: number): void
+  /** One copy that `session` had on lease as `attempt` waits in the dead-letter group `dead` now, at `order`. */
+  buried(
+    payload: P,
+    group: string,
+    attempt: number,
+    session: string,
+    dead: string,
+    order: number,
+    nextAttempt: number,
+  ): void
+  /** `session` took one copy that it had on lease as `attempt`: it is gone. */
+  acknowledged(payload: P, group: string, attempt: number, session: string): void
+  /** `copies` copies that waited with `attempt` were dropped. */
+  dropped(payload: P, group: string, attempt: number, copies: number): void
+  /** The object is the last broadcast of `group` now; what was before is not. */
+  lastBroadcast(payload: P, group: string, groupIndex: number, order: number): void
+}
+
+/** Some equal copies in one place: what a {@link BrokerJournal} was told, summed up. */
+export interface KeptPlace<P extends Payload> {
+  readonly payload: P
+  readonly kind: 'broadcast' | 'produce'
+  readonly group: string
+  readonly groupIndex: number
+  readonly order: number
+  readonly attempt: number
+  readonly copies: number
+  /** Who has it on lease (one copy then); `undefined` for what waits, and for a last broadcast. */
+  readonly session: string | undefined
+}
