@@ -22,7 +22,11 @@ describe('The memory of a relay', () => {
       const frame = store.keep(frameOf(number, bytes), 0, bytes)
       if (number % 500 === 0) waiting.push({ frame, number, bytes })
       else store.release(frame)
-      if (store.isSparse) store.moveTogether(waiting.map((one) => one.frame))
+      if (store.isSparse)
+        store.moveTogether(
+          waiting.map((one) => one.frame),
+          [],
+        )
     }
     expect(waiting).toHaveLength(600)
     expect(store.memoryBytes).toBeLessThan(9 * MiB)
@@ -36,7 +40,7 @@ describe('The memory of a relay', () => {
     const underWay = contentOf(first)
     store.release(store.keep(frameOf(8, 65_000), 0, 65_000))
     store.keep(frameOf(9, 60_000), 0, 60_000)
-    store.moveTogether([first, first])
+    store.moveTogether([first, first], [])
     expect(contentOf(first).buffer).not.toBe(underWay.buffer)
     expect(underWay.equals(frameOf(7, 100))).toBe(true)
     expect(contentOf(first).equals(frameOf(7, 100))).toBe(true)

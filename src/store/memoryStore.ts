@@ -1,5 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { Slab } from '../wire/slab.ts'
-import type { KeptFrame, Store, StoreDescriptor } from './store.ts'
+import { silentJournal } from './silentJournal.ts'
+import { SpooledBody } from './spool/spooledBody.ts'
+import type { KeptFrame, LargeBody, Store, StoreDescriptor, StoredObject } from './store.ts'
 
 /** Keeps everything in the relay's memory: the default. What waits is lost when the relay ends. */
 export function memoryStore(): StoreDescriptor {
@@ -51,6 +54,8 @@ class StoredFrame implements KeptFrame {
  * more than all the rest.
  */
 class MemoryStore implements Store {
+  readonly relayName: string = randomBytes(16).toString('base64url')
+  readonly journal = silentJournal
   readonly #slab = new Slab()
   readonly #arenas = new Set<Arena>()
   #current = new Arena(0)
@@ -58,6 +63,21 @@ class MemoryStore implements Store {
   #liveBytes = 0
   /** What the arenas took after the last time that frames were moved. */
   #movedAtBytes = 0
+  #sources = 0
+
+  /** Nothing outlives the relay. */
+  recover(): void {}
+
+  takeSource(): number {
+    return ++this.#sources
+  }
+
+  refusal(): undefined {}
+
+  rememberAnswers(): void {}
+
+  /** What is in memory is as safe as it will ever be. */
+  commit(): undefined {}
 
   get memoryBytes(): number {
     return this.#arenaBytes
@@ -71,11 +91,15 @@ class MemoryStore implements Store {
     return new StoredFrame(this.#slab.buffer, this.#slab.copy(buffer, start, end), bytes, arena)
   }
 
-  release(frame: KeptFrame): void {
-    if (!(frame instanceof StoredFrame)) return
-    const { arena, bytes } = frame
+  keepLarge(begin: Buffer, bodyBytes: number): LargeBody {
+    return new SpooledBody(begin, bodyBytes)
+  }
+
+  release(object: StoredObject): void {
+    if (!(object instanceof StoredFrame)) return
+    const { arena, bytes } = object
     if (arena === undefined) return
-    frame.arena = undefined
+    object.arena = undefined
     arena.liveBytes -= bytes
     this.#liveBytes -= bytes
     if (arena.liveBytes === 0 && arena !== this.#current) this.#forget(arena)
@@ -102,13 +126,13 @@ class MemoryStore implements Store {
     if (this.#arenas.delete(arena)) this.#arenaBytes -= arena.bytes
   }
 
-  moveTogether(kept: Iterable<KeptFrame>): void {
+  moveTogether(kept: Iterable<StoredObject>): void {
     const sparse = new Set(
       [...this.#arenas].filter((arena) => arena !== this.#current && arena.liveBytes * 2 < arena.bytes),
     )
-    for (const frame of kept) {
-      if (frame instanceof StoredFrame && frame.arena !== undefined && sparse.has(frame.arena))
-        this.#move(frame, frame.arena)
+    for (const object of kept) {
+      if (object instanceof StoredFrame && object.arena !== undefined && sparse.has(object.arena))
+        this.#move(object, object.arena)
     }
     for (const arena of sparse) if (arena.liveBytes === 0) this.#forget(arena)
     this.#movedAtBytes = this.#arenaBytes
@@ -123,5 +147,9 @@ class MemoryStore implements Store {
     frame.arena = arena
     from.liveBytes -= bytes
     arena.liveBytes += bytes
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
   }
 }
