@@ -14,11 +14,13 @@ export interface Hello {
   readonly broadcasts: 'every' | 'latest'
   readonly inboxBytes: number
   readonly objectBytesMax: number
+  /** Whether it will claim its leases of an earlier run of the relay. */
+  readonly reclaims: boolean
 }
 
 /** Checks a HELLO. Group names are checked by who knows the groups. Throws `PROTOCOL_VIOLATION` or `INCOMPATIBLE_VERSION`. */
 export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
-  const { version, agent, session, received, epoch, groups, broadcasts, inboxBytes, objectBytesMax } = json
+  const { version, agent, session, received, epoch, groups, broadcasts, inboxBytes, objectBytesMax, reclaims } = json
   if (version !== PROTOCOL_VERSION) {
     throw createError(
       'INCOMPATIBLE_VERSION',
@@ -41,6 +43,7 @@ export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
     broadcasts,
     inboxBytes,
     objectBytesMax,
+    reclaims: reclaims === true,
   }
 }
 

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
 import { findRun, PastAnswers, UnconfirmedAnswers } from './pastAnswers.ts'
 
+const nobody = () => undefined
 const run = (from: number, to: number, ...memberCounts: number[]) => ({ from, to, memberCounts })
 
 test('remembers what a session was answered, once, whatever the order of the answers was', () => {
-  const answers = new PastAnswers()
+  const answers = new PastAnswers(nobody)
   answers.keep('one', [run(7, 9, 1), run(0, 3, 2)])
   expect(answers.take('one')).toEqual([run(0, 3, 2), run(7, 9, 1)])
   expect(answers.take('one')).toEqual([])
@@ -12,15 +13,17 @@ test('remembers what a session was answered, once, whatever the order of the ans
 })
 
 test('forgets who ended first when there is too much to remember', () => {
-  const answers = new PastAnswers(3)
+  const forgotten: string[] = []
+  const answers = new PastAnswers((session) => forgotten.push(session), 3)
   answers.keep('first', [run(0, 0), run(2, 2)])
   answers.keep('second', [run(0, 0), run(2, 2)])
   expect(answers.take('first')).toEqual([])
   expect(answers.take('second')).toHaveLength(2)
+  expect(forgotten).toEqual(['first'])
 })
 
 test('remembers of a session with too many answers those of its youngest objects', () => {
-  const answers = new PastAnswers()
+  const answers = new PastAnswers(nobody)
   answers.keep(
     'one',
     Array.from({ length: 1_500 }, (_, index) => run(2 * index, 2 * index)),
@@ -37,15 +40,29 @@ test('finds the run that holds a sequence, and none in the gaps', () => {
 
 test('forgets an answer when the frame that says it is confirmed, and the oldest of far too many', () => {
   const answers = new UnconfirmedAnswers()
-  answers.add(run(0, 0), 3)
-  answers.add(run(1, 5), 7)
+  answers.add(run(0, 0))
+  answers.add(run(1, 5))
+  answers.sent(3)
+  answers.sent(7)
   answers.confirmed(2)
   expect(answers.runs).toHaveLength(2)
   answers.confirmed(6)
   expect(answers.runs).toEqual([run(1, 5)])
   answers.confirmed(7)
   expect(answers.runs).toEqual([])
-  for (let frame = 8; frame < 10_000; frame++) answers.add(run(frame, frame), frame)
+  for (let frame = 8; frame < 10_000; frame++) answers.add(run(frame, frame))
   expect(answers.runs.length).toBeLessThanOrEqual(2_000)
   expect(answers.runs.at(-1)).toEqual(run(9_999, 9_999))
+  for (let frame = 8; frame < 10_000; frame++) answers.sent(frame)
+  answers.confirmed(9_998)
+  expect(answers.runs).toEqual([run(9_999, 9_999)])
+})
+
+test('does not forget an answer that has not left yet', () => {
+  const answers = new UnconfirmedAnswers()
+  answers.add(run(0, 0))
+  answers.add(run(1, 1))
+  answers.sent(3)
+  answers.confirmed(1_000)
+  expect(answers.runs).toEqual([run(1, 1)])
 })

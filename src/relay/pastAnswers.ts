@@ -1,26 +1,30 @@
+import type { AcceptedRun } from '../store/store.ts'
+
 /** So many runs are remembered of one session; of a session with more, those of its youngest objects. */
 const RUNS_PER_SESSION_MAX = 1_000
 /** So many in all, about 10 MB; beyond, whoever ended first is forgotten. */
 const RUNS_MAX = 100_000
 
-/** The acceptance of the objects `from` to `to`, with the members that their groups had. */
-export interface AcceptedRun {
-  readonly from: number
-  readonly to: number
-  readonly memberCounts: readonly number[]
-}
-
 /** What an endpoint was answered and may not know, because it has not confirmed the frame that says so. */
 export class UnconfirmedAnswers {
   #runs: AcceptedRun[] = []
-  /** For each run, the number of its frame. */
+  /** For each run, the number of its frame; infinite before it leaves. */
   #frames: number[] = []
+  /** Runs that were sent, and runs that were forgotten, since the beginning. */
+  #sent = 0
+  #forgotten = 0
 
-  add(run: AcceptedRun, frame: number): void {
+  add(run: AcceptedRun): void {
     this.#runs.push(run)
-    this.#frames.push(frame)
+    this.#frames.push(Number.POSITIVE_INFINITY)
     // An endpoint that confirms nothing must not make this side remember without end.
     if (this.#runs.length >= 2 * RUNS_PER_SESSION_MAX) this.#forget(RUNS_PER_SESSION_MAX)
+  }
+
+  /** The frame with the next run that was not sent yet has left, as number `frame`. */
+  sent(frame: number): void {
+    const index = this.#sent++ - this.#forgotten
+    if (index >= 0) this.#frames[index] = frame
   }
 
   /** The endpoint has received so many frames in all. */
@@ -34,6 +38,7 @@ export class UnconfirmedAnswers {
   }
 
   #forget(count: number): void {
+    this.#forgotten += count
     this.#runs = this.#runs.slice(count)
     this.#frames = this.#frames.slice(count)
   }
@@ -47,9 +52,12 @@ export class PastAnswers {
   /** By the name of the session; each list ascends. The map is in the order in which the sessions ended. */
   readonly #sessions = new Map<string, readonly AcceptedRun[]>()
   readonly #runsMax: number
+  readonly #forgotten: (session: string) => void
   #runs = 0
 
-  constructor(runsMax: number = RUNS_MAX) {
+  /** `forgotten` is called for each session of which nothing will be recognised any more, because there are too many. */
+  constructor(forgotten: (session: string) => void, runsMax: number = RUNS_MAX) {
+    this.#forgotten = forgotten
     this.#runsMax = runsMax
   }
 
@@ -64,6 +72,7 @@ export class PastAnswers {
     for (const name of this.#sessions.keys()) {
       if (this.#runs <= this.#runsMax) break
       this.take(name)
+      this.#forgotten(name)
     }
   }
 

@@ -1,24 +1,24 @@
-import { randomBytes } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
 import { AGENT } from '../agent.ts'
 import type { Clock, Timer } from '../clock.ts'
 import { Broker } from '../core/broker.ts'
-import type { AcceptedGroup, BrokerOutput } from '../core/contract.ts'
+import type { AcceptedGroup, BrokerOutput, Delivery } from '../core/contract.ts'
 import type { Session } from '../core/session.ts'
-import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
+import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
 import { GuessLimiter } from '../security/guessLimiter.ts'
 import type { RelayAuthenticator } from '../security/relayProof.ts'
-import type { KeptFrame, Store } from '../store/store.ts'
+import type { Store, StoredObject } from '../store/store.ts'
 import type { Link } from '../transport/link.ts'
 import { type Listener, listen, type Newcomer } from '../transport/listen.ts'
-import { encodeJson } from '../wire/controlFrames.ts'
+import { encodeJson, type ReclaimedLease } from '../wire/controlFrames.ts'
 import { FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
+import { AbsentLeases } from './absentLeases.ts'
 import { Admission } from './admission.ts'
 import { EventGate } from './eventGate.ts'
 import type { Hello } from './hello.ts'
+import { OutputGate } from './outputGate.ts'
 import { PastAnswers } from './pastAnswers.ts'
-import { LargePayload, type RelayPayload } from './payload.ts'
 import type { RelayEventMessage } from './relayEvents.ts'
 import { firstWindowBytes, RelaySession, type RelaySessionHost } from './relaySession.ts'
 import type { RelayStats, RelayStopResult } from './relayStats.ts'
@@ -50,22 +50,24 @@ export class RelayServer {
   readonly #options: RelayServerOptions
   readonly #parts: RelayServerParts
   readonly #events: EventGate
-  readonly #broker: Broker<RelayPayload>
+  readonly #broker: Broker<StoredObject>
   readonly #guesses = new GuessLimiter()
   readonly #sessions = new Map<string, RelaySession>()
-  readonly #pastAnswers = new PastAnswers()
-  readonly #bySession = new Map<Session<RelayPayload>, RelaySession>()
-  readonly #runName: string = randomBytes(16).toString('base64url')
+  readonly #pastAnswers: PastAnswers
+  readonly #absentLeases = new AbsentLeases()
+  readonly #gate: OutputGate
+  readonly #bySession = new Map<Session<StoredObject>, RelaySession>()
   readonly #startedMs: number
   readonly #sessionHost: RelaySessionHost
   #joining: RelaySession | undefined
   #listener: Listener | undefined
-  #nextSource = 1
   #timer: Timer | undefined
   /** For the connections of endpoints that have said goodbye. */
   readonly #leaving = new Map<Link, Timer>()
   #timerDueMs = Number.POSITIVE_INFINITY
   #stopping = false
+  /** Why it cannot go on. */
+  #failure: ObjectRelayError | undefined
   #tidying = false
 
   constructor(options: RelayServerOptions, parts: RelayServerParts) {
@@ -73,15 +75,36 @@ export class RelayServer {
     this.#parts = parts
     this.#startedMs = parts.clock.nowMs()
     this.#events = new EventGate(parts.clock, (event) => parts.emit(event))
-    this.#broker = new Broker({ acceptedGroups: options.acceptedGroups, limits: options.limits }, this.#brokerOutput())
+    const { acceptedGroups, limits } = options
+    const { clock, store } = parts
+    this.#pastAnswers = new PastAnswers((session) => store.rememberAnswers(session, []))
+    this.#gate = new OutputGate(clock, store, (error) => this.#fail(error))
+    this.#broker = new Broker({ acceptedGroups, limits }, this.#brokerOutput())
     this.#sessionHost = {
       broker: this.#broker,
-      store: parts.store,
-      limits: options.limits,
+      store,
+      limits,
+      gate: this.#gate,
       watch: () => this.#scheduleTimer(),
       linkLost: (session, error) => this.#linkLost(session, error),
       left: (session) => this.#left(session),
+      reclaim: (session, reclaim) => this.#reclaim(session, reclaim),
+      reclaimed: () => undefined,
     }
+    this.#recover()
+  }
+
+  /** Goes on where an earlier run of the relay ended. */
+  #recover(): void {
+    const { store, clock } = this.#parts
+    store.recover({
+      place: (place) => {
+        this.#absentLeases.add(place)
+      },
+      answers: (session, runs) => this.#pastAnswers.keep(session, runs),
+    })
+    clock.nowMs()
+    this.#scheduleTimer()
   }
 
   /** Listens for endpoints. Rejects with `PORT_IN_USE` or `CANNOT_LISTEN`. */
@@ -142,19 +165,14 @@ export class RelayServer {
     this.#listener?.close()
     this.#broker.stopAccepting()
     const deadline = this.#parts.clock.nowMs() + deadlineMs
-    while (!this.#quiet() && this.#parts.clock.nowMs() < deadline) {
+    while (this.#failure === undefined && !this.#quiet() && this.#parts.clock.nowMs() < deadline) {
       await new Promise<void>((resolve) => this.#parts.clock.after(STOP_POLL_MS, resolve))
     }
     const deadlineReached = !this.#quiet()
     const { groups } = this.#broker.stats()
-    this.#timer?.cancel()
     this.#events.flush()
-    const error = createError('RELAY_STOPPED', 'The relay was stopped.')
-    for (const session of [...this.#sessions.values()]) session.link?.fail(error, true)
-    for (const [link, timer] of this.#leaving) {
-      timer.cancel()
-      link.fail(error, true)
-    }
+    this.#hangUp()
+    if (this.#failure === undefined) await this.#parts.store.close()
     const undelivered: RelayStopResult['undelivered'] = {}
     for (const { name, waiting, leased } of groups) {
       if (waiting + leased > 0)
@@ -163,7 +181,19 @@ export class RelayServer {
     return { undelivered, deadlineReached }
   }
 
+  #hangUp(): void {
+    this.#timer?.cancel()
+    this.#listener?.close()
+    const error = createError('RELAY_STOPPED', 'The relay was stopped.')
+    for (const session of [...this.#sessions.values()]) session.link?.fail(error, true)
+    for (const [link, timer] of this.#leaving) {
+      timer.cancel()
+      link.fail(error, true)
+    }
+  }
+
   #quiet(): boolean {
+    if (!this.#gate.isOpen) return false
     for (const session of this.#sessions.values()) {
       if (session.link !== undefined && !session.idle) return false
     }
@@ -195,18 +225,29 @@ export class RelayServer {
     link.handler = session
     session.link = link
     session.peer = link.transport.peer
+    // What it is told to have been received must be kept.
+    if (resumes) this.#gate.afterCommit(() => this.#open(session, link, hello, true))
+    else this.#open(session, link, hello, false)
+  }
+
+  /** The endpoint is welcomed; its session goes on over this link. */
+  #open(session: RelaySession, link: Link, hello: Hello, resumed: boolean): void {
+    if (link.closed || session.link !== link) return
+    const { store } = this.#parts
     link.write(
       encodeJson(FrameType.WELCOME, {
         version: PROTOCOL_VERSION,
         agent: AGENT,
-        relay: this.#runName,
-        resumed: resumes,
+        relay: store.relayName,
+        keepsLeases: store.keepsLeases,
+        reclaims: false,
+        resumed,
         received: session.conversation.receivedFrames,
         limits: this.#options.limits,
       }),
     )
-    link.attach(session.conversation, resumes ? hello.received : 0, this.#options.limits.heartbeatMs)
-    if (resumes) this.#broker.attach(session.session)
+    link.attach(session.conversation, resumed ? (hello.received ?? 0) : 0, this.#options.limits.heartbeatMs)
+    if (resumed) this.#broker.attach(session.session)
     this.#events.emit({
       name: 'endpointConnected',
       value: {
@@ -214,7 +255,7 @@ export class RelayServer {
         peer: link.transport.peer,
         agent: hello.agent,
         groups: hello.groups,
-        resumed: resumes,
+        resumed,
       },
     })
   }
@@ -228,7 +269,7 @@ export class RelayServer {
       )
     }
     const session = new RelaySession(
-      this.#nextSource++,
+      this.#parts.store.takeSource(),
       hello,
       this.#sessionHost,
       this.#pastAnswers.take(hello.session),
@@ -244,7 +285,13 @@ export class RelayServer {
       this.#joining = undefined
     }
     this.#sessions.set(session.name, session)
+    // One that does not know how to claim what it had cannot be waited for.
     return session
+  }
+
+  #reclaim(session: RelaySession, reclaim: ReclaimedLease): void {
+    const absent = this.#absentLeases.find(session.name, reclaim)
+    if (absent === undefined) return
   }
 
   #linkLost(session: RelaySession, error: ObjectRelayError): void {
@@ -267,6 +314,7 @@ export class RelayServer {
     // What it gave back before its goodbye may have been lent to it again at once: none of that is an attempt.
     this.#broker.leave(session.session, 'stopped', { attemptCounted: false })
     session.sayGoodbye()
+    this.#parts.store.rememberAnswers(session.name, [])
     this.#forget(session)
     this.#awaitClosing(session)
     this.#events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason: 'stopped' } })
@@ -302,20 +350,18 @@ export class RelayServer {
 
   // ── what the broker decides ───────────────────────────────────────────────────────────────────
 
-  #brokerOutput(): BrokerOutput<RelayPayload> {
+  #brokerOutput(): BrokerOutput<StoredObject> {
     return {
-      deliver: (session, delivery) => this.#sessionOf(session)?.deliver(delivery),
+      deliver: (session, delivery) => this.#deliver(session, delivery),
       accepted: (session, sequence, counts) => this.#sessionOf(session)?.accepted(sequence, counts),
       rejected: (session, sequence, error) => this.#sessionOf(session)?.rejected(sequence, error),
       admitted: (session, sequence) => this.#sessionOf(session)?.admitted(sequence),
       abortDelivery: (session, payload, leaseNumber) => {
-        if (payload instanceof LargePayload) this.#sessionOf(session)?.abortDelivery(payload, leaseNumber)
+        if ('begin' in payload) this.#sessionOf(session)?.abortDelivery(payload, leaseNumber)
       },
       blocked: (session, group) => this.#sessionOf(session)?.blocked(group, true),
       unblocked: (session, group) => this.#sessionOf(session)?.blocked(group, false),
-      released: (payload) => {
-        if (!(payload instanceof LargePayload)) this.#letGo(payload)
-      },
+      released: (payload) => this.#letGo(payload),
       event: (event) => {
         this.#events.broker(event)
         if (event.type !== 'sessionExpired') return
@@ -327,24 +373,38 @@ export class RelayServer {
     }
   }
 
-  #letGo(frame: KeptFrame): void {
+  #deliver(session: Session<StoredObject>, delivery: Delivery<StoredObject>): void {
+    try {
+      this.#sessionOf(session)?.deliver(delivery)
+    } catch (thrown) {
+      // The store cannot read what it keeps. Nobody is told anything that is not so: the relay ends.
+      this.#fail(toObjectRelayError(thrown, 'BACKGROUND_FAILED'))
+    }
+  }
+
+  #letGo(object: StoredObject): void {
     const { store, clock } = this.#parts
-    store.release(frame)
+    store.release(object)
     if (!store.isSparse || this.#tidying) return
     this.#tidying = true
     // Not from within the broker, which is about to use some of them.
     clock.soon(() => {
       this.#tidying = false
-      store.moveTogether(this.#keptFrames())
+      store.moveTogether(this.#broker.payloads(), [])
     })
   }
 
-  *#keptFrames(): Generator<KeptFrame> {
-    for (const payload of this.#broker.payloads()) if (!(payload instanceof LargePayload)) yield payload
+  /** The store can keep nothing any more: what was not kept was not answered, and nothing more is. */
+  #fail(error: ObjectRelayError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#stopping = true
+    this.#parts.emit({ name: 'error', value: { error: toPlainError(error) } })
+    this.#parts.clock.soon(() => this.#hangUp())
   }
 
   /** While it joins, a session that the broker already delivers to is not in the table yet. */
-  #sessionOf(session: Session<RelayPayload>): RelaySession | undefined {
+  #sessionOf(session: Session<StoredObject>): RelaySession | undefined {
     return this.#bySession.get(session) ?? (this.#joining?.name === session.id ? this.#joining : undefined)
   }
 

@@ -4,7 +4,7 @@ import { isGroupName } from '../core/groupName.ts'
 import type { Session } from '../core/session.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits, type RelayLimits } from '../limits.ts'
-import type { Store } from '../store/store.ts'
+import type { AcceptedRun, LargeBody, Store, StoredObject } from '../store/store.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
 import {
   encodeAccepted,
@@ -13,8 +13,10 @@ import {
   encodeRejected,
   encodeStreamOffset,
   encodeText,
+  type ReclaimedLease,
   readCountOfGroup,
   readLeaseRange,
+  readReclaim,
   readStreamOffset,
 } from '../wire/controlFrames.ts'
 import { Conversation } from '../wire/conversation.ts'
@@ -29,14 +31,19 @@ import {
 } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { AcceptedRuns } from './acceptedRuns.ts'
+import { HeldOutput } from './heldOutput.ts'
 import type { Hello } from './hello.ts'
-import { type AcceptedRun, findRun, UnconfirmedAnswers } from './pastAnswers.ts'
-import { LargePayload, type RelayPayload } from './payload.ts'
+import { IncomingBodies } from './incomingBodies.ts'
+import { routeOf } from './objectRoute.ts'
+import { OutgoingBodies } from './outgoingBodies.ts'
+import type { Gated, OutputGate } from './outputGate.ts'
+import { findRun, UnconfirmedAnswers } from './pastAnswers.ts'
 
 /** What a session needs of the relay. */
 export interface RelaySessionHost {
-  readonly broker: Broker<RelayPayload>
+  readonly broker: Broker<StoredObject>
   readonly store: Store
+  readonly gate: OutputGate
   readonly limits: RelayLimits
   /** The broker's deadlines may have changed. */
   watch(): void
@@ -44,6 +51,10 @@ export interface RelaySessionHost {
   linkLost(session: RelaySession, error: ObjectRelayError): void
   /** The endpoint has said goodbye. */
   left(session: RelaySession): void
+  /** The endpoint claims a lease of an earlier run of the relay. */
+  reclaim(session: RelaySession, reclaim: ReclaimedLease): void
+  /** The endpoint has claimed all that it claims. */
+  reclaimed(session: RelaySession): void
 }
 
 /** A count that fits a DEMAND. */
@@ -55,19 +66,11 @@ export function firstWindowBytes({ inboxBytes }: Hello): number {
   return Math.min(inboxBytes, unconfirmedObjectBytesMax)
 }
 
-/** A large object on its way from the endpoint. */
-interface IncomingStream {
-  readonly sequence: number
-  readonly payload: LargePayload
-  /** How far the endpoint may send; 0 until the object has its place. */
-  windowLimit: number
-}
-
 /**
  * One endpoint in the relay: turns its frames into calls of the broker, and what the broker decides into frames. It
  * outlives its links.
  */
-export class RelaySession implements LinkHandler {
+export class RelaySession implements LinkHandler, Gated {
   readonly name: string
   /** A number that no other session of this relay has, stamped into the objects that the endpoint sends. */
   readonly source: number
@@ -84,11 +87,12 @@ export class RelaySession implements LinkHandler {
   readonly #answers = new UnconfirmedAnswers()
   /** What an earlier session of this endpoint was answered that it may not know. */
   readonly #pastAnswers: readonly AcceptedRun[]
-  readonly #incoming = new Map<number, IncomingStream>()
-  /** Large objects on their way to the endpoint and not whole in the relay: by object, its streams with their leases (-1: broadcast). */
-  readonly #outgoing = new Map<LargePayload, { id: number; leaseNumber: number }[]>()
-  #session: Session<RelayPayload> | undefined
-  #nextStream = 1
+  readonly #output: HeldOutput
+  readonly #incoming: IncomingBodies
+  readonly #outgoing: OutgoingBodies
+  #session: Session<StoredObject> | undefined
+  /** It was answered something since the store was told what its answers are. */
+  #answersChanged = false
   #receivedBytes = 0
   /** Object bytes, counted from the session's beginning, that the broker may deliver. */
   #windowLimit: number
@@ -104,18 +108,43 @@ export class RelaySession implements LinkHandler {
       keepsFinishedStreams: false,
       unconfirmedBytesMax,
     })
+    this.conversation.receiptLimit = 0
+    this.#output = new HeldOutput(this.conversation)
     this.#accepted = new AcceptedRuns((from, to, memberCounts) => {
-      this.conversation.send(encodeAccepted(from, to, memberCounts))
-      this.#answers.add({ from, to, memberCounts }, this.conversation.log.appendedFrames)
+      this.#output.send(encodeAccepted(from, to, memberCounts))
+      this.#answers.add({ from, to, memberCounts })
+      this.#answersChanged = true
+      this.#output.do(() => this.#answers.sent(this.conversation.log.appendedFrames))
+    })
+    this.#outgoing = new OutgoingBodies(this.conversation, () => this.link?.requestFlush())
+    this.#incoming = this.#incomingBodies()
+  }
+
+  #incomingBodies(): IncomingBodies {
+    const { broker, limits, gate } = this.#host
+    const { bulkWindowBytes, streamsMax } = limits
+    return new IncomingBodies({
+      bulkWindowBytes,
+      streamsMax,
+      openWindow: (stream, limit) => this.#say(encodeStreamOffset(FrameType.STREAM_WINDOW, stream, limit)),
+      completed: (sequence, body) => {
+        broker.complete(this.session, sequence)
+        this.#output.do(() => body.releaseEnd())
+        gate.request(this)
+      },
+      lost: (sequence, error) => {
+        broker.abort(this.session, sequence)
+        this.rejected(sequence, error)
+      },
     })
   }
 
   /** The broker's view of it; given once. */
-  set session(session: Session<RelayPayload>) {
+  set session(session: Session<StoredObject>) {
     this.#session = session
   }
 
-  get session(): Session<RelayPayload> {
+  get session(): Session<StoredObject> {
     if (this.#session === undefined) throw new Error('A frame came before the session had joined.')
     return this.#session
   }
@@ -128,8 +157,7 @@ export class RelaySession implements LinkHandler {
 
   /** Whether nothing is on its way to the endpoint: neither frames, nor answers that are gathered for one. */
   get idle(): boolean {
-    this.#accepted.flush()
-    return this.conversation.idle
+    return this.#output.isEmpty && this.conversation.idle
   }
 
   /** What the endpoint was answered and may not know. */
@@ -140,8 +168,7 @@ export class RelaySession implements LinkHandler {
 
   /** The session is over: objects that are still arriving must not hold on to it. */
   dispose(): void {
-    for (const payload of this.#outgoing.keys()) payload.receivers.delete(this)
-    this.#outgoing.clear()
+    this.#outgoing.close()
     this.#incoming.clear()
   }
 
@@ -170,8 +197,16 @@ export class RelaySession implements LinkHandler {
       case FrameType.STREAM_BEGIN:
         this.#streamBegin(buffer, start, end)
         break
-      case FrameType.STREAM_ABORT:
-        this.#streamAbort(readStreamOffset(buffer, start, end).stream)
+      case FrameType.STREAM_ABORT: {
+        const sequence = this.#incoming.forget(readStreamOffset(buffer, start, end).stream)
+        if (sequence !== undefined) this.#host.broker.abort(this.session, sequence)
+        break
+      }
+      case FrameType.RECLAIM:
+        this.#host.reclaim(this, readReclaim(buffer, start, end))
+        break
+      case FrameType.RECLAIM_END:
+        this.#host.reclaimed(this)
         break
       case FrameType.GOODBYE:
         this.#host.left(this)
@@ -192,25 +227,11 @@ export class RelaySession implements LinkHandler {
 
   chunk(id: number, offset: number, buffer: Buffer, start: number, end: number): void {
     if (this.session.state === 'ended') return
-    const stream = this.#incoming.get(id)
-    if (stream === undefined || offset + (end - start) > stream.windowLimit) {
-      throw createError(
-        'PROTOCOL_VIOLATION',
-        `The endpoint sent a part of stream ${id} that it was not given room for.`,
-      )
-    }
-    stream.payload.writeAt(offset, buffer.subarray(start, end))
-    this.#wakeReceivers(stream.payload)
-    if (stream.payload.complete) {
-      this.#incoming.delete(id)
-      this.#host.broker.complete(this.session, stream.sequence)
-      return
-    }
-    const { bulkWindowBytes } = this.#host.limits
-    const { availableBytes, totalBytes } = stream.payload
-    if (stream.windowLimit < totalBytes && stream.windowLimit - availableBytes <= bulkWindowBytes / 2) {
-      this.#openWindow(id, stream, availableBytes + bulkWindowBytes)
-    }
+    this.#incoming.chunk(id, offset, buffer.subarray(start, end))
+  }
+
+  received(): void {
+    this.#host.gate.request(this)
   }
 
   confirmed(): void {
@@ -218,7 +239,8 @@ export class RelaySession implements LinkHandler {
     if (this.session.state === 'ended') return
     const { session, conversation } = this
     this.#answers.confirmed(conversation.log.confirmedFrames)
-    const limit = session.sentBytes - conversation.log.bytes + unconfirmedObjectBytesMax
+    const unconfirmedBytes = conversation.log.bytes + this.#output.bytes
+    const limit = session.sentBytes - unconfirmedBytes + unconfirmedObjectBytesMax
     this.#windowLimit = Math.max(this.#windowLimit, Math.min(conversation.peerLimit, limit))
     this.#host.broker.setWindow(session, this.#windowLimit)
   }
@@ -228,14 +250,35 @@ export class RelaySession implements LinkHandler {
     this.#host.linkLost(this, error)
   }
 
-  flushing(): void {
+  /** What was gathered is complete; the store learns what it has to know. */
+  seal(): () => void {
     this.#accepted.flush()
+    if (this.#answersChanged) this.#host.store.rememberAnswers(this.name, this.unknownAnswers)
+    this.#answersChanged = false
     if (this.#host.limits.progressMs > 0) this.#host.watch()
-    // While much of what it sent finds no room, or much of what it was answered is not confirmed, it is given none either.
+    const mark = this.#output.mark()
+    const { receivedFrames } = this.conversation
+    const receivedBytes = this.#receivedBytes
+    return () => {
+      this.#output.release(mark)
+      this.conversation.receiptLimit = receivedFrames
+      this.#giveRoom(receivedBytes)
+      this.link?.flush()
+    }
+  }
+
+  /** While much of what it sent finds no room, or much of what it was answered is not confirmed, it is given none either. */
+  #giveRoom(receivedBytes: number): void {
     const { session, conversation } = this
     const unconfirmedBytes = Math.max(0, conversation.log.bytes - unconfirmedObjectBytesMax)
     const room = Math.max(0, this.#host.limits.sendWindowBytes - session.heldBytes - unconfirmedBytes)
-    conversation.grantedLimit = Math.max(conversation.grantedLimit, this.#receivedBytes + room)
+    conversation.grantedLimit = Math.max(conversation.grantedLimit, receivedBytes + room)
+  }
+
+  /** A frame for the endpoint. */
+  #say(frame: Buffer): void {
+    this.#output.send(frame)
+    this.#host.gate.request(this)
   }
 
   #object(buffer: Buffer, start: number, end: number): void {
@@ -247,41 +290,38 @@ export class RelaySession implements LinkHandler {
     stampSource(buffer, start, this.source)
     stampAttempt(buffer, start, 1)
     const sequence = readSequence(buffer, start)
-    if (!this.#answeredBefore(sequence))
-      this.#host.broker.send(this.session, sequence, route, this.#host.store.keep(buffer, start, end))
-    this.link?.requestFlush()
+    if (this.#answeredBefore(sequence)) return
+    const { broker, store } = this.#host
+    const refusal = store.refusal(end - start)
+    if (refusal === undefined) broker.send(this.session, sequence, route, store.keep(buffer, start, end))
+    else this.rejected(sequence, refusal)
   }
 
   #notify(buffer: Buffer, start: number, end: number): void {
     const { group, count } = readCountOfGroup(buffer, start, end)
     const added = this.#host.broker.notify(this.session, group, count)
     if (count !== -1) return
-    this.conversation.send(encodeDemand(group, Math.min(added, DEMAND_MAX)))
-    this.link?.requestFlush()
+    this.#say(encodeDemand(group, Math.min(added, DEMAND_MAX)))
   }
 
   #streamBegin(buffer: Buffer, start: number, end: number): void {
     const route = this.#routes.read(buffer, start, end)
     const { stream, bodyBytes } = readStreamBeginTail(buffer, start + OBJECT_HEAD_BYTES + route.destinationBytes, end)
-    if (this.#incoming.has(stream) || this.#incoming.size >= this.#host.limits.streamsMax) {
-      throw createError(
-        'PROTOCOL_VIOLATION',
-        `The endpoint began stream ${stream}, which is open already or one too many.`,
-      )
-    }
-    if (bodyBytes < fixedLimits.streamBytesMin) {
-      const message = `The endpoint began a large object of ${bodyBytes} bytes; what is that small travels in one frame.`
-      throw createError('PROTOCOL_VIOLATION', message)
-    }
+    this.#incoming.check(stream, bodyBytes)
     const sequence = readSequence(buffer, start)
     // Its chunks do not come: it was given no room for them.
     if (this.#answeredBefore(sequence)) return
+    const { broker, store } = this.#host
+    const refusal = store.refusal(bodyBytes)
+    if (refusal !== undefined) {
+      this.rejected(sequence, refusal)
+      return
+    }
     const begin = Buffer.from(buffer.subarray(start, end))
     stampSource(begin, 0, this.source)
-    const payload = new LargePayload(begin, bodyBytes)
-    this.#incoming.set(stream, { sequence, payload, windowLimit: 0 })
-    this.#host.broker.begin(this.session, sequence, route, payload)
-    this.link?.requestFlush()
+    const body = store.keepLarge(begin, bodyBytes)
+    this.#incoming.begin(stream, sequence, body)
+    broker.begin(this.session, sequence, route, body)
   }
 
   /** An object that the relay has already, because the endpoint does not know its answer: it gets that once more. */
@@ -292,107 +332,65 @@ export class RelaySession implements LinkHandler {
     return true
   }
 
-  #streamAbort(id: number): void {
-    const stream = this.#incoming.get(id)
-    if (stream === undefined) return
-    this.#incoming.delete(id)
-    this.#host.broker.abort(this.session, stream.sequence)
-  }
-
-  #openWindow(id: number, stream: IncomingStream, limit: number): void {
-    stream.windowLimit = Math.min(limit, stream.payload.totalBytes)
-    this.conversation.send(encodeStreamOffset(FrameType.STREAM_WINDOW, id, stream.windowLimit))
-    this.link?.requestFlush()
-  }
-
-  #wakeReceivers(payload: LargePayload): void {
-    for (const receiver of payload.receivers) receiver.link?.requestFlush()
-    if (!payload.complete) return
-    for (const receiver of payload.receivers) receiver.#outgoing.delete(payload)
-    payload.receivers.clear()
-  }
-
   // ── to the endpoint: called by the broker ─────────────────────────────────────────────────────
 
-  deliver(delivery: Delivery<RelayPayload>): void {
+  deliver(delivery: Delivery<StoredObject>): void {
     const { payload, groupIndex, skipped, group, attempt } = delivery
     const isDead = delivery.leaseNumber >= 0 && group.endsWith('.dead') && this.#isDeadLetter(delivery)
-    if (groupIndex !== 0 || skipped !== 0 || isDead) this.conversation.send(encodeContext(groupIndex, skipped, isDead))
-    if (payload instanceof LargePayload) this.#deliverLarge(payload, delivery)
-    else if (attempt === 1) this.conversation.sendKept(payload.buffer, payload.start, payload.end)
+    if (groupIndex !== 0 || skipped !== 0 || isDead) this.#output.send(encodeContext(groupIndex, skipped, isDead))
+    if ('begin' in payload) this.#deliverLarge(payload, delivery)
+    else if (attempt === 1) this.#output.sendKept(payload.buffer, payload.start, payload.end)
     else {
       // Other deliveries may still be on their way from the same bytes.
       const copy = Buffer.from(payload.buffer.subarray(payload.start, payload.end))
       stampAttempt(copy, 0, attempt)
-      this.conversation.sendKept(copy, 0, copy.length)
+      this.#output.sendKept(copy, 0, copy.length)
     }
-    this.link?.requestFlush()
+    this.#host.gate.request(this)
   }
 
   /** Whether an object comes from a dead-letter queue, and not from a group that a user happened to name like one. */
-  #isDeadLetter({ payload, group, groupIndex }: Delivery<RelayPayload>): boolean {
-    const frame = payload instanceof LargePayload ? payload.begin : payload.buffer
-    const [start, end] = payload instanceof LargePayload ? [0, frame.length] : [payload.start, payload.end]
-    return this.#routes.read(frame, start, end).groups[groupIndex] !== group
+  #isDeadLetter({ payload, group, groupIndex }: Delivery<StoredObject>): boolean {
+    return routeOf(this.#routes, payload).groups[groupIndex] !== group
   }
 
   accepted(sequence: number, memberCounts: readonly number[]): void {
     this.#accepted.add(sequence, memberCounts)
-    this.link?.requestFlush()
+    this.#host.gate.request(this)
   }
 
   rejected(sequence: number, error: ObjectRelayError): void {
-    for (const [id, stream] of this.#incoming) if (stream.sequence === sequence) this.#incoming.delete(id)
+    this.#incoming.rejected(sequence)
     this.#accepted.flush()
-    this.conversation.send(encodeRejected(sequence, toPlainError(error)))
-    this.link?.requestFlush()
+    this.#say(encodeRejected(sequence, toPlainError(error)))
   }
 
   admitted(sequence: number): void {
-    for (const [id, stream] of this.#incoming) {
-      if (stream.sequence === sequence) this.#openWindow(id, stream, this.#host.limits.bulkWindowBytes)
-    }
+    this.#incoming.admitted(sequence)
   }
 
-  abortDelivery(payload: LargePayload, leaseNumber: number): void {
-    const streams = this.#outgoing.get(payload) ?? []
-    const index = streams.findIndex((stream) => stream.leaseNumber === leaseNumber)
-    const id = streams[index]?.id
-    if (id === undefined) return
-    streams.splice(index, 1)
-    if (streams.length === 0) {
-      this.#outgoing.delete(payload)
-      payload.receivers.delete(this)
-    }
-    this.conversation.closeStream(id)
-    this.conversation.send(encodeStreamOffset(FrameType.STREAM_ABORT, id, 0))
-    this.link?.requestFlush()
+  abortDelivery(body: LargeBody, leaseNumber: number): void {
+    const stream = this.#outgoing.abort(body, leaseNumber)
+    if (stream !== undefined) this.#say(encodeStreamOffset(FrameType.STREAM_ABORT, stream, 0))
   }
 
   blocked(group: string, isBlocked: boolean): void {
     this.#accepted.flush()
-    this.conversation.send(encodeText(isBlocked ? FrameType.BLOCKED : FrameType.UNBLOCKED, group))
-    this.link?.requestFlush()
+    this.#say(encodeText(isBlocked ? FrameType.BLOCKED : FrameType.UNBLOCKED, group))
   }
 
   /** Answers a goodbye, behind everything that was sent before. */
   sayGoodbye(): void {
     this.#accepted.flush()
-    this.conversation.send(encodeText(FrameType.GOODBYE, ''))
-    this.link?.requestFlush()
+    this.#say(encodeText(FrameType.GOODBYE, ''))
   }
 
-  #deliverLarge(payload: LargePayload, { attempt, leaseNumber }: Delivery<RelayPayload>): void {
-    const id = this.#nextStream++
-    const begin = Buffer.from(payload.begin)
+  #deliverLarge(body: LargeBody, { attempt, leaseNumber }: Delivery<StoredObject>): void {
+    const { id, start } = this.#outgoing.open(body, leaseNumber, this.#host.limits.bulkWindowBytes)
+    const begin = Buffer.from(body.begin)
     stampAttempt(begin, 0, attempt)
     writeUint32(begin, begin.length - 12, id)
-    this.conversation.sendKept(begin, 0, begin.length)
-    this.conversation.openStream(id, payload, this.#host.limits.bulkWindowBytes)
-    if (payload.complete) return
-    payload.receivers.add(this)
-    const streams = this.#outgoing.get(payload)
-    if (streams === undefined) this.#outgoing.set(payload, [{ id, leaseNumber }])
-    else streams.push({ id, leaseNumber })
+    this.#output.sendKept(begin, 0, begin.length)
+    this.#output.do(start)
   }
 }

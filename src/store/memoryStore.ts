@@ -55,6 +55,7 @@ class StoredFrame implements KeptFrame {
  */
 class MemoryStore implements Store {
   readonly relayName: string = randomBytes(16).toString('base64url')
+  readonly keepsLeases = false
   readonly journal = silentJournal
   readonly #slab = new Slab()
   readonly #arenas = new Set<Arena>()

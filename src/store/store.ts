@@ -73,6 +73,8 @@ export interface Recovery {
 export interface Store {
   /** The name of the relay that it belongs to: the same as before if it remembers anything of before. */
   readonly relayName: string
+  /** Whether leases outlive the relay, so that endpoints should be ready to claim theirs. */
+  readonly keepsLeases: boolean
   /** What the broker tells goes here. */
   readonly journal: BrokerJournal<StoredObject>
   /** Tells what was kept by an earlier run; once, before anything else. */

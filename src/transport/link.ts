@@ -13,6 +13,8 @@ export interface LinkHandler {
   frame(type: number, buffer: Buffer, start: number, end: number): void
   /** A part of a chunk of a large object. */
   chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number): void
+  /** Some bytes were read and the frames in them were given. */
+  received?(): void
   /** The peer confirmed receipt or gave room. */
   confirmed(): void
   /** What was gathered is about to be written. */
@@ -56,7 +58,7 @@ export class Link implements LinkWriter {
       fixedLimits.handshakeFrameBytesMax,
     )
     transport.onData = (bytes) => this.#receive(bytes)
-    transport.onDrain = () => this.#flush()
+    transport.onDrain = () => this.flush()
     transport.onClose = (error) => this.#finish(linkLost(transport.peer, error))
     // It may have broken while its owner was busy with something else.
     if (transport.closed) clock.soon(() => this.#finish(linkLost(transport.peer, undefined)))
@@ -103,7 +105,7 @@ export class Link implements LinkWriter {
     this.#flushRequested = true
     this.#clock.soon(() => {
       this.#flushRequested = false
-      this.#flush()
+      this.flush()
     })
   }
 
@@ -136,6 +138,7 @@ export class Link implements LinkWriter {
       return
     }
     if (this.#conversation === undefined) return
+    this.handler.received?.()
     this.requestConfirm()
     if (this.#conversation.confirmDue) this.requestFlush()
   }
@@ -174,7 +177,8 @@ export class Link implements LinkWriter {
     this.handler.chunk(stream, offset, buffer, start, end)
   }
 
-  #flush(): void {
+  /** Lets what was given to the conversation leave now. */
+  flush(): void {
     if (this.#closed || this.#conversation === undefined) return
     try {
       this.handler.flushing?.()

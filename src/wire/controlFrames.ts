@@ -1,6 +1,15 @@
 import { createError } from '../errors.ts'
-import { FRAME_HEADER_BYTES, FrameType } from './frameTypes.ts'
-import { readUint16, readUint32, readUint64, writeUint16, writeUint32, writeUint64 } from './integers.ts'
+import { FIRST_CLAIMED_LEASE, FRAME_HEADER_BYTES, FrameType } from './frameTypes.ts'
+import {
+  readUint16,
+  readUint32,
+  readUint48,
+  readUint64,
+  writeUint16,
+  writeUint32,
+  writeUint48,
+  writeUint64,
+} from './integers.ts'
 
 /**
  * The frames beside objects. Each has one function that writes it and one that reads it; the layouts are drawn in
@@ -105,6 +114,50 @@ export function readLeaseRange(
   return { ...readRange(buffer, start), attemptCounted: buffer[start + 5] === 1 }
 }
 
+/** A produced object as it was delivered in an earlier session: what it is known by, and its number from now on. */
+export interface ReclaimedLease {
+  readonly source: number
+  readonly sequence: number
+  readonly groupIndex: number
+  readonly isDead: boolean
+  readonly attempt: number
+  readonly leaseNumber: number
+}
+
+const RECLAIM_BYTES = 32
+
+/**
+ * `| u32 length | u8 type | u8 isDead | u8 attempt | u8 groupIndex | u32 source | u48 sequence | 2 zero | u64 leaseNumber |
+ * 4 zero |`
+ */
+export function encodeReclaim(lease: ReclaimedLease): Buffer {
+  const frame = begin(FrameType.RECLAIM, RECLAIM_BYTES)
+  frame[5] = lease.isDead ? 1 : 0
+  frame[6] = lease.attempt
+  frame[7] = lease.groupIndex
+  writeUint32(frame, 8, lease.source)
+  writeUint48(frame, 12, lease.sequence)
+  writeUint64(frame, 20, lease.leaseNumber)
+  return frame
+}
+
+/** Throws `PROTOCOL_VIOLATION` for a wrong length, and for a number of this session's own leases. */
+export function readReclaim(buffer: Buffer, start: number, end: number): ReclaimedLease {
+  checkLength('RECLAIM', end - start, end - start === RECLAIM_BYTES)
+  const leaseNumber = readExactly('RECLAIM', buffer, start + 20)
+  if (leaseNumber < FIRST_CLAIMED_LEASE) {
+    throw createError('PROTOCOL_VIOLATION', `The peer claims a lease as number ${leaseNumber}, which is not for that.`)
+  }
+  return {
+    source: readUint32(buffer, start + 8),
+    sequence: readUint48(buffer, start + 12),
+    groupIndex: buffer[start + 7] ?? 0,
+    isDead: buffer[start + 5] === 1,
+    attempt: buffer[start + 6] ?? 0,
+    leaseNumber,
+  }
+}
+
 /** `| u32 length | u8 type | 3 zero | i32 count | name |`; count -1 asks for all that wait. DEMAND answers with the count that was added. */
 export function encodeNotify(group: string, count: number): Buffer {
   return encodeCountOfGroup(FrameType.NOTIFY, group, count)
@@ -204,7 +257,7 @@ export function readJson(buffer: Buffer, start: number, end: number): Readonly<R
   return value as Record<string, unknown> // an object that is no array has string keys and unknown values
 }
 
-/** `| u32 length | u8 type | text in UTF-8 |`: BLOCKED and UNBLOCKED with a group's name, GOODBYE with nothing. */
+/** `| u32 length | u8 type | text in UTF-8 |`: BLOCKED and UNBLOCKED with a group's name, GOODBYE and RECLAIM_END with nothing. */
 export function encodeText(type: number, text: string): Buffer {
   const bytes = Buffer.from(text, 'utf8')
   const frame = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + bytes.length)

@@ -27,6 +27,8 @@ export class Conversation {
   readonly log: OutgoingLog = new OutgoingLog()
   /** Numbered frames received from the peer. */
   receivedFrames = 0
+  /** No more of them are confirmed than this: the owner may have to make sure first that what they said will be remembered. */
+  receiptLimit: number = Number.POSITIVE_INFINITY
   /** Object bytes, counted from the session's beginning, that the peer may send; the owner moves it. */
   grantedLimit: number
   /** Object bytes, counted from the session's beginning, that the peer takes. */
@@ -94,9 +96,9 @@ export class Conversation {
     this.log.append(this.#slab.buffer, at, at + frame.length)
   }
 
-  /** Sends a numbered frame that lies in `buffer`, which must not change any more. */
-  sendKept(buffer: Buffer, start: number, end: number): void {
-    this.log.append(buffer, start, end)
+  /** Sends numbered frames that lie in `buffer`, one behind the other, which must not change any more. */
+  sendKept(buffer: Buffer, start: number, end: number, frames = 1): void {
+    this.log.append(buffer, start, end, frames)
   }
 
   /** Begins to send the chunks of a large object, whose STREAM_BEGIN was sent. */
@@ -112,6 +114,12 @@ export class Conversation {
     if (stream === undefined) return
     this.#streams.delete(id)
     this.#active = this.#active.filter((other) => other !== stream)
+    stream.source.close?.()
+  }
+
+  /** Ends all streams. */
+  closeStreams(): void {
+    for (const id of [...this.#streams.keys()]) this.closeStream(id)
   }
 
   /** Whether nothing waits to be sent or to be confirmed. */
@@ -156,13 +164,17 @@ export class Conversation {
 
   /** Whether the peer should learn of received frames or of room, some time soon. */
   get confirmPending(): boolean {
-    return this.#confirmedReceipt !== this.receivedFrames || this.#confirmedLimit !== this.grantedLimit
+    return this.#confirmedReceipt !== this.#confirmableFrames || this.#confirmedLimit !== this.grantedLimit
+  }
+
+  get #confirmableFrames(): number {
+    return Math.min(this.receivedFrames, this.receiptLimit)
   }
 
   /** Whether the peer should learn of received frames or of room at once. */
   get confirmDue(): boolean {
     return (
-      this.#unconfirmedBytes >= CONFIRM_BYTES ||
+      (this.#unconfirmedBytes >= CONFIRM_BYTES && this.confirmPending) ||
       this.#confirmedReceipt < 0 ||
       this.grantedLimit - this.#confirmedLimit >= this.#limitStepBytes
     )
@@ -186,8 +198,9 @@ export class Conversation {
   writeConfirm(): void {
     // To a peer that does not read, one more says nothing new, and they would pile up: the next one leaves when it reads.
     if (this.#link === undefined || this.#link.pendingBytes >= fixedLimits.linkPendingBytesMax) return
-    this.#link.write(encodeConfirm(this.receivedFrames, this.grantedLimit))
-    this.#confirmedReceipt = this.receivedFrames
+    const receivedFrames = this.#confirmableFrames
+    this.#link.write(encodeConfirm(receivedFrames, this.grantedLimit))
+    this.#confirmedReceipt = receivedFrames
     this.#confirmedLimit = this.grantedLimit
     this.#unconfirmedBytes = 0
   }
@@ -218,7 +231,7 @@ export class Conversation {
         idle = 0
       } else idle++
       if (!stream.finished) this.#active.push(stream)
-      else if (!this.#keepsFinishedStreams) this.#streams.delete(stream.id)
+      else if (!this.#keepsFinishedStreams) this.closeStream(stream.id)
     }
     gathering.flush()
   }

@@ -29,10 +29,18 @@ export const FrameType = {
   CONTEXT: 0x38,
   NOTICE: 0x39,
   GOODBYE: 0x3a,
+  RECLAIM: 0x3b,
+  RECLAIM_END: 0x3c,
 } as const
 
 /** The first type that belongs to the session and is numbered. */
 export const FIRST_NUMBERED_TYPE = 0x20
+
+/**
+ * Leases that an endpoint had in an earlier session are numbered by itself when it claims them, from this number on; those
+ * of the present session are numbered from 0, and never come so far.
+ */
+export const FIRST_CLAIMED_LEASE = 0x1_0000_0000_0000
 
 /** The name of the protocol and its version, in ALPN and in the preface of an unencrypted link. */
 export const PROTOCOL_NAME = 'objectrelay/1'

@@ -102,6 +102,10 @@ export function readSequence(buffer: Buffer, start: number): number {
   return readUint48(buffer, start + SEQUENCE_AT)
 }
 
+export function readSource(buffer: Buffer, start: number): number {
+  return readUint32(buffer, start + 8)
+}
+
 export function readSentAt(buffer: Buffer, start: number): number {
   return readUint48(buffer, start + SENT_AT_AT)
 }

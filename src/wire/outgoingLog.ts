@@ -42,9 +42,9 @@ export class OutgoingLog {
     return this.#unsent < this.#runs.length
   }
 
-  /** Appends one whole frame. A frame that lies behind the previous one in the same buffer joins its run. */
-  append(buffer: Buffer, start: number, end: number): void {
-    this.#appendedFrames++
+  /** Appends whole frames, one behind the other. What lies behind the previous ones in the same buffer joins their run. */
+  append(buffer: Buffer, start: number, end: number, frames = 1): void {
+    this.#appendedFrames += frames
     this.#bytes += end - start
     const last = this.#runs[this.#runs.length - 1]
     if (
@@ -55,8 +55,8 @@ export class OutgoingLog {
       last.tail === undefined
     ) {
       last.end = end
-      last.frames++
-    } else this.#runs.push({ buffer, start, end, frames: 1, tail: undefined })
+      last.frames += frames
+    } else this.#runs.push({ buffer, start, end, frames, tail: undefined })
   }
 
   /** Appends one frame that begins with `head` and goes on with `tail`. */

@@ -8,6 +8,8 @@ export interface ChunkSource {
   readonly availableBytes: number
   /** The bytes from `offset` on, `length` of them, which are available; without a copy. */
   pieces(offset: number, length: number): readonly Buffer[]
+  /** Nothing more of it will be asked for. */
+  close?(): void
 }
 
 /** A large object on its way to the peer in chunks, under the window that the peer grants. */

@@ -1,0 +1,79 @@
+import type { Conversation } from '../wire/conversation.ts'
+import { Slab } from '../wire/slab.ts'
+
+/** Frames in a row, or something to be done between frames. */
+type Entry = { readonly buffer: Buffer; readonly start: number; end: number; frames: number } | (() => void)
+
+/**
+ * What a relay has to say to one endpoint, and holds back until the store has kept what it speaks of: who was told of an
+ * object, or gave up one, must find it so after a crash of the relay.
+ */
+export class HeldOutput {
+  readonly #conversation: Conversation
+  readonly #slab = new Slab()
+  #entries: Entry[] = []
+  #head = 0
+  #released = 0
+  /** Nothing is added to entries before this: those may leave earlier. */
+  #sealed = 0
+  #bytes = 0
+
+  constructor(conversation: Conversation) {
+    this.#conversation = conversation
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#entries.length
+  }
+
+  /** Bytes of the frames that are held. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Sends a numbered frame; its bytes are copied. */
+  send(frame: Buffer): void {
+    const at = this.#slab.copy(frame, 0, frame.length)
+    this.sendKept(this.#slab.buffer, at, at + frame.length)
+  }
+
+  /** Sends a numbered frame that lies in `buffer`, which must not change any more. */
+  sendKept(buffer: Buffer, start: number, end: number): void {
+    this.#bytes += end - start
+    const last = this.#entries.length > this.#sealed ? this.#entries[this.#entries.length - 1] : undefined
+    if (last !== undefined && typeof last !== 'function' && last.buffer === buffer && last.end === start) {
+      last.end = end
+      last.frames++
+    } else this.#entries.push({ buffer, start, end, frames: 1 })
+  }
+
+  /** Does something when everything before has left, and before anything behind it does. */
+  do(action: () => void): void {
+    this.#entries.push(action)
+  }
+
+  /** Names all that is there now, for {@link HeldOutput.release}. */
+  mark(): number {
+    this.#sealed = this.#entries.length
+    return this.#released + this.#entries.length - this.#head
+  }
+
+  /** Gives the conversation everything up to a mark. */
+  release(mark: number): void {
+    while (this.#released < mark) {
+      const entry = this.#entries[this.#head++]
+      this.#released++
+      if (entry === undefined) break
+      if (typeof entry === 'function') entry()
+      else {
+        this.#bytes -= entry.end - entry.start
+        this.#conversation.sendKept(entry.buffer, entry.start, entry.end, entry.frames)
+      }
+    }
+    if (this.#head === this.#entries.length) this.#entries = []
+    else if (this.#head > 1024 && this.#head * 2 > this.#entries.length) this.#entries.splice(0, this.#head)
+    else return
+    this.#sealed = Math.max(0, this.#sealed - this.#head)
+    this.#head = 0
+  }
+}

@@ -1,0 +1,88 @@
+import type { LargeBody, LargeReader } from '../store/store.ts'
+import type { Conversation } from '../wire/conversation.ts'
+import type { ChunkSource } from '../wire/outgoingStream.ts'
+
+/** A large object on its way to an endpoint. */
+class OutgoingBody implements ChunkSource {
+  readonly id: number
+  readonly leaseNumber: number
+  readonly totalBytes: number
+  readonly #reader: LargeReader
+  readonly #closed: () => void
+  isClosed = false
+
+  constructor(id: number, leaseNumber: number, reader: LargeReader, closed: () => void) {
+    this.id = id
+    this.leaseNumber = leaseNumber
+    this.totalBytes = reader.totalBytes
+    this.#reader = reader
+    this.#closed = closed
+  }
+
+  get availableBytes(): number {
+    return this.#reader.availableBytes
+  }
+
+  pieces(offset: number, length: number): readonly Buffer[] {
+    return this.#reader.pieces(offset, length)
+  }
+
+  close(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.#reader.close()
+    this.#closed()
+  }
+}
+
+/** The large objects on their way to one endpoint. */
+export class OutgoingBodies {
+  readonly #conversation: Conversation
+  readonly #readable: () => void
+  /** By object, its streams. */
+  readonly #byBody = new Map<LargeBody, OutgoingBody[]>()
+  #nextStream = 1
+
+  constructor(conversation: Conversation, readable: () => void) {
+    this.#conversation = conversation
+    this.#readable = readable
+  }
+
+  /** A stream for one delivery; its number, and what begins to send it. */
+  open(body: LargeBody, leaseNumber: number, windowBytes: number): { id: number; start(): void } {
+    const id = this.#nextStream++
+    const outgoing = new OutgoingBody(id, leaseNumber, body.openReader(this.#readable), () =>
+      this.#forget(body, outgoing),
+    )
+    const streams = this.#byBody.get(body)
+    if (streams === undefined) this.#byBody.set(body, [outgoing])
+    else streams.push(outgoing)
+    return {
+      id,
+      start: () => {
+        if (!outgoing.isClosed) this.#conversation.openStream(id, outgoing, windowBytes)
+      },
+    }
+  }
+
+  /** Stops one delivery; returns the number of its stream, if it is not sent to its end. */
+  abort(body: LargeBody, leaseNumber: number): number | undefined {
+    const outgoing = this.#byBody.get(body)?.find((stream) => stream.leaseNumber === leaseNumber)
+    if (outgoing === undefined) return undefined
+    this.#conversation.closeStream(outgoing.id)
+    outgoing.close()
+    return outgoing.id
+  }
+
+  /** The session is over: nothing is read any more. */
+  close(): void {
+    this.#conversation.closeStreams()
+    for (const streams of [...this.#byBody.values()]) for (const outgoing of [...streams]) outgoing.close()
+  }
+
+  #forget(body: LargeBody, outgoing: OutgoingBody): void {
+    const left = (this.#byBody.get(body) ?? []).filter((stream) => stream !== outgoing)
+    if (left.length === 0) this.#byBody.delete(body)
+    else this.#byBody.set(body, left)
+  }
+}

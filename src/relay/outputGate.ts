@@ -1,0 +1,68 @@
+import type { Clock } from '../clock.ts'
+import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+
+/** One that has something to say, or was told something. */
+export interface Gated {
+  /** Tells the store what it has to know of it, and returns what lets everything up to now leave. */
+  seal(): () => void
+}
+
+/**
+ * Lets nothing leave the relay that speaks of what is not kept. All that happens in one turn of the event loop is one
+ * change for the store; several turns become one if the store is busy. A store that keeps everything at once holds nothing up.
+ */
+export class OutputGate {
+  readonly #clock: Clock
+  readonly #store: Store
+  readonly #failed: (error: ObjectRelayError) => void
+  readonly #waiting = new Set<Gated>()
+  #scheduled = false
+  #underWay = 0
+
+  constructor(clock: Clock, store: Store, failed: (error: ObjectRelayError) => void) {
+    this.#clock = clock
+    this.#store = store
+    this.#failed = failed
+  }
+
+  /** Whether nothing is held back. */
+  get isOpen(): boolean {
+    return this.#waiting.size === 0 && this.#underWay === 0
+  }
+
+  /** Something happened with `gated`: it is let out at the end of this turn, or when it is kept. */
+  request(gated: Gated): void {
+    this.#waiting.add(gated)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#clock.soon(() => {
+      this.#scheduled = false
+      this.#commit()
+    })
+  }
+
+  /** Calls back when all that happened until now is kept. */
+  afterCommit(done: () => void): void {
+    this.request({ seal: () => done })
+  }
+
+  #commit(): void {
+    const outlets: (() => void)[] = []
+    for (const gated of this.#waiting) outlets.push(gated.seal())
+    this.#waiting.clear()
+    const kept = this.#store.commit()
+    if (kept === undefined) {
+      for (const open of outlets) open()
+      return
+    }
+    this.#underWay++
+    kept.then(
+      () => {
+        this.#underWay--
+        for (const open of outlets) open()
+      },
+      (cause: unknown) => this.#failed(toObjectRelayError(cause, 'BACKGROUND_FAILED')),
+    )
+  }
+}
