@@ -7,6 +7,7 @@ import {
   encodeContext,
   encodeJson,
   encodeNotify,
+  encodeReclaim,
   encodeRejected,
   encodeRelease,
   encodeStreamOffset,
@@ -16,6 +17,7 @@ import {
   readCountOfGroup,
   readJson,
   readLeaseRange,
+  readReclaim,
   readRejected,
   readStreamOffset,
 } from './controlFrames.ts'
@@ -24,6 +26,8 @@ import { FrameType } from './frameTypes.ts'
 const number = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
 const stream = fc.integer({ min: 0, max: 0xffff_ffff })
 const range = fc.tuple(number, number).map(([one, other]) => [Math.min(one, other), Math.max(one, other)] as const)
+
+const reclaimed = { source: 1, sequence: 2, groupIndex: 0, isDead: false, attempt: 1, leaseNumber: 2 ** 48 }
 
 type Reader = (buffer: Buffer, start: number, end: number) => unknown
 
@@ -60,6 +64,7 @@ describe('A control frame', () => {
     ['ACCEPTED', encodeAccepted(1, 2, [3]), readAccepted],
     ['ACKNOWLEDGE', encodeAcknowledge(1, 2), readLeaseRange],
     ['CONTEXT', encodeContext(1, 2, true), readContext],
+    ['RECLAIM', encodeReclaim(reclaimed), readReclaim],
     ['STREAM_WINDOW', encodeStreamOffset(FrameType.STREAM_WINDOW, 1, 2), readStreamOffset],
   ])('%s is refused with any other length', (_, frame, read) => {
     const longer = Buffer.concat([frame, Buffer.alloc(1)])
@@ -83,12 +88,33 @@ describe('A control frame', () => {
       [encodeAcknowledge(1, 2), 8, readLeaseRange],
       [encodeContext(1, 2, false), 12, readContext],
       [encodeStreamOffset(FrameType.STREAM_ABORT, 1, 2), 12, readStreamOffset],
+      [encodeReclaim(reclaimed), 20, readReclaim],
       [encodeRejected(1, {}), 8, readRejected],
     ]
     for (const [frame, at, read] of inexact) {
       frame.fill(0xff, at, at + 8)
       expect(() => whole(frame, read)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
     }
+  })
+
+  it('claims any lease by what it is known by, under a number that no session gives', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          source: stream,
+          sequence: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+          groupIndex: fc.integer({ min: 0, max: 255 }),
+          isDead: fc.boolean(),
+          attempt: fc.integer({ min: 0, max: 255 }),
+          leaseNumber: fc.integer({ min: 2 ** 48, max: Number.MAX_SAFE_INTEGER }),
+        }),
+        (lease) => {
+          expect(whole(encodeReclaim(lease), readReclaim)).toEqual(lease)
+        },
+      ),
+    )
+    const own = encodeReclaim({ ...reclaimed, leaseNumber: 2 ** 48 - 1 })
+    expect(() => whole(own, readReclaim)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
   })
 
   it.each(['', '{', '[]', 'null', '1', '"text"'])('is refused when its JSON is %j and not an object', (text) => {

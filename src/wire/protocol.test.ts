@@ -10,6 +10,7 @@ import {
   encodeDemand,
   encodeJson,
   encodeNotify,
+  encodeReclaim,
   encodeRejected,
   encodeRelease,
   encodeStreamOffset,
@@ -20,6 +21,7 @@ import {
   readCountOfGroup,
   readJson,
   readLeaseRange,
+  readReclaim,
   readRejected,
   readStreamOffset,
   readText,
@@ -54,6 +56,7 @@ const widths = new Map([
   ['u64', 8],
 ])
 const sentAt = 1_700_000_000_000
+const claimed = { source: 3, sequence: 8, groupIndex: 1, isDead: true, attempt: 2, leaseNumber: 0x1_0000_0000_0005 }
 
 function drawn(name: string): DrawnFrame {
   const frame = frames.get(name)
@@ -116,6 +119,9 @@ const written: Record<string, () => Buffer> = {
   CONTEXT: () => encodeContext(1, 2, true),
   NOTICE: () => encodeJson(FrameType.NOTICE, json('NOTICE')),
   GOODBYE: () => encodeText(FrameType.GOODBYE, ''),
+  RECLAIM: () => encodeReclaim(claimed),
+  'ACKNOWLEDGE of a claimed lease': () => encodeAcknowledge(0x1_0000_0000_0005, 0x1_0000_0000_0005),
+  RECLAIM_END: () => encodeText(FrameType.RECLAIM_END, ''),
 }
 
 describe('PROTOCOL.md', () => {
@@ -167,7 +173,8 @@ describe('PROTOCOL.md', () => {
 })
 
 function numberIn(bytes: Buffer, type: string): number {
-  return type === 'i32' ? bytes.readInt32LE() : bytes.readUIntLE(0, Math.min(6, bytes.length))
+  if (type === 'i32') return bytes.readInt32LE()
+  return type === 'u64' ? Number(bytes.readBigUInt64LE()) : bytes.readUIntLE(0, bytes.length)
 }
 
 describe('What PROTOCOL.md draws is read as it says', () => {
@@ -184,6 +191,7 @@ describe('What PROTOCOL.md draws is read as it says', () => {
     expect(read('DEMAND', readCountOfGroup)).toEqual({ group: 'workers', count: 12 })
     expect(read('ACKNOWLEDGE', readLeaseRange)).toEqual({ from: 0, to: 5, attemptCounted: false })
     expect(read('RELEASE', readLeaseRange)).toEqual({ from: 6, to: 6, attemptCounted: true })
+    expect(read('RECLAIM', readReclaim)).toEqual(claimed)
     expect(read('CONTEXT', readContext)).toEqual({ groupIndex: 1, skipped: 2, isDead: true })
     expect(read('STREAM_WINDOW', readStreamOffset)).toEqual({ stream: 4, offset: 262_144 })
     expect(read('STREAM_REWIND', readStreamOffset)).toEqual({ stream: 4, offset: 65_536 })
@@ -198,6 +206,7 @@ describe('What PROTOCOL.md draws is read as it says', () => {
     expect(read('BLOCKED', readText)).toBe('workers')
     expect(read('UNBLOCKED', readText)).toBe('workers')
     expect(read('GOODBYE', readText)).toBe('')
+    expect(read('RECLAIM_END', readText)).toBe('')
   })
 
   it('in the frames of objects', () => {
