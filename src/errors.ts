@@ -91,6 +91,32 @@ export const errorCatalogue = {
     retryable: false,
     meaning: 'The operating system does not let the relay listen there.',
   },
+  STORE_MISSING_PACKAGE: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The package that the store is built on is not installed.',
+  },
+  STORE_READ_ONLY: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The folder of the store cannot be made, or cannot be written.',
+  },
+  STORE_IN_USE: { category: 'misuse', retryable: true, meaning: 'Another relay uses the folder of the store.' },
+  STORE_FOREIGN: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The folder of the store holds something that is not a store of a relay.',
+  },
+  STORE_VERSION: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The store was written in a format that this version does not know.',
+  },
+  STORE_CORRUPT: {
+    category: 'misuse',
+    retryable: false,
+    meaning: 'The store was damaged: something in it is missing, or is not as it was written.',
+  },
   // refused
   WRONG_PASSWORD: { category: 'refused', retryable: false, meaning: 'The two sides do not share the same password.' },
   RELAY_NOT_PROVEN: {
@@ -189,6 +215,11 @@ export const errorCatalogue = {
     retryable: true,
     meaning: 'The deadline of a stop was reached before everything was delivered.',
   },
+  STORE_FAILED: {
+    category: 'link',
+    retryable: false,
+    meaning: 'The store cannot keep anything more: reading or writing it failed.',
+  },
   BACKGROUND_FAILED: { category: 'link', retryable: false, meaning: 'The background thread ended unexpectedly.' },
   // full
   QUEUE_FULL: {
@@ -198,6 +229,11 @@ export const errorCatalogue = {
   },
   OBJECT_TOO_LARGE: { category: 'full', retryable: false, meaning: 'The object is larger than a bound that is named.' },
   TOO_MANY_GROUPS: { category: 'full', retryable: true, meaning: 'The relay has as many groups as it accepts.' },
+  STORE_FULL: {
+    category: 'full',
+    retryable: true,
+    meaning: 'The disk, or the room that the store may take on it, is full.',
+  },
   SEND_ROOM_FULL: { category: 'full', retryable: true, meaning: 'Too many objects wait to be sent.' },
   OBJECTS_DROPPED: { category: 'full', retryable: false, meaning: 'Objects were dropped by a stated policy.' },
 } as const
@@ -242,6 +278,8 @@ export class SerializationError extends UsageError {}
 export class KeyFileError extends UsageError {}
 /** The relay cannot listen. */
 export class ListenError extends UsageError {}
+/** What a relay's store needs is missing, or what it finds is unfit. */
+export class StoreError extends UsageError {}
 /** The relay, or the check of its identity, said no. Never retried blindly. */
 export class RefusedError extends ObjectRelayError {}
 /** The two sides do not share the password. */
@@ -286,6 +324,12 @@ const ownClasses: { readonly [Code in ErrorCode]?: typeof ObjectRelayError } = {
   KEY_UNWRITABLE: KeyFileError,
   PORT_IN_USE: ListenError,
   CANNOT_LISTEN: ListenError,
+  STORE_MISSING_PACKAGE: StoreError,
+  STORE_READ_ONLY: StoreError,
+  STORE_IN_USE: StoreError,
+  STORE_FOREIGN: StoreError,
+  STORE_VERSION: StoreError,
+  STORE_CORRUPT: StoreError,
   WRONG_PASSWORD: AuthenticationError,
   RELAY_NOT_PROVEN: AuthenticationError,
   CHANNEL_MISMATCH: AuthenticationError,

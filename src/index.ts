@@ -44,6 +44,7 @@ export {
   RefusedError,
   SchemaError,
   SerializationError,
+  StoreError,
   UsageError,
 } from './errors.ts'
 export type { EndpointLimits, RelayLimits } from './limits.ts'
