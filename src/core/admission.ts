@@ -110,7 +110,7 @@ function enter<P extends Payload>(
     const count = copies[index]
     if (group === undefined || count === undefined) continue
     if (group.overflow === 'drop-oldest') makeRoom(core, group, count, payload.bytes)
-    enqueue(group, payload, parcel, count, index)
+    enqueue(core, group, payload, parcel, count, index)
     if (large === undefined) group.counts.accepted += count
   }
   if (large === undefined) {

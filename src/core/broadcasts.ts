@@ -94,6 +94,7 @@ function keepAsLast<P extends Payload>(
   if (last !== undefined && last.order > order) return
   parcel.references++
   group.last = { parcel, order, groupIndex }
+  core.journal.lastBroadcast(parcel.payload, group.name, groupIndex, order)
   if (last !== undefined) core.letParcelGo(last.parcel)
 }
 

@@ -5,11 +5,13 @@ import { broadcast, drainBacklog } from './broadcasts.ts'
 import type { BrokerOptions, BrokerOutput, JoinOptions, Payload, Route } from './contract.ts'
 import { Core } from './core.ts'
 import { addCredit, dispatch } from './dispatch.ts'
+import { type BrokerJournal, type KeptPlace, silentJournal } from './journal.ts'
 import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject.ts'
 import { acknowledge, noteProgress, release } from './leases.ts'
 import * as lifecycle from './lifecycle.ts'
 import type { Parcel, Plan } from './parcel.ts'
 import { keptPayloads } from './payloads.ts'
+import { keptPlaces } from './places.ts'
 import { trimDeadLetters } from './queueing.ts'
 import type { Session } from './session.ts'
 import { type BrokerStats, readStats } from './stats.ts'
@@ -22,8 +24,8 @@ export class Broker<P extends Payload> {
   /** The state, for the other parts of the core and for tests. */
   readonly core: Core<P>
 
-  constructor(options: BrokerOptions, output: BrokerOutput<P>) {
-    this.core = new Core(options, output)
+  constructor(options: BrokerOptions, output: BrokerOutput<P>, journal: BrokerJournal<P> = silentJournal) {
+    this.core = new Core(options, output, journal)
   }
 
   /**
@@ -154,6 +156,11 @@ export class Broker<P extends Payload> {
   /** Everything that is kept; what several places refer to, several times. */
   payloads(): Generator<P> {
     return keptPayloads(this.core)
+  }
+
+  /** Where whole objects are: what the journal was told, summed up. Nothing may happen while it is read. */
+  places(): Generator<KeptPlace<P>> {
+    return keptPlaces(this.core)
   }
 
   /** From now on, new objects are rejected; those that were begun or held back may still be accepted. */

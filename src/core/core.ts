@@ -2,6 +2,7 @@ import type { BrokerLimits, BrokerOptions, BrokerOutput, Payload } from './contr
 import { Directory } from './directory.ts'
 import type { Group } from './group.ts'
 import { createHeldLine, type Rotation } from './heldObject.ts'
+import type { BrokerJournal } from './journal.ts'
 import type { Item, Parcel } from './parcel.ts'
 import type { Session } from './session.ts'
 
@@ -21,6 +22,7 @@ export interface BrokerCounts {
 export class Core<P extends Payload> {
   readonly limits: BrokerLimits
   readonly output: BrokerOutput<P>
+  readonly journal: BrokerJournal<P>
   readonly directory: Directory<P>
   readonly sessions: Map<string, Session<P>> = new Map()
   /** Bytes of all that was accepted or admitted and is still referred to, each payload once. */
@@ -51,9 +53,10 @@ export class Core<P extends Payload> {
     expired: 0,
   }
 
-  constructor(options: BrokerOptions, output: BrokerOutput<P>) {
+  constructor(options: BrokerOptions, output: BrokerOutput<P>, journal: BrokerJournal<P>) {
     this.limits = options.limits
     this.output = output
+    this.journal = journal
     this.directory = new Directory(options)
   }
 

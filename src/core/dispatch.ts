@@ -131,7 +131,9 @@ function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: 
   core.counts.delivered++
   const leaseNumber = session.leases.add(item)
   const large = item.parcel?.large
-  if (large !== undefined) {
+  if (large === undefined) {
+    core.journal.leased(payload, group.name, attempt, session.id, item.order)
+  } else {
     large.waiting.delete(item)
     large.leases.set(item, leaseNumber)
   }

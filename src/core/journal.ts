@@ -6,32 +6,45 @@ import type { Payload } from './contract.ts'
  * the broker in turn. Large objects are told of once they are whole. An object of which nothing is left is told of by
  * {@link BrokerOutput.released}, and its acceptance by {@link BrokerOutput.accepted}.
  *
- * A place is an object in the queue of one group, with all its copies: there is one for each object and group. The copies in
- * one place differ only in `attempt`, the number of the next or present delivery, and in who has them on lease.
+ * A place is an object in the queue of one group at one `order`, with all its copies: there is one for each object and group,
+ * except that each copy that died has its own in the dead-letter group. The copies in one place differ only in `attempt`,
+ * the number of the next or present delivery, and in who has them on lease.
  */
 export interface BrokerJournal<P extends Payload> {
   /** A whole object has a new place: `copies` copies wait in the queue of `group`, for their first delivery. */
   queued(payload: P, group: string, groupIndex: number, order: number, copies: number): void
   /** One copy that waited with `attempt` was given to `session`. */
-  leased(payload: P, group: string, attempt: number, session: string): void
+  leased(payload: P, group: string, attempt: number, session: string, order: number): void
   /** One copy that `session` had on lease as `attempt` waits again, for its delivery number `nextAttempt`. */
-  returned(payload: P, group: string, attempt: number, session: string, nextAttempt: number): void
-  /** One copy that `session` had on lease as `attempt` waits in the dead-letter group `dead` now, at `order`. */
+  returned(payload: P, group: string, attempt: number, session: string, nextAttempt: number, order: number): void
+  /** One copy that `session` had on lease as `attempt` waits in the dead-letter group `dead` now, at `deadOrder`. */
   buried(
     payload: P,
     group: string,
     attempt: number,
     session: string,
     dead: string,
-    order: number,
+    deadOrder: number,
     nextAttempt: number,
+    order: number,
   ): void
   /** `session` took one copy that it had on lease as `attempt`: it is gone. */
-  acknowledged(payload: P, group: string, attempt: number, session: string): void
+  acknowledged(payload: P, group: string, attempt: number, session: string, order: number): void
   /** `copies` copies that waited with `attempt` were dropped. */
-  dropped(payload: P, group: string, attempt: number, copies: number): void
+  dropped(payload: P, group: string, attempt: number, copies: number, order: number): void
   /** The object is the last broadcast of `group` now; what was before is not. */
   lastBroadcast(payload: P, group: string, groupIndex: number, order: number): void
+}
+
+/** A journal for who need not know. */
+export const silentJournal: BrokerJournal<Payload> = {
+  queued: () => {},
+  leased: () => {},
+  returned: () => {},
+  buried: () => {},
+  acknowledged: () => {},
+  dropped: () => {},
+  lastBroadcast: () => {},
 }
 
 /** Some equal copies in one place: what a {@link BrokerJournal} was told, summed up. */

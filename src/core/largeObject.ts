@@ -37,6 +37,14 @@ export interface LargeObject<P extends Payload> {
   missed: { readonly member: Membership<P>; readonly order: number }[]
 }
 
+/** Copies of a large object in the queue of one group at one order. */
+interface LargePlace<P extends Payload> {
+  readonly group: string
+  readonly groupIndex: number
+  readonly order: number
+  readonly items: Item<P>[]
+}
+
 /** A large object begins: it takes its place as if it were whole. */
 export function beginLarge<P extends Payload>(
   core: Core<P>,
@@ -86,11 +94,44 @@ export function completeLarge<P extends Payload>(core: Core<P>, session: Session
   } else {
     for (const [index, group] of plan.groups.entries()) group.counts.accepted += plan.copies[index] ?? 0
     core.counts.accepted += plan.copiesTotal
+    journalWhole(core, session, large)
   }
   parcel.large = undefined
   accept(core, session, sequence, plan)
   for (const group of plan.groups) core.touch(group)
   core.letParcelGo(parcel)
+}
+
+/** Nothing was told of it before. So all copies are told of as if they had been queued now, and then what became of them. */
+function journalWhole<P extends Payload>({ journal }: Core<P>, { id }: Session<P>, large: LargeObject<P>): void {
+  const { payload } = large.parcel
+  for (const { group, groupIndex, order, items } of placesOf(large)) {
+    const copies = items.reduce((sum, item) => sum + item.copies, 0)
+    journal.queued(payload, group, groupIndex, order, copies)
+    for (const { attempt, holder } of items) {
+      // Who gave it back before is not known any more, and does not matter: its sender is a session that there is.
+      for (let tried = 1; tried < attempt; tried++) {
+        journal.leased(payload, group, tried, id, order)
+        journal.returned(payload, group, tried, id, tried + 1, order)
+      }
+      if (holder !== undefined) journal.leased(payload, group, attempt, holder.session.id, order)
+    }
+  }
+}
+
+/** All its copies by where they are. */
+function placesOf<P extends Payload>({ waiting, leases }: LargeObject<P>): Iterable<LargePlace<P>> {
+  const places = new Map<string, LargePlace<P>>()
+  function add(item: Item<P>, { name: group }: Group<P>): void {
+    const { order, groupIndex } = item
+    const key = `${order} ${group}`
+    const place = places.get(key)
+    if (place === undefined) places.set(key, { group, groupIndex, order, items: [item] })
+    else place.items.push(item)
+  }
+  for (const [item, group] of waiting) add(item, group)
+  for (const item of leases.keys()) if (item.holder !== undefined) add(item, item.holder.group)
+  return places.values()
 }
 
 /** The rest of a large object will not come. An object that was rejected meanwhile is no mistake of the sender. */

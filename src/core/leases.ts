@@ -25,6 +25,7 @@ export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P
     endLease(item, item.holder)
     group.counts.acknowledged++
     core.counts.acknowledged++
+    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, item.order)
     core.letItemGo(item)
     if (group.rotation.length > 0) core.touch(group)
   }
@@ -101,9 +102,9 @@ function giveBackFrom<P extends Payload>(
 }
 
 function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, attemptCounted: boolean, reason: string): void {
-  const { holder } = item
+  const { holder, attempt } = item
   if (holder === undefined) return
-  const { group } = holder
+  const { group, session } = holder
   endLease(item, holder)
   core.counts.released++
   core.touch(group)
@@ -111,22 +112,33 @@ function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, attemptCounte
   const large = item.parcel?.large
   large?.leases.delete(item)
   if (item.attempt > core.limits.attemptsMax && !group.isDeadLetter) {
-    bury(core, group, item, reason)
+    bury(core, group, session.id, item, attempt, reason)
     return
   }
   group.ready.giveBack(item)
-  large?.waiting.set(item, group)
+  if (large !== undefined) large.waiting.set(item, group)
+  else core.journal.returned(item.payload, group.name, attempt, session.id, item.attempt, item.order)
 }
 
 /** An object was delivered too often: it goes to the dead-letter group. */
-function bury<P extends Payload>(core: Core<P>, group: Group<P>, item: Item<P>, reason: string): void {
+function bury<P extends Payload>(
+  core: Core<P>,
+  group: Group<P>,
+  sessionId: string,
+  item: Item<P>,
+  attempt: number,
+  reason: string,
+): void {
   const dead = core.directory.deadLettersOf(group)
   group.counts.dead++
   core.counts.dead++
   core.output.event({ type: 'objectDead', group: group.name, attempts: item.attempt - 1, reason })
+  const { payload, order } = item
   item.order = dead.nextOrder++
+  const large = item.parcel?.large
+  if (large !== undefined) large.waiting.set(item, dead)
+  else core.journal.buried(payload, group.name, attempt, sessionId, dead.name, item.order, item.attempt, order)
   dead.ready.push(item)
-  item.parcel?.large?.waiting.set(item, dead)
   core.touch(dead)
 }
 

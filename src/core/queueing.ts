@@ -5,6 +5,7 @@ import type { Item, Parcel } from './parcel.ts'
 
 /** Puts `copies` of an object at the end of a group's queue. `parcel` is there if anything else refers to the payload. */
 export function enqueue<P extends Payload>(
+  core: Core<P>,
   group: Group<P>,
   payload: P,
   parcel: Parcel<P> | undefined,
@@ -13,8 +14,10 @@ export function enqueue<P extends Payload>(
 ): void {
   // A literal: no larger than its seven fields, of which a million may wait.
   const item: Item<P> = { payload, parcel, holder: undefined, order: group.nextOrder++, attempt: 1, copies, groupIndex }
+  const large = parcel?.large
+  if (large === undefined) core.journal.queued(payload, group.name, groupIndex, item.order, copies)
+  else large.waiting.set(item, group)
   group.ready.push(item)
-  parcel?.large?.waiting.set(item, group)
 }
 
 /** Drops the oldest waiting objects of a group until so many objects and so many bytes are gone, or nothing waits. */
@@ -34,7 +37,9 @@ export function dropOldest<P extends Payload>(
     // What has no bytes helps no bound of bytes, and goes because it is the oldest.
     const forBytes = bytes >= bytesExcess ? 0 : each === 0 ? item.copies : Math.ceil((bytesExcess - bytes) / each)
     const copies = Math.min(item.copies, Math.max(countExcess - count, forBytes))
-    if (copies === item.copies) item.parcel?.large?.waiting.delete(item)
+    const large = item.parcel?.large
+    if (large === undefined) core.journal.dropped(item.payload, group.name, item.attempt, copies, item.order)
+    else if (copies === item.copies) large.waiting.delete(item)
     group.ready.drop(item, copies)
     core.letItemGo(item, copies)
     count += copies

@@ -2,6 +2,7 @@ import { Broker } from '../../src/core/broker.ts'
 import type { BrokerEvent, BrokerOptions, BrokerOutput, Delivery, Route } from '../../src/core/contract.ts'
 import type { Session } from '../../src/core/session.ts'
 import type { ObjectRelayError } from '../../src/errors.ts'
+import { JournalModel } from './journalModel.ts'
 
 export interface ModelPayload {
   readonly bytes: number
@@ -62,16 +63,16 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   readonly broker: Broker<ModelPayload>
   readonly sessions: Map<string, ModelSession> = new Map()
   readonly sent: Sent[] = []
+  readonly journal: JournalModel<ModelPayload> = new JournalModel()
   private readonly groups = new Map<string, ModelGroup>()
   private readonly releasedIds = new Set<number>()
   private readonly attemptsMax: number
   private ticks = 0
-  /** So many deliveries were given back before they were whole. */
   /** By lease number, the group of each delivery that is given back before it is whole. */
   private readonly discards = new Map<number, string>()
 
   constructor(options: BrokerOptions) {
-    this.broker = new Broker(options, this)
+    this.broker = new Broker(options, this, this.journal)
     this.attemptsMax = options.limits.attemptsMax
   }
 
@@ -180,6 +181,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   /** What must hold between two calls: exactly what nobody refers to was released. */
   check(): void {
+    this.journal.compare(this.broker.places())
     const kept = new Set<number>()
     for (const { queue, last } of this.groups.values()) {
       for (const { sent } of queue) kept.add(sent.payload.id)
@@ -263,6 +265,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   released(payload: ModelPayload): void {
     must(!this.releasedIds.has(payload.id), 'a payload is released once')
     this.releasedIds.add(payload.id)
+    this.journal.released(payload)
   }
 
   event(event: BrokerEvent): void {
