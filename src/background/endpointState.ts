@@ -35,6 +35,11 @@ export interface EndpointState {
   resumed: boolean
   /** Connected, not resumed: whether it is the same run of the relay, which has given all that it had lent to others. */
   sameRelay?: boolean
+  /**
+   * Connected, not resumed: what the relay had lent before it was restarted is still this endpoint's, as far as the program has
+   * taken it. The program drops the rest, and answers with a CLAIM.
+   */
+  claims?: boolean
   /** Connected: the relay's bounds. */
   relayLimits?: Partial<RelayLimits>
 }

@@ -8,7 +8,7 @@ import type { Bell } from './recordPort.ts'
  * All begin like a frame: u32 length, u8 type.
  *
  * To the I/O: OBJECT (with its sequence); STREAM_BEGIN, whose stream is the number of the attachment with the parts of
- * the body; NOTIFY; and OPEN, TAKEN, LEASES, STOP of this list.
+ * the body; NOTIFY; and OPEN, TAKEN, LEASES, STOP, CLAIM of this list.
  *
  * To the program: CONTEXT; OBJECT; STREAM_BEGIN, whose stream is the number of the attachment with head and segments;
  * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, RETURNED, STOPPED of this list.
@@ -22,6 +22,11 @@ export const RecordType = {
   LEASES: 0x82,
   /** JSON `{ deadlineMs }`. */
   STOP: 0x83,
+  /**
+   * `| u32 length | u8 type | 3 zero | u32 epoch |`: answers a STATE with `claims`. What that session lent and no LEASES
+   * before this record settles or drops, the program has: it is to be claimed in the session that has begun.
+   */
+  CLAIM: 0x84,
   /** JSON of an {@link EndpointState}. */
   STATE: 0x90,
   /** Nothing: the OBJECT or STREAM_BEGIN that follows was sent by this program and could not be delivered. */
@@ -35,8 +40,11 @@ export const RecordType = {
   LEASE_NUMBER: 0x93,
 } as const
 
-/** What is done with leases. */
-export const LeaseAction = { ACKNOWLEDGE: 0, RELEASE: 1, RELEASE_COUNTED: 2 } as const
+/**
+ * What is done with leases. DROP, of an earlier session only: the program never looked at the objects, and will not; the relay
+ * lends them again.
+ */
+export const LeaseAction = { ACKNOWLEDGE: 0, RELEASE: 1, RELEASE_COUNTED: 2, DROP: 3 } as const
 
 /** Writes a TAKEN at `at`; returns its bytes. */
 export const TAKEN_BYTES = 16
@@ -78,6 +86,19 @@ export function encodeLeaseNumber(leaseNumber: number): Buffer {
   writeUint32(record, 4, RecordType.LEASE_NUMBER)
   writeUint64(record, 8, leaseNumber)
   return record
+}
+
+/** A CLAIM. */
+export function encodeClaim(epoch: number): Buffer {
+  const record = Buffer.alloc(12)
+  writeUint32(record, 0, record.length)
+  writeUint32(record, 4, RecordType.CLAIM)
+  writeUint32(record, 8, epoch)
+  return record
+}
+
+export function readClaim(buffer: Buffer, start: number): number {
+  return readUint32(buffer, start + 8)
 }
 
 /** Lets go of the memory that a record names and that nobody will take, because whom it is for is gone. */

@@ -1,5 +1,5 @@
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeLeaseNumber } from '../background/records.ts'
+import { encodeLeaseNumber, LeaseAction } from '../background/records.ts'
 import { deadLetterName, isGroupName } from '../core/groupName.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
@@ -10,6 +10,8 @@ import { writeUint32 } from '../wire/integers.ts'
 import { OBJECT_HEAD_BYTES, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingStream } from './incomingStream.ts'
+import type { LastBroadcasts } from './lastBroadcasts.ts'
+import type { LeaseLedger } from './leaseLedger.ts'
 
 /** A frame that came behind a large object of its lane, and must not be handed over before it. */
 interface HeldFrame {
@@ -30,6 +32,9 @@ export interface ArrivalsOptions {
   readonly endpoint: number
   readonly port: RecordPort
   readonly conversation: Conversation
+  /** Where leases are kept; `undefined` with a relay that does not keep them over its restart. */
+  readonly ledger?: LeaseLedger | undefined
+  readonly lastBroadcasts?: LastBroadcasts
   readonly objectBytesMax: number
   readonly bulkWindowBytes: number
   /** The groups that the endpoint is a member of. */
@@ -39,6 +44,8 @@ export interface ArrivalsOptions {
   nextAttachment(): number
   /** A produced object of that group arrived: one less is owed. */
   served(group: string): void
+  /** What was counted as received will not reach the program: there may be room to give. */
+  discarded?(): void
   /** It will not be whole after all, and the relay owes one more again. */
   unserved(group: string): void
 }
@@ -75,15 +82,15 @@ export class Arrivals {
     this.#countBytes(end - start)
     const context = this.#takeContext()
     const route = this.#routes.read(buffer, start, end)
-    const leaseNumber = this.#countLease(route, context)
-    if (this.#lanes.size === 0 && this.#missed.size === 0) {
-      this.#pass(context, leaseNumber, buffer, start, end)
-      return
-    }
-    const name = laneName(route, context)
-    const lane = this.#lanes.get(name)
-    if (lane === undefined) this.#pass(this.#withMissed(name, context), leaseNumber, buffer, start, end)
-    else lane.entries.push({ context, begin: Buffer.from(buffer.subarray(start, end)), leaseNumber })
+    const leaseNumber = this.#countLease(route, context, buffer, start)
+    const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(laneName(route, context))
+    if (lane !== undefined) lane.entries.push({ context, begin: Buffer.from(buffer.subarray(start, end)), leaseNumber })
+    else if (leaseNumber < 0 && this.#repeats(groupOf(route, context), buffer, start)) {
+      this.discardedBytes += end - start
+      this.#miss(context, leaseNumber, laneName(route, context), 0)
+      this.#options.discarded?.()
+    } else if (this.#missed.size === 0) this.#pass(context, leaseNumber, buffer, start, end)
+    else this.#pass(this.#withMissed(laneName(route, context), context), leaseNumber, buffer, start, end)
   }
 
   streamBegin(buffer: Buffer, start: number, end: number): void {
@@ -102,7 +109,7 @@ export class Arrivals {
     const stream = new IncomingStream({
       begin: Buffer.from(buffer.subarray(start, end)),
       context,
-      leaseNumber: this.#countLease(route, context),
+      leaseNumber: this.#countLease(route, context, buffer, start),
       bodyBytes,
       objectBytesMax,
       bulkWindowBytes,
@@ -122,7 +129,9 @@ export class Arrivals {
     if (limit !== undefined) this.#options.conversation.send(encodeStreamOffset(FrameType.STREAM_WINDOW, id, limit))
     if (stream.state === 'arriving') return
     this.#streams.delete(id)
+    const discardedBefore = this.discardedBytes
     this.#advance(lane)
+    if (this.discardedBytes > discardedBefore) this.#options.discarded?.()
   }
 
   /** The sender of a large object is gone: it will never be whole. */
@@ -149,7 +158,7 @@ export class Arrivals {
         if (isAborted || (isWhole && (entry.leaseNumber < 0 || !sameRelay))) this.#passEntry(entry, lane)
         else {
           this.#discard(entry, lane)
-          this.#miss(entry, lane, 1)
+          this.#miss(entry.context, entry.leaseNumber, lane.name, 1)
         }
       }
     }
@@ -158,7 +167,9 @@ export class Arrivals {
 
   #discard(entry: HeldFrame | IncomingStream, lane: Lane): void {
     this.discardedBytes += entry instanceof IncomingStream ? entry.bodyBytes : entry.begin.length
-    if (entry.leaseNumber >= 0) this.#options.unserved(lane.group)
+    if (entry.leaseNumber < 0) return
+    this.#options.unserved(lane.group)
+    this.#options.ledger?.settle(LeaseAction.DROP, entry.leaseNumber, entry.leaseNumber, 0)
   }
 
   #laneOf(route: ParsedRoute, context: Buffer | undefined): Lane {
@@ -184,16 +195,21 @@ export class Arrivals {
   }
 
   #passEntry(entry: HeldFrame | IncomingStream, lane: Lane): void {
-    const { leaseNumber, begin } = entry
+    const { leaseNumber, begin, context } = entry
+    if (entry instanceof IncomingStream && entry.state === 'aborted') {
+      // It is not missed, since it never was; what it would have told is still to be told.
+      this.#miss(context, leaseNumber, lane.name, 0)
+      return
+    }
+    if (leaseNumber < 0 && this.#repeats(lane.group, begin, 0)) {
+      this.#discard(entry, lane)
+      this.#miss(context, leaseNumber, lane.name, 0)
+      return
+    }
     if (entry instanceof IncomingStream) {
-      if (entry.state === 'aborted') {
-        // It is not missed, since it never was; what it would have told is still to be told.
-        this.#miss(entry, lane, 0)
-        return
-      }
       if (entry.fault?.code === 'OBJECT_TOO_LARGE') {
         this.#refuse(entry, entry.fault)
-        this.#miss(entry, lane, 1)
+        this.#miss(context, leaseNumber, lane.name, 1)
         return
       }
       const { port, nextAttachment } = this.#options
@@ -201,11 +217,16 @@ export class Arrivals {
       writeUint32(begin, begin.length - 12, attachment)
       port.bell.sendAttachment(attachment, entry.parts())
     }
-    this.#pass(this.#withMissed(lane.name, entry.context), leaseNumber, begin, 0, begin.length)
+    this.#pass(this.#withMissed(lane.name, context), leaseNumber, begin, 0, begin.length)
+  }
+
+  /** Whether it is the broadcast that the program was given last in that group: a relay that one joins anew sends it once more. */
+  #repeats(group: string, frame: Buffer, start: number): boolean {
+    return this.#options.lastBroadcasts?.repeats(group, frame, start) === true
   }
 
   /** A broadcast will not reach the program, nor will its word of those that were skipped before it. */
-  #miss({ leaseNumber, context }: HeldFrame | IncomingStream, { name }: Lane, count: number): void {
+  #miss(context: Buffer | undefined, leaseNumber: number, name: string, count: number): void {
     const missed = count + (context === undefined ? 0 : readContext(context, 0, context.length).skipped)
     if (leaseNumber < 0 && missed > 0) this.#missed.set(name, (this.#missed.get(name) ?? 0) + missed)
   }
@@ -222,12 +243,14 @@ export class Arrivals {
 
   /** Gives back what is too large for this endpoint. What is bad everywhere goes on instead, to be found unreadable. */
   #refuse({ leaseNumber, bodyBytes }: IncomingStream, fault: ObjectRelayError): void {
-    const { endpoint, port, conversation } = this.#options
+    const { endpoint, port, conversation, ledger } = this.#options
     const notice = encodeJson(FrameType.NOTICE, toPlainError(fault))
     port.write(endpoint, notice, 0, notice.length)
     this.discardedBytes += bodyBytes
     // Another member may have room for it; if none has, it ends among the dead letters.
-    if (leaseNumber >= 0) conversation.send(encodeRelease(leaseNumber, leaseNumber, true))
+    if (leaseNumber < 0) return
+    conversation.send(encodeRelease(leaseNumber, leaseNumber, true))
+    ledger?.settle(LeaseAction.RELEASE_COUNTED, leaseNumber, leaseNumber, conversation.log.appendedFrames)
   }
 
   #pass(context: Buffer | undefined, leaseNumber: number, buffer: Buffer, start: number, end: number): void {
@@ -252,13 +275,21 @@ export class Arrivals {
   }
 
   /** The lease number of what arrives, or -1 for a broadcast. Whom it is for is checked by that. */
-  #countLease(route: ParsedRoute, context: Buffer | undefined): number {
+  #countLease(route: ParsedRoute, context: Buffer | undefined, buffer: Buffer, start: number): number {
     const group = groupOf(route, context)
     if (!this.#options.groups.has(group)) {
       throw createError('PROTOCOL_VIOLATION', 'The relay delivers an object of a group that this endpoint is not in.')
     }
     if (route.kind === 'broadcast') return -1
     this.#options.served(group)
+    const { ledger } = this.#options
+    if (ledger !== undefined) {
+      if (context === undefined) ledger.add(buffer, start, 0, false)
+      else {
+        const { groupIndex, isDead } = readContext(context, 0, context.length)
+        ledger.add(buffer, start, groupIndex, isDead)
+      }
+    }
     return this.#leases++
   }
 

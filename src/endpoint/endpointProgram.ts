@@ -1,7 +1,7 @@
 import type { EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { EndpointRecords, Io } from '../background/io.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { RecordType } from '../background/records.ts'
+import { encodeClaim, RecordType } from '../background/records.ts'
 import { createError, fromPlainError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { TypedEvents } from '../events.ts'
 import { encodeJson, readAccepted, readJson, readRejected, readText } from '../wire/controlFrames.ts'
@@ -35,6 +35,7 @@ export class EndpointProgram implements EndpointRecords {
   readonly #inbox: Inbox
   readonly #opener: ObjectOpener
   readonly #receiver: Receiver
+  readonly #channel: IoChannel
   readonly #address: string
   readonly #port: RecordPort
   #connectionWaiters: { resolve: () => void; reject: (error: ObjectRelayError) => void }[] = []
@@ -66,6 +67,7 @@ export class EndpointProgram implements EndpointRecords {
     this.works = works
     this.settlement = settlement
     this.stopping = new Stopping({ channel, status, sender, receiver, taking, works, opener })
+    this.#channel = channel
     this.#inbox = inbox
     this.#opener = opener
     this.#receiver = receiver
@@ -164,7 +166,7 @@ export class EndpointProgram implements EndpointRecords {
         this.events.emit('reconnecting', { error: error ?? linkLost(), attempt, delayMs })
         return
       case 'connected':
-        if (status.epoch !== epochBefore) this.#epochBegan(epochBefore, state.sameRelay === true)
+        if (status.epoch !== epochBefore) this.#epochBegan(epochBefore, state)
         for (const waiter of this.#takeConnectionWaiters()) waiter.resolve()
         this.events.emit('connected', { resumed: state.resumed, relayLimits: status.relayLimits })
         return
@@ -173,15 +175,21 @@ export class EndpointProgram implements EndpointRecords {
     }
   }
 
-  #epochBegan(epochBefore: number, sameRelay: boolean): void {
-    // A relay that was restarted may have forgotten them; one that was not lends them again, here or elsewhere.
-    if (sameRelay) for (const [group, count] of this.#receiver.dropLent()) this.asking.ask(group, count)
+  #epochBegan(epochBefore: number, { sameRelay = false, claims = false }: EndpointState): void {
+    // A relay that was restarted may have forgotten them; the same one lends them again, here or elsewhere.
+    const dropped = sameRelay ? this.#receiver.dropLent(epochBefore, claims) : undefined
+    if (claims) this.#channel.write(encodeClaim(epochBefore))
+    // Behind the claim, so that they are asked for when they are back in their queues.
+    if (dropped !== undefined) for (const [group, count] of dropped) this.asking.ask(group, count)
     const unacknowledged = this.#receiver.countUnacknowledged()
     this.#receiver.beginEpoch()
     if (epochBefore === 0) return
+    const consequence = claims
+      ? 'What it had lent stays with whoever took it, and broadcasts of the meantime may be missing.'
+      : `The ${unacknowledged} produced objects in the inbox may be delivered to others as well.`
     const error = createError(
       'SESSION_LOST',
-      `The relay at ${this.#address} did not know this endpoint any more: it was restarted, or the endpoint was away for longer than sessionGraceMs. What it had not accepted is sent again; the ${unacknowledged} produced objects in the inbox may be delivered to others as well.`,
+      `The relay at ${this.#address} did not know this endpoint any more: it was restarted, or the endpoint was away for longer than sessionGraceMs. What it had not accepted is sent again. ${consequence}`,
       { details: { unacknowledged } },
     )
     this.events.emit('sessionLost', { error, unacknowledged })

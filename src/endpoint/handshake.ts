@@ -111,6 +111,7 @@ export class Handshake implements LinkHandler {
       session,
       received: received ?? null,
       epoch,
+      reclaims: true,
       groups,
       broadcasts,
       inboxBytes,

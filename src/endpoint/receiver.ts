@@ -135,17 +135,19 @@ export class Receiver {
   }
 
   /**
-   * Drops the produced objects that nobody took, because the relay has put them back into their queues: by group, how many.
-   * Kept, they would be worked on here and by whoever is given them next.
+   * Drops the produced objects of a session that nobody took, because the relay puts them back into their queues: by group, how
+   * many. Kept, they would be worked on here and by whoever is given them next. With `tells`, the I/O learns which they were.
    */
-  dropLent(): ReadonlyMap<string, number> {
+  dropLent(epoch: number, tells: boolean): ReadonlyMap<string, number> {
     const dropped = new Map<string, number>()
     let next: InboxEntry | undefined
     for (let entry = this.#inbox.oldest; entry !== undefined; entry = next) {
       next = entry.next
-      if (entry.leaseNumber < 0) continue
+      // What was lent by a relay that is no more is here for good, whatever relays came later.
+      if (entry.leaseNumber < 0 || entry.epoch !== epoch) continue
       this.#inbox.remove(entry)
       this.#settlement.taken(entry)
+      if (tells) this.#settlement.drop(entry)
       dropped.set(entry.group, (dropped.get(entry.group) ?? 0) + 1)
     }
     this.#settlement.flush()

@@ -1,16 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { EndpointConfiguration, EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { LeaseAction, RecordType, readLeases, readTaken } from '../background/records.ts'
+import { RecordType, readClaim, readLeases, readTaken } from '../background/records.ts'
 import type { Timer } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import type { Link } from '../transport/link.ts'
 import {
-  encodeAcknowledge,
   encodeJson,
   encodeNotify,
-  encodeRelease,
   encodeText,
   readAccepted,
   readCountOfGroup,
@@ -26,9 +24,11 @@ import { readSequence, STREAM_BEGIN_TAIL_BYTES } from '../wire/objectHeader.ts'
 import { PartsSource } from '../wire/outgoingStream.ts'
 import { Slab } from '../wire/slab.ts'
 import { Arrivals } from './arrivals.ts'
+import { Claims } from './claims.ts'
 import { Connector, type ConnectorHost, type ConnectorOwner } from './connector.ts'
 import { DemandTable } from './demandTable.ts'
 import { type Greeting, readRefusal } from './handshake.ts'
+import { LastBroadcasts } from './lastBroadcasts.ts'
 import { Outbox } from './outbox.ts'
 import type { Welcome } from './welcome.ts'
 
@@ -55,6 +55,9 @@ export class EndpointSession implements ConnectorOwner {
   readonly #connector: Connector
   readonly #outbox = new Outbox()
   readonly #demand = new DemandTable()
+  readonly #claims = new Claims()
+  /** By group: the last broadcast that the program was given. */
+  readonly #lastBroadcasts = new LastBroadcasts()
   readonly #slab = new Slab()
   #conversation: Conversation | undefined
   #arrivals: Arrivals | undefined
@@ -104,6 +107,10 @@ export class EndpointSession implements ConnectorOwner {
         return
       case RecordType.LEASES:
         this.#settleLeases(buffer, start)
+        return
+      case RecordType.CLAIM:
+        this.#claims.answered(readClaim(buffer, start))
+        this.#link?.requestFlush()
         return
       case RecordType.STOP:
         this.#stop(Number(readJson(buffer, start, end).deadlineMs))
@@ -159,12 +166,8 @@ export class EndpointSession implements ConnectorOwner {
 
   #settleLeases(buffer: Buffer, start: number): void {
     const { action, epoch, from, to } = readLeases(buffer, start)
-    if (epoch !== this.#epoch) return
-    this.#sendControl(
-      action === LeaseAction.ACKNOWLEDGE
-        ? encodeAcknowledge(from, to)
-        : encodeRelease(from, to, action === LeaseAction.RELEASE_COUNTED),
-    )
+    this.#claims.settle(action, epoch, from, to)
+    this.#link?.requestFlush()
   }
 
   #grantRoom(): void {
@@ -241,6 +244,7 @@ export class EndpointSession implements ConnectorOwner {
   }
 
   confirmed(): void {
+    this.#claims.confirmed()
     this.#pumpOutbox()
   }
 
@@ -297,7 +301,7 @@ export class EndpointSession implements ConnectorOwner {
     const resumed = welcome.resumed && this.#conversation !== undefined
     const sameRelay = welcome.relay === this.#relayRun
     this.#relayRun = welcome.relay
-    if (!resumed) this.#beginEpoch(welcome.limits, sameRelay)
+    const claims = resumed ? false : this.#beginEpoch(welcome, sameRelay)
     const conversation = this.#conversation
     if (conversation === undefined) return
     try {
@@ -306,36 +310,51 @@ export class EndpointSession implements ConnectorOwner {
       link.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
       return
     }
-    this.#report({ state: 'connected', attempt, epoch: this.#epoch, resumed, sameRelay, relayLimits: welcome.limits })
+    const { limits: relayLimits } = welcome
+    this.#report({ state: 'connected', attempt, epoch: this.#epoch, resumed, sameRelay, claims, relayLimits })
     if (!resumed) this.#askAgain()
     this.#grantRoom()
     this.#pumpOutbox()
     this.#checkStopped()
   }
 
-  /** The relay does not know the session: numbers begin anew, everything that was not confirmed is sent again. */
-  #beginEpoch(limits: Welcome['limits'], sameRelay: boolean): void {
+  /**
+   * The relay does not know the session: numbers begin anew, everything that was not confirmed is sent again. Returns whether
+   * what the program has taken is claimed once it has said what that is.
+   */
+  #beginEpoch({ limits, keepsLeases, reclaims }: Welcome, sameRelay: boolean): boolean {
     this.#arrivals?.abandon(sameRelay)
     this.#receivedBefore += this.#arrivals?.receivedBytes ?? 0
     this.#discardedBefore += this.#arrivals?.discardedBytes ?? 0
     this.#epoch++
     this.#goodbyeSent = false
-    this.#conversation = new Conversation(this.#offeredBytes, limits.sendWindowBytes, {
+    this.#lastBroadcasts.begin(sameRelay)
+    const confirmedBefore = this.#conversation?.log.confirmedFrames ?? 0
+    const conversation = new Conversation(this.#offeredBytes, limits.sendWindowBytes, {
       // More than the program may have under way, by all that a relay may leave unconfirmed of what was answered.
       unconfirmedBytesMax: this.#configuration.limits.sendBytesMax + fixedLimits.unconfirmedBytesMax,
     })
+    this.#conversation = conversation
+    const beginning = { epoch: this.#epoch, conversation, confirmedBefore, sameRelay, keepsLeases, reclaims }
+    const claims = this.#claims.begin(beginning)
+    // A program that stops answers nothing more: it has settled all that it wants to.
+    if (this.#stopping) this.#claims.answeredAll()
     this.#arrivals = new Arrivals({
       endpoint: this.#id,
       port: this.#host.port,
-      conversation: this.#conversation,
+      conversation,
+      ledger: this.#claims.ledger,
+      lastBroadcasts: this.#lastBroadcasts,
       objectBytesMax: this.#configuration.limits.objectBytesMax,
       bulkWindowBytes: limits.bulkWindowBytes,
       groups: this.#groups,
       nextAttachment: () => this.#host.nextAttachment(),
+      discarded: () => this.#grantRoom(),
       served: (group) => this.#demand.served(group),
       unserved: (group) => this.#demand.unserved(group),
     })
     this.#outbox.restart(limits.streamsMax)
+    return claims
   }
 
   #askAgain(): void {
@@ -373,6 +392,7 @@ export class EndpointSession implements ConnectorOwner {
 
   #stop(deadlineMs: number): void {
     this.#stopping = true
+    this.#claims.answeredAll()
     this.#stopTimer = this.#host.clock.after(deadlineMs, () => this.#finish(true))
     this.#checkStopped()
   }

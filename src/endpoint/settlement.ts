@@ -36,6 +36,11 @@ export class Settlement {
     this.#settle(entry, attemptCounted ? LeaseAction.RELEASE_COUNTED : LeaseAction.RELEASE)
   }
 
+  /** The object was lent in an earlier session, and the program will not have it: the relay lends it again. */
+  drop(entry: InboxEntry): void {
+    this.#settle(entry, LeaseAction.DROP)
+  }
+
   #settle(entry: InboxEntry, action: number): void {
     if (entry.settled) return
     entry.settled = true

@@ -11,6 +11,10 @@ export interface Welcome {
   readonly resumed: boolean
   /** Numbered frames of this endpoint that the relay received in the session. */
   readonly received: number
+  /** Whether what it lends outlives its restart. */
+  readonly keepsLeases: boolean
+  /** Whether it has leases of before its restart that it waits to be claimed. */
+  readonly reclaims: boolean
   readonly limits: WelcomeLimits
 }
 
@@ -48,7 +52,14 @@ export function parseWelcome(json: Readonly<Record<string, unknown>>): Welcome {
   }
   const { relay, resumed, received } = json
   if (typeof relay !== 'string' || typeof resumed !== 'boolean') throw malformed('relay or resumed')
-  return { relay, resumed, received: readCount('received', received), limits: parseLimits(json.limits) }
+  return {
+    relay,
+    resumed,
+    received: readCount('received', received),
+    keepsLeases: readFlag('keepsLeases', json.keepsLeases),
+    reclaims: readFlag('reclaims', json.reclaims),
+    limits: parseLimits(json.limits),
+  }
 }
 
 function parseLimits(json: unknown): WelcomeLimits {
@@ -74,6 +85,12 @@ function parseLimits(json: unknown): WelcomeLimits {
 
 function readCount(name: string, value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw malformed(name)
+}
+
+/** One that relays need not give. */
+function readFlag(name: string, value: unknown): boolean {
+  if (value === undefined || typeof value === 'boolean') return value === true
   throw malformed(name)
 }
 

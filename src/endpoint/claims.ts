@@ -1,0 +1,151 @@
+import { LeaseAction } from '../background/records.ts'
+import { encodeAcknowledge, encodeReclaim, encodeRelease, encodeText } from '../wire/controlFrames.ts'
+import type { Conversation } from '../wire/conversation.ts'
+import { FIRST_CLAIMED_LEASE, FrameType } from '../wire/frameTypes.ts'
+import { LeaseLedger, type LedgerEntry } from './leaseLedger.ts'
+
+/** The leases of a session that is over, which the present one claims. */
+interface EarlierLeases {
+  readonly ledger: LeaseLedger
+  /** The number that its lease 0 has, or would have, when it is claimed. */
+  readonly firstNumber: number
+  /** Whether the program has said what it has of them. */
+  isAnswered: boolean
+}
+
+/** How a session begins, and with whom. */
+export interface SessionBeginning {
+  /** The session that begins; the one before has one less. */
+  readonly epoch: number
+  readonly conversation: Conversation
+  /** Frames of the session before that its relay is known to have received. */
+  readonly confirmedBefore: number
+  /** Whether it is the same relay as in the session before, restarted perhaps. */
+  readonly sameRelay: boolean
+  readonly keepsLeases: boolean
+  readonly reclaims: boolean
+}
+
+/**
+ * What one endpoint has on lease, over any number of restarts of a relay that remembers it. The program settles what it was
+ * lent under the numbers that it knows, whenever it likes; here it becomes what the relay knows: a lease of the present
+ * session, or one that is claimed (PROTOCOL.md, R12.9 and the following rules).
+ */
+export class Claims {
+  /** Of the present session; `undefined` with a relay that would not know them again. */
+  ledger: LeaseLedger | undefined
+  #epoch = 0
+  #conversation: Conversation | undefined
+  readonly #earlier = new Map<number, EarlierLeases>()
+  #nextNumber = FIRST_CLAIMED_LEASE
+  /** Whether the relay waits for the end of the claims. */
+  #endDue = false
+
+  /** Returns whether the program is to answer what it has of the session before. */
+  begin({ epoch, conversation, confirmedBefore, sameRelay, keepsLeases, reclaims }: SessionBeginning): boolean {
+    const before = this.ledger
+    if (before !== undefined) {
+      this.#earlier.set(epoch - 1, { ledger: before, firstNumber: this.#nextNumber, isAnswered: false })
+      this.#nextNumber += before.count
+    }
+    if (!(sameRelay && reclaims)) this.#earlier.clear()
+    for (const { ledger } of this.#earlier.values()) ledger.restart(confirmedBefore)
+    this.#forgetEmpty()
+    this.#epoch = epoch
+    this.#conversation = conversation
+    this.ledger = keepsLeases ? new LeaseLedger() : undefined
+    this.#endDue = reclaims
+    this.#claimAll()
+    return this.#earlier.size > 0
+  }
+
+  /** The program has said all of the session `epoch`: what is left of it, it has. */
+  answered(epoch: number): void {
+    const earlier = this.#earlier.get(epoch)
+    if (earlier === undefined) return
+    earlier.isAnswered = true
+    this.#claimAll()
+  }
+
+  /** The program says nothing more. */
+  answeredAll(): void {
+    for (const earlier of this.#earlier.values()) earlier.isAnswered = true
+    this.#claimAll()
+  }
+
+  /** The program settles leases of the session `epoch`. */
+  settle(action: number, epoch: number, from: number, to: number): void {
+    if (epoch === this.#epoch) {
+      const frame = this.#sendSettlement(action, from, to)
+      this.ledger?.settle(action, from, to, frame)
+      return
+    }
+    const earlier = this.#earlier.get(epoch)
+    if (earlier === undefined) return
+    const { ledger, firstNumber } = earlier
+    // What is dropped is not claimed, so that the relay gets it with the end of the claims.
+    if (action === LeaseAction.DROP) ledger.settle(action, from, to, 0)
+    else {
+      this.#claim(ledger.claim(from, to), firstNumber)
+      ledger.settle(action, from, to, this.#sendSettlement(action, firstNumber + from, firstNumber + to))
+    }
+  }
+
+  /** The relay has confirmed frames of the conversation. */
+  confirmed(): void {
+    if (this.ledger === undefined && this.#earlier.size === 0) return
+    const frames = this.#conversation?.log.confirmedFrames ?? 0
+    this.ledger?.confirmed(frames)
+    if (this.#earlier.size === 0) return
+    for (const { ledger } of this.#earlier.values()) ledger.confirmed(frames)
+    this.#forgetEmpty()
+  }
+
+  /** Once the program has said what it has, all is claimed. */
+  #claimAll(): void {
+    for (const { isAnswered } of this.#earlier.values()) if (!isAnswered) return
+    if (!this.#endDue) return
+    this.#endDue = false
+    // First what is not settled: of equal copies, one that was settled may be gone, and would take the place of another.
+    for (const { ledger, firstNumber } of this.#earlier.values())
+      this.#claim(ledger.claim(0, ledger.count - 1), firstNumber)
+    for (const earlier of this.#earlier.values()) this.#settleAgain(earlier)
+    this.#send(encodeText(FrameType.RECLAIM_END, ''))
+  }
+
+  #claim(entries: readonly LedgerEntry[], firstNumber: number): void {
+    for (const entry of entries) this.#send(encodeReclaim({ ...entry, leaseNumber: firstNumber + entry.number }))
+  }
+
+  #settleAgain({ ledger, firstNumber }: EarlierLeases): void {
+    const entries = ledger.untold()
+    for (let begin = 0, end = 0; begin < entries.length; begin = end) {
+      const { action = 0, number: from = 0 } = entries[begin] ?? {}
+      for (end = begin + 1; entries[end]?.action === action && entries[end]?.number === from + end - begin; end++);
+      const run = entries.slice(begin, end)
+      this.#claim(run, firstNumber)
+      const frame = this.#sendSettlement(action, firstNumber + from, firstNumber + from + run.length - 1)
+      for (const { number } of run) ledger.told(number, frame)
+    }
+  }
+
+  /** Returns the number of the frame. */
+  #sendSettlement(action: number, from: number, to: number): number {
+    return this.#send(
+      action === LeaseAction.ACKNOWLEDGE
+        ? encodeAcknowledge(from, to)
+        : encodeRelease(from, to, action === LeaseAction.RELEASE_COUNTED),
+    )
+  }
+
+  #send(frame: Buffer): number {
+    const conversation = this.#conversation
+    if (conversation === undefined) return 0
+    conversation.send(frame)
+    return conversation.log.appendedFrames
+  }
+
+  #forgetEmpty(): void {
+    for (const [epoch, { ledger }] of this.#earlier) if (ledger.isEmpty) this.#earlier.delete(epoch)
+  }
+}

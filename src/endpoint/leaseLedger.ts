@@ -1,0 +1,241 @@
+import { LeaseAction } from '../background/records.ts'
+import { Deque } from '../core/deque.ts'
+import type { ReclaimedLease } from '../wire/controlFrames.ts'
+import { readUint32, readUint48 } from '../wire/integers.ts'
+import { readAttempt } from '../wire/objectHeader.ts'
+
+/** A lease that the endpoint keeps for long keeps its block: some 1.5 KB. */
+const BLOCK_LEASES = 64
+const SPARE_BLOCKS_MAX = 64
+/** `| u32 source | u48 sequence | u8 groupIndex | u8 attempt | u8 state | u8 flags | 2 unused |`; source and sequence as in the frame. */
+const ENTRY_BYTES = 16
+const SOURCE_IN_FRAME = 8
+const SOURCE_AND_SEQUENCE_BYTES = 10
+
+const OPEN = 0
+const ACKNOWLEDGED = 1
+const RELEASED_COUNTED = 2
+/** Settled for good, or not this endpoint's to claim: the relay gives it back by itself. */
+const GONE = 3
+
+const IS_DEAD = 1
+const IS_CLAIMED = 2
+
+/** The state that a {@link LeaseAction} brings about, by its number. What is let go of without an attempt counted need not be claimed for that. */
+const stateAfter: readonly number[] = [ACKNOWLEDGED, GONE, RELEASED_COUNTED, GONE]
+
+/** A lease in its session: what the object is known by, and the number that the session gave it. */
+export interface LedgerEntry extends Omit<ReclaimedLease, 'leaseNumber'> {
+  readonly number: number
+}
+
+/** One that was settled, and how. */
+export interface SettledEntry extends LedgerEntry {
+  readonly action: number
+}
+
+interface Block {
+  readonly first: number
+  readonly bytes: Uint8Array
+  /** By entry: which frame of the conversation settles it; that it is not sent yet is infinity. */
+  readonly frames: Float64Array
+  count: number
+  /** Entries that nothing settles yet, neither here nor on its way. */
+  pending: number
+  lastFrame: number
+}
+
+/**
+ * The leases that one session gave, from the delivery until it is certain that the relay knows what became of them: what
+ * the endpoint needs to claim them after a restart of the relay. They are numbered by their order, as everywhere.
+ */
+export class LeaseLedger {
+  /** Leases that were given. */
+  count = 0
+  readonly #blocks = new Map<number, Block>()
+  #last: Block | undefined
+  /** Blocks whose entries are all settled, by the last frame that does so. */
+  readonly #closing = new Deque<Block>()
+  #spare: Block[] = []
+  #isOver = false
+
+  /** Whether nothing is left that could be claimed. */
+  get isEmpty(): boolean {
+    return this.#blocks.size === 0
+  }
+
+  /** The next produced object: its frame begins at `start`. */
+  add(frame: Buffer, start: number, groupIndex: number, isDead: boolean): void {
+    let block = this.#last
+    if (block === undefined || block.count === BLOCK_LEASES) block = this.#addBlock()
+    const { bytes } = block
+    const at = block.count * ENTRY_BYTES
+    const from = start + SOURCE_IN_FRAME
+    for (let index = 0; index < SOURCE_AND_SEQUENCE_BYTES; index++) bytes[at + index] = frame[from + index] ?? 0
+    bytes[at + 10] = groupIndex
+    bytes[at + 11] = readAttempt(frame, start)
+    bytes[at + 12] = OPEN
+    bytes[at + 13] = isDead ? IS_DEAD : 0
+    block.count++
+    block.pending++
+    this.count++
+  }
+
+  /** `action` was done to some leases; the frame number `frame` of the conversation tells the relay. */
+  settle(action: number, from: number, to: number, frame: number): void {
+    const state = stateAfter[action] ?? GONE
+    for (let number = from; number <= to; ) {
+      const block = this.#blockOf(number)
+      const end = Math.min(to + 1, blockNumber(number) + BLOCK_LEASES)
+      if (block !== undefined) {
+        const last = Math.min(end - block.first, block.count)
+        for (let index = number - block.first; index < last; index++) this.#setState(block, index, state, frame)
+      }
+      number = end
+    }
+  }
+
+  #setState(block: Block, index: number, state: number, frame: number): void {
+    const at = index * ENTRY_BYTES + 12
+    // Settled once, it stays so.
+    if (block.bytes[at] !== OPEN) return
+    block.bytes[at] = state
+    this.#sent(block, index, state === GONE ? 0 : frame)
+  }
+
+  #sent(block: Block, index: number, frame: number): void {
+    block.frames[index] = frame
+    if (frame > block.lastFrame) block.lastFrame = frame
+    if (--block.pending === 0 && (this.#isOver || block.count === BLOCK_LEASES)) this.#closing.push(block)
+  }
+
+  /** The relay has received so many frames of the conversation: what they settle is settled for good. */
+  confirmed(frames: number): void {
+    for (let block = this.#closing.first(); block !== undefined; block = this.#closing.first()) {
+      if (block.lastFrame > frames) return
+      this.#closing.shift()
+      this.#remove(block)
+    }
+  }
+
+  /** The session is over, or the one in which its leases were claimed: what follows belongs to another conversation. */
+  restart(confirmedFrames: number): void {
+    this.#isOver = true
+    this.#last = undefined
+    this.#spare = []
+    while (this.#closing.shift() !== undefined);
+    for (const block of this.#blocks.values()) {
+      block.pending = 0
+      block.lastFrame = 0
+      for (let index = 0; index < block.count; index++) restartEntry(block, index, confirmedFrames)
+      if (block.pending === 0) this.#blocks.delete(block.first)
+    }
+  }
+
+  /** Of these leases, those that nobody has settled and that are not claimed yet in this session; they are from now on. */
+  claim(from: number, to: number): LedgerEntry[] {
+    const entries: LedgerEntry[] = []
+    for (const [block, index] of this.#entries(from, to)) {
+      const at = index * ENTRY_BYTES + 12
+      const flags = block.bytes[at + 1] ?? 0
+      if (block.bytes[at] !== OPEN || (flags & IS_CLAIMED) !== 0) continue
+      block.bytes[at + 1] = flags | IS_CLAIMED
+      entries.push(entryOf(block, index))
+    }
+    return entries
+  }
+
+  /** What was settled in an earlier conversation, of which the relay may not have heard. */
+  untold(): SettledEntry[] {
+    const entries: SettledEntry[] = []
+    for (const [block, index] of this.#entries(0, this.count - 1)) {
+      const state = block.bytes[index * ENTRY_BYTES + 12]
+      if (block.frames[index] !== Number.POSITIVE_INFINITY || state === OPEN) continue
+      const action = state === ACKNOWLEDGED ? LeaseAction.ACKNOWLEDGE : LeaseAction.RELEASE_COUNTED
+      entries.push({ ...entryOf(block, index), action })
+    }
+    return entries
+  }
+
+  /** The frame number `frame` of the conversation tells the relay what became of an entry that was {@link untold}. */
+  told(number: number, frame: number): void {
+    const block = this.#blockOf(number)
+    if (block !== undefined) this.#sent(block, number - block.first, frame)
+  }
+
+  *#entries(from: number, to: number): Generator<readonly [Block, number]> {
+    for (const block of this.#blocksOf(from, to)) {
+      const last = Math.min(block.count - 1, to - block.first)
+      for (let index = Math.max(0, from - block.first); index <= last; index++) yield [block, index]
+    }
+  }
+
+  #blocksOf(from: number, to: number): Block[] {
+    // There may be few blocks left of very many, or one wanted of many.
+    if ((to - from) / BLOCK_LEASES > this.#blocks.size)
+      return [...this.#blocks.values()].filter(({ first }) => first <= to && first + BLOCK_LEASES > from)
+    const blocks: Block[] = []
+    for (let first = blockNumber(from); first <= to; first += BLOCK_LEASES) {
+      const block = this.#blocks.get(first)
+      if (block !== undefined) blocks.push(block)
+    }
+    return blocks
+  }
+
+  #blockOf(number: number): Block | undefined {
+    const first = blockNumber(number)
+    const last = this.#last
+    return last?.first === first ? last : this.#blocks.get(first)
+  }
+
+  #addBlock(): Block {
+    const spare = this.#spare.pop()
+    const block: Block = {
+      first: this.count,
+      bytes: spare?.bytes ?? new Uint8Array(BLOCK_LEASES * ENTRY_BYTES),
+      frames: spare?.frames ?? new Float64Array(BLOCK_LEASES),
+      count: 0,
+      pending: 0,
+      lastFrame: 0,
+    }
+    this.#blocks.set(block.first, block)
+    this.#last = block
+    return block
+  }
+
+  #remove(block: Block): void {
+    this.#blocks.delete(block.first)
+    if (!this.#isOver && this.#spare.length < SPARE_BLOCKS_MAX) this.#spare.push(block)
+  }
+}
+
+function blockNumber(leaseNumber: number): number {
+  return leaseNumber - (leaseNumber % BLOCK_LEASES)
+}
+
+/** What was settled and is confirmed is gone; what is not is to be told once more. */
+function restartEntry(block: Block, index: number, confirmedFrames: number): void {
+  const at = index * ENTRY_BYTES + 12
+  const state = block.bytes[at]
+  if (state === GONE) return
+  if (state !== OPEN && (block.frames[index] ?? 0) <= confirmedFrames) {
+    block.bytes[at] = GONE
+    return
+  }
+  block.bytes[at + 1] = (block.bytes[at + 1] ?? 0) & ~IS_CLAIMED
+  block.frames[index] = Number.POSITIVE_INFINITY
+  block.pending++
+}
+
+function entryOf(block: Block, index: number): LedgerEntry {
+  const { bytes, first } = block
+  const at = index * ENTRY_BYTES
+  return {
+    number: first + index,
+    source: readUint32(bytes, at),
+    sequence: readUint48(bytes, at + 4),
+    groupIndex: bytes[at + 10] ?? 0,
+    attempt: bytes[at + 11] ?? 0,
+    isDead: ((bytes[at + 13] ?? 0) & IS_DEAD) !== 0,
+  }
+}
