@@ -6,6 +6,7 @@ import { explainTlsError } from '../security/tlsErrors.ts'
 import { type EndpointTlsSource, tlsOptionsForEndpoint } from '../security/tlsOptions.ts'
 import { PROTOCOL_NAME } from '../wire/frameTypes.ts'
 import { readPreface, writePreface } from './preface.ts'
+import { SocketInput } from './socketInput.ts'
 import { SocketTransport } from './socketTransport.ts'
 import type { Transport } from './transport.ts'
 
@@ -23,7 +24,10 @@ export async function connectTransport(options: ConnectOptions): Promise<Transpo
 
 async function connectSecurely(options: ConnectOptions): Promise<Transport> {
   const tlsOptions = await tlsOptionsForEndpoint(options)
-  const socket = connectTls({ ...tlsOptions, host: options.host, port: options.port })
+  const input = new SocketInput()
+  // Of the types only those of plain sockets know `onread`, but both take it.
+  const withInput = { ...tlsOptions, host: options.host, port: options.port, onread: input.onread }
+  const socket = connectTls(withInput)
   await untilEvent(socket, 'secureConnect', options)
   if (socket.alpnProtocol !== PROTOCOL_NAME) {
     socket.destroy()
@@ -32,7 +36,7 @@ async function connectSecurely(options: ConnectOptions): Promise<Transport> {
       `${options.host}:${options.port} speaks TLS but not ${PROTOCOL_NAME}; is another program listening on that port?`,
     )
   }
-  return new SocketTransport(socket, channelBindingOf(socket))
+  return new SocketTransport(socket, channelBindingOf(socket), input)
 }
 
 async function connectPlainly(options: ConnectOptions): Promise<Transport> {

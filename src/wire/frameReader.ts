@@ -8,8 +8,7 @@ export interface FrameHandler {
   /** A whole frame lies in `buffer` from `start` to `end`. The bytes may be reused after the call. */
   frame(type: number, buffer: Buffer, start: number, end: number): void
   /**
-   * A part of a STREAM_CHUNK, as it came; `last` when the chunk is whole. The bytes are never reused, so that they
-   * may be kept without a copy.
+   * A part of a STREAM_CHUNK, as it came, in the memory that was given to `push`; `last` when the chunk is whole.
    */
   chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number, last: boolean): void
 }
