@@ -1,16 +1,16 @@
 import { LeaseAction } from '../background/records.ts'
 import { Deque } from '../core/deque.ts'
 import type { ReclaimedLease } from '../wire/controlFrames.ts'
-import { readUint32, readUint48 } from '../wire/integers.ts'
+import { readUint16, readUint32 } from '../wire/integers.ts'
 import { readAttempt } from '../wire/objectHeader.ts'
 
 /** A lease that the endpoint keeps for long keeps its block: some 1.5 KB. */
 const BLOCK_LEASES = 64
 const SPARE_BLOCKS_MAX = 64
-/** `| u32 source | u48 sequence | u8 groupIndex | u8 attempt | u8 state | u8 flags | 2 unused |`; source and sequence as in the frame. */
-const ENTRY_BYTES = 16
-const SOURCE_IN_FRAME = 8
-const SOURCE_AND_SEQUENCE_BYTES = 10
+/** Words of an entry: source; low word of the sequence; its high half, groupIndex and attempt; state and flags. */
+const ENTRY_WORDS = 4
+const STATE_AT = 3
+const STATES = 3
 
 const OPEN = 0
 const ACKNOWLEDGED = 1
@@ -18,8 +18,8 @@ const RELEASED_COUNTED = 2
 /** Settled for good, or not this endpoint's to claim: the relay gives it back by itself. */
 const GONE = 3
 
-const IS_DEAD = 1
-const IS_CLAIMED = 2
+const IS_DEAD = 4
+const IS_CLAIMED = 8
 
 /** The state that a {@link LeaseAction} brings about, by its number. What is let go of without an attempt counted need not be claimed for that. */
 const stateAfter: readonly number[] = [ACKNOWLEDGED, GONE, RELEASED_COUNTED, GONE]
@@ -36,7 +36,7 @@ export interface SettledEntry extends LedgerEntry {
 
 interface Block {
   readonly first: number
-  readonly bytes: Uint8Array
+  readonly words: Uint32Array
   /** By entry: which frame of the conversation settles it; that it is not sent yet is infinity. */
   readonly frames: Float64Array
   count: number
@@ -68,14 +68,12 @@ export class LeaseLedger {
   add(frame: Buffer, start: number, groupIndex: number, isDead: boolean): void {
     let block = this.#last
     if (block === undefined || block.count === BLOCK_LEASES) block = this.#addBlock()
-    const { bytes } = block
-    const at = block.count * ENTRY_BYTES
-    const from = start + SOURCE_IN_FRAME
-    for (let index = 0; index < SOURCE_AND_SEQUENCE_BYTES; index++) bytes[at + index] = frame[from + index] ?? 0
-    bytes[at + 10] = groupIndex
-    bytes[at + 11] = readAttempt(frame, start)
-    bytes[at + 12] = OPEN
-    bytes[at + 13] = isDead ? IS_DEAD : 0
+    const { words } = block
+    const at = block.count * ENTRY_WORDS
+    words[at] = readUint32(frame, start + 8)
+    words[at + 1] = readUint32(frame, start + 12)
+    words[at + 2] = readUint16(frame, start + 16) | (groupIndex << 16) | (readAttempt(frame, start) << 24)
+    words[at + STATE_AT] = isDead ? OPEN | IS_DEAD : OPEN
     block.count++
     block.pending++
     this.count++
@@ -89,24 +87,17 @@ export class LeaseLedger {
       const end = Math.min(to + 1, blockNumber(number) + BLOCK_LEASES)
       if (block !== undefined) {
         const last = Math.min(end - block.first, block.count)
-        for (let index = number - block.first; index < last; index++) this.#setState(block, index, state, frame)
+        const settled = settleEntries(block, number - block.first, last, state, state === GONE ? 0 : frame)
+        if (settled > 0) this.#settled(block, settled, state === GONE ? 0 : frame)
       }
       number = end
     }
   }
 
-  #setState(block: Block, index: number, state: number, frame: number): void {
-    const at = index * ENTRY_BYTES + 12
-    // Settled once, it stays so.
-    if (block.bytes[at] !== OPEN) return
-    block.bytes[at] = state
-    this.#sent(block, index, state === GONE ? 0 : frame)
-  }
-
-  #sent(block: Block, index: number, frame: number): void {
-    block.frames[index] = frame
+  #settled(block: Block, count: number, frame: number): void {
     if (frame > block.lastFrame) block.lastFrame = frame
-    if (--block.pending === 0 && (this.#isOver || block.count === BLOCK_LEASES)) this.#closing.push(block)
+    block.pending -= count
+    if (block.pending === 0 && (this.#isOver || block.count === BLOCK_LEASES)) this.#closing.push(block)
   }
 
   /** The relay has received so many frames of the conversation: what they settle is settled for good. */
@@ -136,10 +127,10 @@ export class LeaseLedger {
   claim(from: number, to: number): LedgerEntry[] {
     const entries: LedgerEntry[] = []
     for (const [block, index] of this.#entries(from, to)) {
-      const at = index * ENTRY_BYTES + 12
-      const flags = block.bytes[at + 1] ?? 0
-      if (block.bytes[at] !== OPEN || (flags & IS_CLAIMED) !== 0) continue
-      block.bytes[at + 1] = flags | IS_CLAIMED
+      const at = index * ENTRY_WORDS + STATE_AT
+      const word = block.words[at] ?? 0
+      if ((word & STATES) !== OPEN || (word & IS_CLAIMED) !== 0) continue
+      block.words[at] = word | IS_CLAIMED
       entries.push(entryOf(block, index))
     }
     return entries
@@ -149,7 +140,7 @@ export class LeaseLedger {
   untold(): SettledEntry[] {
     const entries: SettledEntry[] = []
     for (const [block, index] of this.#entries(0, this.count - 1)) {
-      const state = block.bytes[index * ENTRY_BYTES + 12]
+      const state = (block.words[index * ENTRY_WORDS + STATE_AT] ?? 0) & STATES
       if (block.frames[index] !== Number.POSITIVE_INFINITY || state === OPEN) continue
       const action = state === ACKNOWLEDGED ? LeaseAction.ACKNOWLEDGE : LeaseAction.RELEASE_COUNTED
       entries.push({ ...entryOf(block, index), action })
@@ -160,7 +151,9 @@ export class LeaseLedger {
   /** The frame number `frame` of the conversation tells the relay what became of an entry that was {@link untold}. */
   told(number: number, frame: number): void {
     const block = this.#blockOf(number)
-    if (block !== undefined) this.#sent(block, number - block.first, frame)
+    if (block === undefined) return
+    block.frames[number - block.first] = frame
+    this.#settled(block, 1, frame)
   }
 
   *#entries(from: number, to: number): Generator<readonly [Block, number]> {
@@ -192,7 +185,7 @@ export class LeaseLedger {
     const spare = this.#spare.pop()
     const block: Block = {
       first: this.count,
-      bytes: spare?.bytes ?? new Uint8Array(BLOCK_LEASES * ENTRY_BYTES),
+      words: spare?.words ?? new Uint32Array(BLOCK_LEASES * ENTRY_WORDS),
       frames: spare?.frames ?? new Float64Array(BLOCK_LEASES),
       count: 0,
       pending: 0,
@@ -213,29 +206,43 @@ function blockNumber(leaseNumber: number): number {
   return leaseNumber - (leaseNumber % BLOCK_LEASES)
 }
 
+/** Settles those of some entries that are not settled yet: settled once, it stays so. Returns how many. */
+function settleEntries({ words, frames }: Block, from: number, end: number, state: number, frame: number): number {
+  let settled = 0
+  for (let index = from; index < end; index++) {
+    const at = index * ENTRY_WORDS + STATE_AT
+    const word = words[at] ?? 0
+    if ((word & STATES) !== OPEN) continue
+    words[at] = word | state
+    frames[index] = frame
+    settled++
+  }
+  return settled
+}
+
 /** What was settled and is confirmed is gone; what is not is to be told once more. */
 function restartEntry(block: Block, index: number, confirmedFrames: number): void {
-  const at = index * ENTRY_BYTES + 12
-  const state = block.bytes[at]
+  const at = index * ENTRY_WORDS + STATE_AT
+  const word = block.words[at] ?? 0
+  const state = word & STATES
   if (state === GONE) return
   if (state !== OPEN && (block.frames[index] ?? 0) <= confirmedFrames) {
-    block.bytes[at] = GONE
+    block.words[at] = word | GONE
     return
   }
-  block.bytes[at + 1] = (block.bytes[at + 1] ?? 0) & ~IS_CLAIMED
+  block.words[at] = word & ~IS_CLAIMED
   block.frames[index] = Number.POSITIVE_INFINITY
   block.pending++
 }
 
 function entryOf(block: Block, index: number): LedgerEntry {
-  const { bytes, first } = block
-  const at = index * ENTRY_BYTES
+  const [source = 0, low = 0, rest = 0, flags = 0] = block.words.subarray(index * ENTRY_WORDS)
   return {
-    number: first + index,
-    source: readUint32(bytes, at),
-    sequence: readUint48(bytes, at + 4),
-    groupIndex: bytes[at + 10] ?? 0,
-    attempt: bytes[at + 11] ?? 0,
-    isDead: ((bytes[at + 13] ?? 0) & IS_DEAD) !== 0,
+    number: block.first + index,
+    source,
+    sequence: low + (rest & 0xffff) * 0x1_0000_0000,
+    groupIndex: (rest >>> 16) & 0xff,
+    attempt: rest >>> 24,
+    isDead: (flags & IS_DEAD) !== 0,
   }
 }
