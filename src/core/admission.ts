@@ -6,7 +6,7 @@ import type { Group } from './group.ts'
 import { createHeldLine, type HeldObject } from './heldObject.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Parcel, Plan } from './parcel.ts'
-import { dropOldest, enqueue } from './queueing.ts'
+import { bytesBound, countBound, dropOldest, enqueue, keptBytesBound } from './queueing.ts'
 import type { Session } from './session.ts'
 
 /** What may lack room: the queue of one group, or the relay as a whole. */
@@ -141,10 +141,13 @@ function findObstacle<P extends Payload>(
     if (group.overflow === 'drop-oldest' && canMakeRoom(core, group, count, bytes)) continue
     return group
   }
-  const { relayBytesMax } = core.limits
   const first = groups[0]
-  if (first?.overflow === 'drop-oldest') dropOldest(core, first, 'overflow', 0, core.keptBytes + bytes - relayBytesMax)
-  const isFull = core.keptBytes + bytes > relayBytesMax || (isNewcomer && core.rotation.length > 0)
+  let bound = core.limits.relayBytesMax
+  if (first?.overflow === 'drop-oldest') {
+    bound = keptBytesBound(core)
+    dropOldest(core, first, 'overflow', 0, core.keptBytes + bytes - bound)
+  }
+  const isFull = core.keptBytes + bytes > bound || (isNewcomer && core.rotation.length > 0)
   return isFull ? core : undefined
 }
 
@@ -160,8 +163,8 @@ function canMakeRoom<P extends Payload>(core: Core<P>, group: Group<P>, copies: 
 }
 
 function makeRoom<P extends Payload>(core: Core<P>, group: Group<P>, copies: number, bytes: number): void {
-  const countExcess = group.ready.count + copies - group.maxConsumables
-  const bytesExcess = group.bytes + copies * bytes - core.limits.groupBytesMax
+  const countExcess = group.ready.count + copies - countBound(group)
+  const bytesExcess = group.bytes + copies * bytes - bytesBound(core, group)
   if (countExcess > 0 || bytesExcess > 0) dropOldest(core, group, 'overflow', countExcess, bytesExcess)
 }
 

@@ -13,8 +13,16 @@ import type { Parcel, Plan } from './parcel.ts'
 import { keptPayloads } from './payloads.ts'
 import { keptPlaces } from './places.ts'
 import { trimDeadLetters } from './queueing.ts'
+import { acknowledgeReclaimed, endReclaim, reclaim, reclaimedLeaseMin, releaseReclaimed } from './reclaim.ts'
+import { Restoration } from './restore.ts'
 import type { Session } from './session.ts'
 import { type BrokerStats, readStats } from './stats.ts'
+
+/** How a session ends. */
+export interface LeaveOptions {
+  readonly attemptCounted?: boolean
+  readonly absentFromMs?: number
+}
 
 /**
  * Decides who gets which object. It has no clock, no sockets and no bytes: the shell calls it for what happened, and is told
@@ -23,8 +31,9 @@ import { type BrokerStats, readStats } from './stats.ts'
 export class Broker<P extends Payload> {
   /** The state, for the other parts of the core and for tests. */
   readonly core: Core<P>
+  private restoration: Restoration<P> | undefined = undefined
 
-  constructor(options: BrokerOptions, output: BrokerOutput<P>, journal: BrokerJournal<P> = silentJournal) {
+  constructor(options: BrokerOptions<P>, output: BrokerOutput<P>, journal: BrokerJournal<P> = silentJournal) {
     this.core = new Core(options, output, journal)
   }
 
@@ -52,9 +61,11 @@ export class Broker<P extends Payload> {
 
   /**
    * The session is over. All its leases go back, with an attempt counted unless it took its leave itself; what it was
-   * sending and what was held back is forgotten.
+   * sending and what was held back is forgotten. If its endpoint is about to join again, give the time as `absentFromMs`: what
+   * it had not claimed yet of an earlier run waits for it again.
    */
-  leave(session: Session<P>, reason: string, { attemptCounted = true }: { attemptCounted?: boolean } = {}): void {
+  leave(session: Session<P>, reason: string, { attemptCounted = true, absentFromMs }: LeaveOptions = {}): void {
+    if (absentFromMs !== undefined) lifecycle.keepAbsent(this.core, session, absentFromMs)
     lifecycle.leave(this.core, session, reason, attemptCounted)
     this.settle()
   }
@@ -112,17 +123,65 @@ export class Broker<P extends Payload> {
     return added
   }
 
-  /** The program took the objects of the leases `from` to `to`, both included. Throws `PROTOCOL_VIOLATION` unless all are out. */
+  /**
+   * The program took the objects of the leases `from` to `to`, both included. Throws `PROTOCOL_VIOLATION` unless all are out.
+   * From {@link reclaimedLeaseMin} on, what the session has not claimed is passed over.
+   */
   acknowledge(session: Session<P>, from: number, to: number): void {
     checkNotEnded(session)
-    acknowledge(this.core, session, from, to)
+    if (from >= reclaimedLeaseMin) acknowledgeReclaimed(this.core, session, from, to)
+    else acknowledge(this.core, session, from, to)
     this.settle()
   }
 
-  /** The leases `from` to `to`, both included, go back unused. Throws `PROTOCOL_VIOLATION` unless all are out. */
+  /** The leases `from` to `to`, both included, go back unused; otherwise as {@link Broker.acknowledge}. */
   release(session: Session<P>, from: number, to: number, { attemptCounted }: { attemptCounted: boolean }): void {
     checkNotEnded(session)
-    release(this.core, session, from, to, attemptCounted)
+    if (from >= reclaimedLeaseMin) releaseReclaimed(this.core, session, from, to, attemptCounted)
+    else release(this.core, session, from, to, attemptCounted)
+    this.settle()
+  }
+
+  /**
+   * Puts back what an earlier run kept: call it for all places, then {@link Broker.restored}, before anything else. The places
+   * of one payload come one after another, otherwise in any order. Nothing is dropped because it is beyond the bounds of this
+   * run; they hold for what is new.
+   */
+  restore(place: KeptPlace<P>): void {
+    const { core } = this
+    this.restoration ??= new Restoration(core)
+    this.restoration.add(place)
+  }
+
+  /** All that was kept has been restored. The sessions that had leases have `sessionGraceMs` from now on to come back. */
+  restored(nowMs: number): void {
+    const { core, restoration } = this
+    core.nowMs = nowMs
+    this.restoration = undefined
+    restoration?.finish(nowMs + core.limits.sessionGraceMs)
+  }
+
+  /** Whether there are leases of an earlier run that the session of this name may claim, be it back already or not. */
+  isAbsent(id: string): boolean {
+    return this.core.absent.has(id) || this.core.sessions.get(id)?.earlier !== undefined
+  }
+
+  /**
+   * The endpoint of a session that came back has taken an object that it had on lease in an earlier run: the lease is its own
+   * again, as `leaseNumber` from now on. Returns whether there was such a lease. Throws `PROTOCOL_VIOLATION` if the number
+   * is lower than {@link reclaimedLeaseMin} or used already.
+   */
+  reclaim(session: Session<P>, payload: P, group: string, attempt: number, leaseNumber: number): boolean {
+    checkNotEnded(session)
+    const isFound = reclaim(this.core, session, payload, group, attempt, leaseNumber)
+    this.settle()
+    return isFound
+  }
+
+  /** The session has claimed all that it will: the rest goes back to the front of the queues, without an attempt counted. */
+  endReclaim(session: Session<P>): void {
+    checkNotEnded(session)
+    endReclaim(this.core, session)
     this.settle()
   }
 
@@ -161,6 +220,15 @@ export class Broker<P extends Payload> {
   /** Where whole objects are: what the journal was told, summed up. Nothing may happen while it is read. */
   places(): Generator<KeptPlace<P>> {
     return keptPlaces(this.core)
+  }
+
+  /**
+   * The shell exchanges the numbers that it told packed objects by: `map` is asked for each of them, with the object's bytes,
+   * and returns its new number. (While {@link Broker.payloads} or {@link Broker.places} is read, each is packed anew anyway
+   * before the next one comes.)
+   */
+  repack(map: (packed: number, bytes: number) => number): void {
+    for (const { ready } of this.core.directory.groups.values()) ready.repack(map)
   }
 
   /** From now on, new objects are rejected; those that were begun or held back may still be accepted. */

@@ -111,10 +111,34 @@ export type BrokerLimits = Pick<
   | 'progressMs'
 >
 
-export interface BrokerOptions {
+export interface BrokerOptions<P extends Payload = Payload> {
   /** The groups that may be used, or `null` for any. */
   readonly acceptedGroups: null | Readonly<Record<string, AcceptedGroup>>
   readonly limits: BrokerLimits
+  /** How the payloads of long queues become smaller, if they do. */
+  readonly packing?: Packing<P>
+}
+
+/**
+ * How a payload is told by a number while it waits far behind in a queue, so that millions can wait: 16 bytes each. Only an
+ * object that is in one place, once, and was never delivered is packed; the payload is forgotten meanwhile, and what is
+ * unpacked need not be identical to it.
+ */
+export interface Packing<P extends Payload> {
+  /** What the payload is told by, or NaN if it cannot be packed now. The journal has been told of it before. */
+  pack(payload: P): number
+  /** The payload that was packed as `packed` and has so many bytes. */
+  unpack(packed: number, bytes: number): P
+  /** So many objects at the front of each queue are at hand as they are. See {@link packingDefaults}. */
+  readonly unpackedObjects: number
+  /** So many are packed and unpacked together. */
+  readonly pageObjects: number
+}
+
+/** Short queues pay nothing, and a page of 16 KiB is little beside what such a queue costs anyway. */
+export const packingDefaults: Readonly<Pick<Packing<Payload>, 'unpackedObjects' | 'pageObjects'>> = {
+  unpackedObjects: 4096,
+  pageObjects: 1024,
 }
 
 export interface JoinOptions {

@@ -1,4 +1,5 @@
-import type { BrokerLimits, BrokerOptions, BrokerOutput, Payload } from './contract.ts'
+import type { AbsentSession } from './absentSession.ts'
+import type { BrokerLimits, BrokerOptions, BrokerOutput, Packing, Payload } from './contract.ts'
 import { Directory } from './directory.ts'
 import type { Group } from './group.ts'
 import { createHeldLine, type Rotation } from './heldObject.ts'
@@ -24,9 +25,14 @@ export class Core<P extends Payload> {
   readonly output: BrokerOutput<P>
   readonly journal: BrokerJournal<P>
   readonly directory: Directory<P>
+  readonly packing: Packing<P> | undefined
   readonly sessions: Map<string, Session<P>> = new Map()
+  /** Sessions of an earlier run that have not come back, in the order in which their grace time ends. */
+  readonly absent: Map<string, AbsentSession<P>> = new Map()
   /** Bytes of all that was accepted or admitted and is still referred to, each payload once. */
   keptBytes = 0
+  /** What was restored beyond `relayBytesMax` and is not gone: so much room do new objects find only by taking that of old ones. */
+  keptBytesBound = 0
   /** What waits until fewer bytes are kept. */
   readonly rotation: Rotation<P> = createHeldLine()
   /** Groups in which something may be able to move. */
@@ -53,10 +59,11 @@ export class Core<P extends Payload> {
     expired: 0,
   }
 
-  constructor(options: BrokerOptions, output: BrokerOutput<P>, journal: BrokerJournal<P>) {
+  constructor(options: BrokerOptions<P>, output: BrokerOutput<P>, journal: BrokerJournal<P>) {
     this.limits = options.limits
     this.output = output
     this.journal = journal
+    this.packing = options.packing
     this.directory = new Directory(options)
   }
 

@@ -1,6 +1,6 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
-import type { AcceptedGroup, BrokerLimits, BrokerOptions, Payload, Route } from './contract.ts'
+import type { AcceptedGroup, BrokerLimits, BrokerOptions, Packing, Payload, Route } from './contract.ts'
 import { Group } from './group.ts'
 import { deadLetterName, groupOfDeadLetters, isDeadLetterName, isGroupName } from './groupName.ts'
 import type { Plan } from './parcel.ts'
@@ -11,10 +11,12 @@ export class Directory<P extends Payload> {
   readonly groups: Map<string, Group<P>> = new Map()
   private readonly accepted: ReadonlyMap<string, AcceptedGroup> | undefined
   private readonly limits: BrokerLimits
+  private readonly packing: Packing<P> | undefined
   private readonly plans = new WeakMap<Route, Plan<P>>()
 
-  constructor({ acceptedGroups, limits }: BrokerOptions) {
+  constructor({ acceptedGroups, limits, packing }: BrokerOptions<P>) {
     this.limits = limits
+    this.packing = packing
     this.accepted = acceptedGroups === null ? undefined : new Map(Object.entries(acceptedGroups))
   }
 
@@ -38,7 +40,7 @@ export class Directory<P extends Payload> {
   obtain(name: string): Group<P> {
     const known = this.groups.get(name)
     if (known !== undefined) return known
-    const group = new Group<P>(name, this.accepted?.get(name))
+    const group = new Group<P>(name, this.accepted?.get(name), this.packing)
     this.groups.set(name, group)
     return group
   }

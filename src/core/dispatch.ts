@@ -149,9 +149,10 @@ function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: 
   })
 }
 
-function watch<P extends Payload>(core: Core<P>, session: Session<P>): void {
+/** It has leases: whether its program makes progress is looked at from now on. */
+export function watch<P extends Payload>(core: Core<P>, session: Session<P>): void {
   // Its time counts from the next check on, since the broker has no clock: a check comes late rather than early.
-  if (session.leases.size === 1) session.progressed = true
+  if (session.leaseCount === 1) session.progressed = true
   if (session.watched) return
   session.watched = true
   session.progressDueMs = core.nowMs + core.limits.progressMs

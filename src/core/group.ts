@@ -1,4 +1,4 @@
-import type { AcceptedGroup, Overflow, Payload } from './contract.ts'
+import type { AcceptedGroup, Overflow, Packing, Payload } from './contract.ts'
 import { isDeadLetterName } from './groupName.ts'
 import { Heap } from './heap.ts'
 import { createHeldLine, type Rotation } from './heldObject.ts'
@@ -31,10 +31,13 @@ export class Group<P extends Payload> {
   /** Those among them that had no room for what was the first object. */
   readonly stalled: Heap<Membership<P>> = new Heap<Membership<P>>(hadMoreRoom, keepHeapIndex)
 
-  readonly ready: ReadyQueue<P> = new ReadyQueue()
+  readonly ready: ReadyQueue<P>
   leased = 0
   leasedBytes = 0
   nextOrder = 0
+  /** What was restored beyond the bounds of this run: nothing is dropped for that alone. See `countBound` of queueing.ts. */
+  countBound = 0
+  bytesBound = 0
   /** What waits for room here, and how many sessions hold something back for this group. */
   readonly rotation: Rotation<P> = createHeldLine()
   heldLines = 0
@@ -46,11 +49,12 @@ export class Group<P extends Payload> {
 
   readonly counts: GroupCounts = { accepted: 0, delivered: 0, acknowledged: 0, dropped: 0, dead: 0 }
 
-  constructor(name: string, { maxConsumables, overflow }: AcceptedGroup = {}) {
+  constructor(name: string, { maxConsumables, overflow }: AcceptedGroup = {}, packing?: Packing<P>) {
     this.name = name
     this.isDeadLetter = isDeadLetterName(name)
     this.maxConsumables = maxConsumables ?? Number.POSITIVE_INFINITY
     this.overflow = overflow ?? (this.isDeadLetter ? 'drop-oldest' : 'block')
+    this.ready = new ReadyQueue(packing)
   }
 
   /** Bytes waiting or on lease. */

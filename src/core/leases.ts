@@ -62,7 +62,11 @@ export function takeLeasesBack<P extends Payload>(
   }
   session.revokedBefore = session.leases.next
   session.abortedLeases.clear()
-  return taken.length
+  const before = [...session.reclaimed.values(), ...(session.earlier ?? [])]
+  session.reclaimed.clear()
+  session.earlier = undefined
+  for (const item of before) giveBack(core, item, attemptCounted, reason)
+  return taken.length + before.length
 }
 
 /** A lease is over: its holder, and the group that it is of, have one less. */
@@ -101,7 +105,13 @@ function giveBackFrom<P extends Payload>(
   addCredit(core, holder, 1)
 }
 
-function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, attemptCounted: boolean, reason: string): void {
+/** A lease is over, and the object waits again. */
+export function giveBack<P extends Payload>(
+  core: Core<P>,
+  item: Item<P>,
+  attemptCounted: boolean,
+  reason: string,
+): void {
   const { holder, attempt } = item
   if (holder === undefined) return
   const { group, session } = holder

@@ -3,11 +3,12 @@ import { giveUpHeld } from './admission.ts'
 import { drainBacklog, emptyBacklog, welcome } from './broadcasts.ts'
 import type { JoinOptions, Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import { leaveHeap, offerAgain, withdraw } from './dispatch.ts'
+import { leaveHeap, offerAgain, watch, withdraw } from './dispatch.ts'
 import { isGroupName } from './groupName.ts'
 import { abortAllLarge } from './largeObject.ts'
 import { takeLeasesBack } from './leases.ts'
 import { Membership } from './membership.ts'
+import { giveBackAbsent } from './reclaim.ts'
 import { Session } from './session.ts'
 
 /** Makes a session a member of its groups, or throws before anything changed. */
@@ -28,6 +29,11 @@ export function join<P extends Payload>(
     group.members.add(member)
     welcome(core, member)
   }
+  session.earlier = core.absent.get(id)
+  if (session.earlier === undefined) return session
+  core.absent.delete(id)
+  session.earlier.graceEndsMs = Number.POSITIVE_INFINITY
+  if (core.limits.progressMs > 0) watch(core, session)
   return session
 }
 
@@ -76,6 +82,15 @@ export function leave<P extends Payload>(
   for (const member of session.memberships.values()) member.credit = 0
 }
 
+/** The session is about to begin anew: what it had not claimed yet waits for it as before. */
+export function keepAbsent<P extends Payload>(core: Core<P>, session: Session<P>, nowMs: number): void {
+  const { earlier, id } = session
+  if (earlier === undefined) return
+  session.earlier = undefined
+  earlier.graceEndsMs = nowMs + core.limits.sessionGraceMs
+  core.absent.set(id, earlier)
+}
+
 /** Ends the sessions whose grace time is over, and takes the leases of those that make no progress. */
 export function advance<P extends Payload>(core: Core<P>, nowMs: number): void {
   core.nowMs = nowMs
@@ -85,6 +100,11 @@ export function advance<P extends Payload>(core: Core<P>, nowMs: number): void {
     core.output.event({ type: 'sessionExpired', session: session.id })
     leave(core, session, 'grace', true)
   }
+  for (const absent of core.absent.values()) {
+    if (absent.graceEndsMs > nowMs) break
+    core.absent.delete(absent.id)
+    giveBackAbsent(core, absent, 'grace', true)
+  }
   for (const session of core.watched) {
     if (session.progressDueMs > nowMs) break
     checkProgress(core, session)
@@ -93,27 +113,33 @@ export function advance<P extends Payload>(core: Core<P>, nowMs: number): void {
 
 /** When {@link advance} has something to do. */
 export function nextDeadlineMs<P extends Payload>(core: Core<P>): number | undefined {
-  let deadlineMs: number | undefined
+  let deadlineMs = Number.POSITIVE_INFINITY
   for (const { graceEndsMs } of core.detached) {
     deadlineMs = graceEndsMs
     break
   }
-  for (const { progressDueMs } of core.watched) {
-    if (deadlineMs === undefined || progressDueMs < deadlineMs) deadlineMs = progressDueMs
+  for (const { graceEndsMs } of core.absent.values()) {
+    deadlineMs = Math.min(deadlineMs, graceEndsMs)
     break
   }
-  return deadlineMs
+  for (const { progressDueMs } of core.watched) {
+    deadlineMs = Math.min(deadlineMs, progressDueMs)
+    break
+  }
+  return deadlineMs === Number.POSITIVE_INFINITY ? undefined : deadlineMs
 }
 
 /** Whether it has anything that its program could have taken: nobody takes an object of which bytes are still to come. */
-function holdsWhole<P extends Payload>({ leases }: Session<P>): boolean {
+function holdsWhole<P extends Payload>({ leases, leaseCount }: Session<P>): boolean {
+  // Those of an earlier run are all whole.
+  if (leaseCount > leases.size) return true
   for (const [, { parcel }] of leases) if (parcel?.large === undefined) return true
   return false
 }
 
 function checkProgress<P extends Payload>(core: Core<P>, session: Session<P>): void {
   core.watched.delete(session)
-  session.watched = session.leases.size > 0
+  session.watched = session.leaseCount > 0
   if (!session.watched) return
   if (session.progressed || !session.attached || !holdsWhole(session)) {
     session.progressed = false

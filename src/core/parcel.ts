@@ -30,6 +30,18 @@ export interface Item<P extends Payload> {
   readonly groupIndex: number
 }
 
+/** A waiting object. A literal: no larger than its seven fields. */
+export function waitingItem<P extends Payload>(
+  payload: P,
+  parcel: Parcel<P> | undefined,
+  order: number,
+  attempt: number,
+  copies: number,
+  groupIndex: number,
+): Item<P> {
+  return { payload, parcel, holder: undefined, order, attempt, copies, groupIndex }
+}
+
 /** Where an object goes, looked up: the groups of its route, and what follows from their bounds. */
 export interface Plan<P extends Payload> {
   readonly groups: readonly Group<P>[]

@@ -1,7 +1,7 @@
 import type { DropReason, Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
-import type { Item, Parcel } from './parcel.ts'
+import { type Parcel, waitingItem } from './parcel.ts'
 
 /** Puts `copies` of an object at the end of a group's queue. `parcel` is there if anything else refers to the payload. */
 export function enqueue<P extends Payload>(
@@ -12,8 +12,7 @@ export function enqueue<P extends Payload>(
   copies: number,
   groupIndex: number,
 ): void {
-  // A literal: no larger than its seven fields, of which a million may wait.
-  const item: Item<P> = { payload, parcel, holder: undefined, order: group.nextOrder++, attempt: 1, copies, groupIndex }
+  const item = waitingItem(payload, parcel, group.nextOrder++, 1, copies, groupIndex)
   const large = parcel?.large
   if (large === undefined) core.journal.queued(payload, group.name, groupIndex, item.order, copies)
   else large.waiting.set(item, group)
@@ -53,6 +52,26 @@ export function dropOldest<P extends Payload>(
 
 /** What died does not wait for room: the oldest dead letters make it. */
 export function trimDeadLetters<P extends Payload>(core: Core<P>, group: Group<P>): void {
-  const { ready, maxConsumables } = group
-  dropOldest(core, group, 'dead-overflow', ready.count - maxConsumables, group.bytes - core.limits.groupBytesMax)
+  dropOldest(core, group, 'dead-overflow', group.ready.count - countBound(group), group.bytes - bytesBound(core, group))
+}
+
+/**
+ * So many may wait in a queue that drops its oldest. A queue that was restored with more is not cut: it grows no further, and
+ * is bounded like any other once it is short enough.
+ */
+export function countBound<P extends Payload>(group: Group<P>): number {
+  group.countBound = Math.min(group.countBound, group.ready.count)
+  return Math.max(group.maxConsumables, group.countBound)
+}
+
+/** The same for the bytes of a group. */
+export function bytesBound<P extends Payload>(core: Core<P>, group: Group<P>): number {
+  group.bytesBound = Math.min(group.bytesBound, group.bytes)
+  return Math.max(core.limits.groupBytesMax, group.bytesBound)
+}
+
+/** The same for the bytes of all. */
+export function keptBytesBound<P extends Payload>(core: Core<P>): number {
+  core.keptBytesBound = Math.min(core.keptBytesBound, core.keptBytes)
+  return Math.max(core.limits.relayBytesMax, core.keptBytesBound)
 }

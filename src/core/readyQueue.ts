@@ -1,6 +1,6 @@
-import type { Payload } from './contract.ts'
+import type { Packing, Payload } from './contract.ts'
+import { FreshLine } from './freshLine.ts'
 import { Heap } from './heap.ts'
-import { Line } from './line.ts'
 import type { Item } from './parcel.ts'
 
 /**
@@ -17,12 +17,22 @@ export class ReadyQueue<P extends Payload> {
     return this.returned.size
   }
 
-  private readonly fresh: Line<Item<P>> = new Line(wasTakenOut)
+  /** Those that were never given back, or were restored. */
+  fresh: FreshLine<P>
   private readonly returned: Heap<Item<P>> = new Heap<Item<P>>(isEarlier, ignore)
+
+  constructor(packing: Packing<P> | undefined) {
+    this.fresh = new FreshLine(packing)
+  }
 
   /** Adds one that was never delivered from here; its order is higher than that of all before. */
   push(item: Item<P>): void {
-    this.fresh.push(item)
+    this.pushTo(this.fresh, item)
+  }
+
+  /** Adds one to a line that will be part of this queue. */
+  pushTo(line: FreshLine<P>, item: Item<P>): void {
+    line.push(item)
     this.count += item.copies
     this.bytes += item.copies * item.payload.bytes
   }
@@ -75,8 +85,12 @@ export class ReadyQueue<P extends Payload> {
       this.returned.removeAt(index)
       return
     }
-    item.copies = 0
-    this.fresh.left()
+    this.fresh.remove(item)
+  }
+
+  /** Exchanges the numbers that packed objects are told by. */
+  repack(map: (handle: number, bytes: number) => number): void {
+    this.fresh.repack(map)
   }
 
   /** All items in no order. */
@@ -92,10 +106,6 @@ export class ReadyQueue<P extends Payload> {
       ...this.fresh,
     ]
   }
-}
-
-function wasTakenOut<P extends Payload>(item: Item<P>): boolean {
-  return item.copies === 0
 }
 
 /** Of copies of one object, that which was tried more often. */

@@ -1,3 +1,4 @@
+import type { AbsentSession } from './absentSession.ts'
 import { Backlog } from './backlog.ts'
 import type { JoinOptions, Payload, Route } from './contract.ts'
 import type { Group } from './group.ts'
@@ -33,6 +34,10 @@ export class Session<P extends Payload> {
   readonly backlog: Backlog<P> = new Backlog()
 
   readonly leases: LeaseTable<Item<P>> = new LeaseTable()
+  /** What it had on lease in an earlier run of the relay and has claimed, by the numbers that it chose. */
+  readonly reclaimed: Map<number, Item<P>> = new Map()
+  /** What it had on lease then and may still claim. */
+  earlier: AbsentSession<P> | undefined = undefined
   /** Lease numbers below this were all taken from it: what it still says about them is of no consequence. */
   revokedBefore = 0
   /** Lease numbers of large objects that were aborted on their way, the newest: it may not know yet. */
@@ -66,6 +71,11 @@ export class Session<P extends Payload> {
   /** Whether it has a link. */
   get attached(): boolean {
     return this.state === 'attached'
+  }
+
+  /** How many leases it has, those of an earlier run included. */
+  get leaseCount(): number {
+    return this.leases.size + this.reclaimed.size + (this.earlier?.size ?? 0)
   }
 
   /** Whether produced objects may be given to it, as far as its program is concerned. */

@@ -71,14 +71,14 @@ function groupStats<P extends Payload>({ name, members, ready, leased, leasedByt
 }
 
 function sessionStats<P extends Payload>(session: Session<P>): SessionStats {
-  const { id, state, memberships, leases, sentBytes, limitBytes, backlog, heldBytes, begun } = session
+  const { id, state, memberships, leases, reclaimed, sentBytes, limitBytes, backlog, heldBytes, begun } = session
   let demand = 0
   for (const { credit } of memberships.values()) demand += credit
   return {
     id,
     state,
     groups: [...memberships.keys()],
-    leased: leases.size,
+    leased: leases.size + reclaimed.size,
     demand,
     sentBytes,
     windowBytes: limitBytes - sentBytes,

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { AcceptedGroup, BrokerOptions, Route } from '../../src/core/contract.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 import { checkInvariants } from './brokerInvariants.ts'
-import { BrokerModel, type ModelSession } from './brokerModel.ts'
+import { BrokerModel, type ModelPayload, type ModelSession } from './brokerModel.ts'
 
 const accepted: Record<string, AcceptedGroup> = {
   few: { maxConsumables: 3 },
@@ -14,7 +14,7 @@ const accepted: Record<string, AcceptedGroup> = {
 }
 const names = [...Object.keys(accepted), 'plain.dead', 'few.dead']
 
-const options: BrokerOptions = {
+const options: BrokerOptions<ModelPayload> = {
   acceptedGroups: accepted,
   limits: {
     ...relayLimitDefaults,
@@ -44,28 +44,49 @@ const steps = [
   ...['send', 'send', 'send', 'send', 'begin', 'begin', 'notify', 'notify', 'notify'],
   ...['acknowledge', 'acknowledge', 'release', 'release', 'widen', 'widen'],
 ] as const
-type Step = (typeof steps)[number]
 
-const someSteps = fc.array(
-  fc.record({ step: fc.constantFrom(...steps), who: fc.nat(5), what: fc.nat(1000), size: fc.nat(30) }),
-  { minLength: 5, maxLength: 120, size: 'max' },
-)
+/** What may happen besides if the relay is restarted now and then. */
+const restartSteps = [
+  ...['restart', 'restart', 'rejoin', 'rejoin', 'rejoin', 'leaveForNow', 'endReclaim'],
+  ...['reclaim', 'reclaim', 'reclaim', 'settleReclaimed', 'settleReclaimed'],
+] as const
+type Step = (typeof steps)[number] | (typeof restartSteps)[number]
+
+function courseOf(some: readonly Step[]): fc.Arbitrary<{ step: Step; who: number; what: number; size: number }[]> {
+  return fc.array(fc.record({ step: fc.constantFrom(...some), who: fc.nat(5), what: fc.nat(1000), size: fc.nat(30) }), {
+    minLength: 5,
+    maxLength: 120,
+    size: 'max',
+  })
+}
+
+const someSteps = courseOf(steps)
+const stepsAndRestarts = courseOf([...steps, ...restartSteps])
 
 /** A run of the broker and its model: each step is told by numbers, which are taken as far as they make sense. */
 class Run {
   readonly model: BrokerModel
-  private nowMs = 0
   private joined = 0
 
-  constructor(isRestricted: boolean) {
-    this.model = new BrokerModel(isRestricted ? options : { ...options, acceptedGroups: null })
+  /** With `pageObjects`, waiting objects are packed early, in pages of so many. */
+  constructor(isRestricted: boolean, pageObjects = 0) {
+    const packing = {
+      pack: ({ id }: ModelPayload): number => (id % 5 === 3 ? Number.NaN : id + 0.5),
+      unpack: (packed: number): ModelPayload => this.model.payloadOf(packed - 0.5),
+      unpackedObjects: 1,
+      pageObjects,
+    }
+    const acceptedGroups = isRestricted ? accepted : null
+    this.model = new BrokerModel({ ...options, acceptedGroups, ...(pageObjects > 0 && { packing }) })
   }
 
   take(step: Step, who: number, what: number, size: number): void {
     const sessions = [...this.model.sessions.values()]
     const session = sessions[who % Math.max(1, sessions.length)]
-    if (step === 'join') this.join(what, size)
-    else if (step === 'advance') this.model.advance(++this.nowMs)
+    if (step === 'join') this.join(`s${this.joined++}`, what, size)
+    else if (step === 'rejoin') this.rejoin(who, what, size)
+    else if (step === 'restart') this.model.restart(what % 3 === 0 ? 0 : what)
+    else if (step === 'advance') this.model.advance()
     else if (session !== undefined) this.takeBy(session, step, what, size)
   }
 
@@ -74,14 +95,21 @@ class Run {
     checkInvariants(this.model.broker)
   }
 
-  private join(what: number, size: number): void {
+  private rejoin(who: number, what: number, size: number): void {
+    const ids = [...this.model.absent.keys()]
+    const id = ids[who % Math.max(1, ids.length)]
+    if (id !== undefined) this.join(id, what, size)
+  }
+
+  private join(id: string, what: number, size: number): void {
     if (this.model.sessions.size >= 4) return
     const groups = names.filter((_, index) => (what >> index) & 1)
-    this.model.join(`s${this.joined++}`, groups, what % 3 === 0 ? 'latest' : 'every', 10 + size)
+    this.model.join(id, groups, what % 3 === 0 ? 'latest' : 'every', 10 + size)
   }
 
   private takeBy(session: ModelSession, step: Step, what: number, size: number): void {
     if (step === 'leave') this.model.leave(session)
+    else if (step === 'leaveForNow') this.model.leaveForNow(session)
     else if (step === 'complete' || step === 'abort') this.finish(step, session)
     else if (session.state === 'attached') this.takeAttached(step, session, what, size)
     else if (step === 'attach') this.model.attach(session)
@@ -94,7 +122,12 @@ class Run {
     const group = groups[what % Math.max(1, groups.length)]
     const leases = [...session.leases.keys()]
     const start = what % Math.max(1, leases.length)
-    if (step === 'detach') model.detach(session, this.nowMs)
+    if (step === 'detach') model.detach(session)
+    if (step === 'reclaim') model.reclaim(session, what, what % 7 === 0)
+    if (step === 'endReclaim') model.endReclaim(session)
+    const claimed = [...session.reclaimed.keys()].slice(-(size % 5))
+    if (step === 'settleReclaimed' && claimed.length > 0)
+      model.settleReclaimed(session, claimed, what % 2 === 0 ? 'acknowledge' : what % 3 === 0 ? 'counted' : 'uncounted')
     if (step === 'widen') model.widen(session, size)
     if (step === 'send' && route !== undefined) model.send(session, route, what % 10 === 0 ? size * 4 : size, false)
     if (step === 'begin' && route !== undefined && this.unfinishedOf(session).length < 3)
@@ -143,6 +176,19 @@ describe('a broker, in any course of events,', () => {
     fc.assert(
       fc.property(someSteps, fc.nat(4), (course, unrestricted) => {
         const run = new Run(unrestricted < 4)
+        for (const { step, who, what, size } of course) {
+          run.take(step, who, what, size)
+          run.check()
+        }
+      }),
+      { numRuns: 3_000 },
+    )
+  })
+
+  test('is the same after a restart as it was before, and packed as it is unpacked', () => {
+    fc.assert(
+      fc.property(stepsAndRestarts, fc.nat(4), fc.nat(3), (course, unrestricted, pageObjects) => {
+        const run = new Run(unrestricted < 4, pageObjects)
         for (const { step, who, what, size } of course) {
           run.take(step, who, what, size)
           run.check()

@@ -3,7 +3,7 @@ import type { Payload } from '../../src/core/contract.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { Group } from '../../src/core/group.ts'
 import type { Membership } from '../../src/core/membership.ts'
-import type { Parcel, Plan } from '../../src/core/parcel.ts'
+import type { Item, Parcel, Plan } from '../../src/core/parcel.ts'
 import { keptPayloads } from '../../src/core/payloads.ts'
 import type { Session } from '../../src/core/session.ts'
 
@@ -44,10 +44,11 @@ function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
   same(
     `${name}: leased`,
     group.leased,
-    sum(members, (member) => member.leases),
+    sum(allLeases(core), (item) => Number(item.holder?.group === group)),
   )
   atMost(`${name}: bytes`, group.bytes, core.limits.groupBytesMax)
-  atMost(`${name}: bound`, ready.count, group.maxConsumables + ready.returnedCount)
+  // What was given back before a restart is not known as such any more.
+  atMost(`${name}: bound`, ready.count, Math.max(group.maxConsumables, group.countBound) + ready.returnedCount)
   for (const [index, item] of items.entries()) {
     atLeast(`${name}: order`, item.order, items[index - 1]?.order ?? 0)
     same('item.holder', item.holder, undefined)
@@ -94,10 +95,12 @@ function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): vo
   same('leases.size', leases.size, [...leases].length)
   for (const [, item] of leases) same('item.holder?.session', item.holder?.session, session)
   same(
-    'leases.size',
-    leases.size,
+    'leases of memberships',
+    leases.size + sum(session.reclaimed.values(), (item) => Number(item.holder?.session === session)),
     sum(memberships.values(), (member) => member.leases),
   )
+  same('earlier.size', session.earlier?.size ?? 0, [...(session.earlier ?? [])].length)
+  for (const item of session.reclaimed.values()) same('item.holder?.session.id', item.holder?.session.id, session.id)
   atMost('leases.pageCount', leases.pageCount, leases.size + 1)
   same(
     'session.stalledCount',
@@ -113,6 +116,16 @@ function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): vo
   )
 }
 
+/** Everything that anybody has on lease. */
+function allLeases<P extends Payload>({ sessions, absent }: Core<P>): Item<P>[] {
+  const items = [...absent.values()].flatMap((leases) => [...leases])
+  for (const { leases, reclaimed, earlier } of sessions.values()) {
+    for (const [, item] of leases) items.push(item)
+    items.push(...reclaimed.values(), ...(earlier ?? []))
+  }
+  return items
+}
+
 /** Every parcel counts those that refer to it, and the bytes are those of all payloads together. */
 function checkReferences<P extends Payload>(core: Core<P>): void {
   const references = new Map<Parcel<P>, number>()
@@ -125,8 +138,8 @@ function checkReferences<P extends Payload>(core: Core<P>): void {
     for (const { payload, parcel, copies } of ready.items()) refer(payload, parcel, copies)
     if (last !== undefined) refer(last.parcel.payload, last.parcel, 1)
   }
+  for (const { payload, parcel } of allLeases(core)) refer(payload, parcel, 1)
   for (const session of core.sessions.values()) {
-    for (const [, { payload, parcel }] of session.leases) refer(payload, parcel, 1)
     for (const { parcel } of session.backlog) refer(parcel.payload, parcel, 1)
     for (const { parcel, held } of session.begun.values()) if (held === undefined) refer(parcel.payload, parcel, 1)
   }

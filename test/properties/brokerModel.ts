@@ -1,5 +1,6 @@
 import { Broker } from '../../src/core/broker.ts'
 import type { BrokerEvent, BrokerOptions, BrokerOutput, Delivery, Route } from '../../src/core/contract.ts'
+import { reclaimedLeaseMin } from '../../src/core/reclaim.ts'
 import type { Session } from '../../src/core/session.ts'
 import type { ObjectRelayError } from '../../src/errors.ts'
 import { JournalModel } from './journalModel.ts'
@@ -25,6 +26,11 @@ interface Copy {
   attempt: number
 }
 
+export interface ModelLease {
+  readonly copy: Copy
+  readonly group: string
+}
+
 interface ModelMember {
   credit: number
   leases: number
@@ -40,7 +46,10 @@ export interface ModelSession {
   room: number
   readonly inboxBytes: number
   readonly members: Map<string, ModelMember>
-  readonly leases: Map<number, { copy: Copy; group: string }>
+  readonly leases: Map<number, ModelLease>
+  /** Of an earlier run of the relay: what it claimed, and what it may still claim. */
+  readonly reclaimed: Map<number, ModelLease>
+  earlier: ModelLease[]
   nextLease: number
   readonly blocked: Set<string>
   readonly abortedLeases: Set<number>
@@ -60,20 +69,24 @@ interface ModelGroup {
  * thing that the broker does whether it was right.
  */
 export class BrokerModel implements BrokerOutput<ModelPayload> {
-  readonly broker: Broker<ModelPayload>
+  broker: Broker<ModelPayload>
   readonly sessions: Map<string, ModelSession> = new Map()
   readonly sent: Sent[] = []
   readonly journal: JournalModel<ModelPayload> = new JournalModel()
   private readonly groups = new Map<string, ModelGroup>()
   private readonly releasedIds = new Set<number>()
-  private readonly attemptsMax: number
+  /** Sessions of an earlier run, and when their time is over. */
+  readonly absent: Map<string, { leases: ModelLease[]; endsMs: number }> = new Map()
+  private nextReclaimed: number = reclaimedLeaseMin
+  private nowMs = 0
+  private readonly options: BrokerOptions<ModelPayload>
   private ticks = 0
   /** By lease number, the group of each delivery that is given back before it is whole. */
   private readonly discards = new Map<number, string>()
 
-  constructor(options: BrokerOptions) {
+  constructor(options: BrokerOptions<ModelPayload>) {
     this.broker = new Broker(options, this, this.journal)
-    this.attemptsMax = options.limits.attemptsMax
+    this.options = options
   }
 
   join(id: string, groups: string[], broadcasts: 'every' | 'latest', inboxBytes: number): void {
@@ -85,6 +98,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       inboxBytes,
       members: new Map(),
       leases: new Map(),
+      reclaimed: new Map(),
+      earlier: this.absent.get(id)?.leases ?? [],
       nextLease: 0,
       blocked: new Set(),
       abortedLeases: new Set(),
@@ -98,6 +113,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       model.members.set(name, { credit: 0, leases: 0, since: 0, due })
     }
     this.sessions.set(id, model)
+    this.absent.delete(id)
     model.session = this.broker.join(id, groups, { broadcasts, inboxBytes })
   }
 
@@ -108,9 +124,89 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.purge()
   }
 
-  detach(model: ModelSession, nowMs: number): void {
+  /** It begins anew at once: what it had not claimed waits for it. */
+  leaveForNow(model: ModelSession): void {
+    const { earlier: leases, id } = model
+    if (leases.length > 0) this.absent.set(id, { leases, endsMs: this.nowMs + this.options.limits.sessionGraceMs })
+    model.earlier = []
+    this.end(model)
+    this.broker.leave(sessionOf(model), 'left', { absentFromMs: this.nowMs })
+    this.purge()
+  }
+
+  /** The relay ends at once, and another one begins with what was kept. `scatter` changes the order in which it is told. */
+  restart(scatter: number): void {
+    const rank = (id: number): number => (scatter === 0 ? id : (id * scatter) % 1009)
+    const places = [...this.broker.places()].sort(
+      (one, other) =>
+        rank(one.payload.id) - rank(other.payload.id) ||
+        compareText(one.group, other.group) ||
+        one.order - other.order ||
+        one.attempt - other.attempt,
+    )
+    const leases = [...this.sessions.values()].map((model): [string, ModelLease[]] => [model.id, allLeases(model)])
+    for (const [id, { leases: earlier }] of this.absent) leases.push([id, earlier])
+    for (const sent of this.sent) if (sent.state === 'offered' || sent.state === 'admitted') this.forget(sent)
+    this.sessions.clear()
+    this.absent.clear()
+    const endsMs = this.nowMs + this.options.limits.sessionGraceMs
+    for (const [id, earlier] of leases) {
+      const kept = earlier.filter(({ copy }) => copy.sent.state === 'accepted')
+      if (kept.length > 0) this.absent.set(id, { leases: inOrderOfRestoring(kept, rank), endsMs })
+    }
+    this.broker = new Broker(this.options, this, this.journal)
+    this.journal.restore(places)
+    for (const place of places) this.broker.restore(place)
+    this.broker.restored(this.nowMs)
+    for (const { payload } of this.sent) if (!this.journal.isKept(payload)) this.releasedIds.add(payload.id)
+  }
+
+  /** A session claims one of the leases that it had, or one that it never had. */
+  reclaim(model: ModelSession, which: number, isWrong: boolean): void {
+    const { earlier } = model
+    const lease = earlier[which % Math.max(1, earlier.length)]
+    if (lease === undefined) return
+    const { copy, group } = lease
+    const { payload } = copy.sent
+    const attempt = copy.attempt + Number(isWrong) * 100
+    const number = this.nextReclaimed++
+    if (!isWrong) {
+      // Nobody can tell equal ones apart: the broker takes the last.
+      const isEqual = (other: ModelLease): boolean =>
+        other.group === group && other.copy.sent === copy.sent && other.copy.attempt === attempt
+      const taken = earlier.findLast(isEqual) ?? lease
+      earlier.splice(earlier.indexOf(taken), 1)
+      model.reclaimed.set(number, taken)
+      const member = model.members.get(group)
+      if (member !== undefined) member.leases++
+    }
+    must(
+      this.broker.reclaim(sessionOf(model), payload, group, attempt, number) === !isWrong,
+      'what is absent can be claimed',
+    )
+  }
+
+  endReclaim(model: ModelSession): void {
+    for (const lease of model.earlier) this.requeue(lease, false)
+    model.earlier = []
+    this.broker.endReclaim(sessionOf(model))
+  }
+
+  /** Settles claimed leases, and speaks of others that there never were. */
+  settleReclaimed(model: ModelSession, numbers: number[], how: 'acknowledge' | 'counted' | 'uncounted'): void {
+    const [from, to] = ends(numbers)
+    for (const [number, lease] of model.reclaimed) {
+      if (number < from || number > to) continue
+      this.endReclaimed(model, number)
+      if (how !== 'acknowledge') this.requeue(lease, how === 'counted')
+    }
+    if (how === 'acknowledge') this.broker.acknowledge(sessionOf(model), from, to + 1000)
+    else this.broker.release(sessionOf(model), from, to, { attemptCounted: how === 'counted' })
+  }
+
+  detach(model: ModelSession): void {
     model.state = 'detached'
-    this.broker.detach(sessionOf(model), nowMs)
+    this.broker.detach(sessionOf(model), this.nowMs)
   }
 
   attach(model: ModelSession): void {
@@ -174,9 +270,15 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.broker.setWindow(session, session.limitBytes + bytes)
   }
 
-  advance(nowMs: number): void {
-    this.broker.advance(nowMs)
+  advance(): void {
+    this.nowMs++
+    this.broker.advance(this.nowMs)
+    this.expireAbsent()
     this.purge()
+  }
+
+  payloadOf(id: number): ModelPayload {
+    return this.sentAs(id).payload
   }
 
   /** What must hold between two calls: exactly what nobody refers to was released. */
@@ -187,8 +289,9 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       for (const { sent } of queue) kept.add(sent.payload.id)
       if (last !== undefined) kept.add(last.payload.id)
     }
+    for (const { leases } of this.absent.values()) for (const { copy } of leases) kept.add(copy.sent.payload.id)
     for (const model of this.sessions.values()) {
-      for (const { copy } of model.leases.values()) kept.add(copy.sent.payload.id)
+      for (const { copy } of allLeases(model)) kept.add(copy.sent.payload.id)
       for (const { parcel } of model.session?.backlog ?? []) kept.add(parcel.payload.id)
     }
     for (const { state, payload } of this.sent) {
@@ -198,6 +301,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   deliver(session: Session<ModelPayload>, delivery: Delivery<ModelPayload>): void {
+    this.expireAbsent()
     const model = this.modelOf(session)
     const { bytes } = delivery.payload
     must(model.state === 'attached', 'only who has a link gets something')
@@ -208,6 +312,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   accepted(_session: Session<ModelPayload>, sequence: number, memberCounts: readonly number[]): void {
+    this.expireAbsent()
     const sent = this.sentAs(sequence)
     must(sent.state === (sent.large ? 'admitted' : 'offered'), 'an object is accepted once')
     const { kind, groups } = sent.route
@@ -273,6 +378,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       const model = this.sessions.get(event.session)
       if (model !== undefined) this.end(model)
     }
+    if (event.type === 'objectDropped') this.expireAbsent()
     if (event.type === 'objectDropped' && event.kind === 'produce') this.group(event.group).queue.splice(0, event.count)
   }
 
@@ -353,6 +459,11 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private end(model: ModelSession): void {
     model.state = 'ended'
     for (const number of [...model.leases.keys()]) this.giveBack(model, number, true)
+    for (const [number, lease] of model.reclaimed) {
+      this.endReclaimed(model, number)
+      this.requeue(lease, true)
+    }
+    for (const lease of model.earlier) this.requeue(lease, true)
     this.sessions.delete(model.id)
     for (const sent of this.sent) {
       const isUnfinished = sent.sender === model && (sent.state === 'offered' || sent.state === 'admitted')
@@ -367,10 +478,27 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   private giveBack(model: ModelSession, number: number, attemptCounted: boolean): void {
     const lease = this.endLease(model, number)
-    if (lease === undefined) return
-    const { copy, group: name } = lease
+    if (lease !== undefined) this.requeue(lease, attemptCounted)
+  }
+
+  private endReclaimed(model: ModelSession, number: number): void {
+    const member = model.members.get(model.reclaimed.get(number)?.group ?? '')
+    if (member !== undefined) member.leases--
+    model.reclaimed.delete(number)
+  }
+
+  /** Absent sessions whose time is over lose what they had: after the sessions whose grace time is over, before anything moves. */
+  private expireAbsent(): void {
+    for (const [id, { leases, endsMs }] of this.absent) {
+      if (endsMs > this.nowMs) continue
+      this.absent.delete(id)
+      for (const lease of leases) this.requeue(lease, true)
+    }
+  }
+
+  private requeue({ copy, group: name }: ModelLease, attemptCounted: boolean): void {
     if (attemptCounted) copy.attempt++
-    const isDead = copy.attempt > this.attemptsMax && !name.endsWith('.dead')
+    const isDead = copy.attempt > this.options.limits.attemptsMax && !name.endsWith('.dead')
     const group = this.group(isDead ? `${name}.dead` : name)
     if (isDead) copy.order = group.nextOrder++
     group.queue.push(copy)
@@ -378,7 +506,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     group.queue.sort((one, other) => one.order - other.order || other.attempt - one.attempt)
   }
 
-  private endLease(model: ModelSession, number: number): { copy: Copy; group: string } | undefined {
+  private endLease(model: ModelSession, number: number): ModelLease | undefined {
     const lease = model.leases.get(number)
     model.abortedLeases.delete(number)
     model.leases.delete(number)
@@ -426,6 +554,32 @@ function memberOf(model: ModelSession, group: string): ModelMember {
   const member = model.members.get(group)
   if (member === undefined) throw new Error(`${model.id} is no member of ${group}`)
   return member
+}
+
+/** Everything that a session has on lease. */
+function allLeases({ leases, reclaimed, earlier }: ModelSession): ModelLease[] {
+  return [...leases.values(), ...reclaimed.values(), ...earlier]
+}
+
+/** Leases as a restored broker lists them: by object, and of each object equal ones together. */
+function inOrderOfRestoring(leases: ModelLease[], rank: (id: number) => number): ModelLease[] {
+  const sorted = leases.toSorted(
+    (one, other) =>
+      rank(one.copy.sent.sequence) - rank(other.copy.sent.sequence) ||
+      compareText(one.group, other.group) ||
+      one.copy.order - other.copy.order ||
+      one.copy.attempt - other.copy.attempt,
+  )
+  const equal = new Map<string, ModelLease[]>()
+  for (const lease of sorted) {
+    const key = `${lease.copy.sent.sequence} ${lease.copy.attempt} ${lease.group}`
+    equal.set(key, [...(equal.get(key) ?? []), lease])
+  }
+  return [...equal.values()].flat()
+}
+
+function compareText(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other)
 }
 
 function sessionOf({ session, id }: ModelSession): Session<ModelPayload> {

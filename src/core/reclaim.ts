@@ -1,0 +1,122 @@
+import { createError, type ObjectRelayError } from '../errors.ts'
+import type { AbsentSession } from './absentSession.ts'
+import type { Payload } from './contract.ts'
+import type { Core } from './core.ts'
+import { placeAnew, watch } from './dispatch.ts'
+import { endLease, giveBack, noteProgress } from './leases.ts'
+import type { Item } from './parcel.ts'
+import type { Session } from './session.ts'
+
+/** From this number on, leases are those of an earlier run of the relay, under numbers that the endpoint chose. */
+export const reclaimedLeaseMin: number = 2 ** 48
+
+/** So many may one session have at once. */
+const reclaimedLeasesMax = 1_000_000
+
+/** Moves one lease of an earlier run to the session that came back. Returns whether there was such a one. */
+export function reclaim<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  payload: P,
+  group: string,
+  attempt: number,
+  number: number,
+): boolean {
+  const { reclaimed, earlier } = session
+  if (!Number.isSafeInteger(number) || number < reclaimedLeaseMin || reclaimed.has(number)) {
+    throw violation(session, `claims a lease as ${number}. Choose numbers from 2^48 on, each once.`)
+  }
+  if (reclaimed.size >= reclaimedLeasesMax) {
+    throw violation(session, `claims more than ${reclaimedLeasesMax} leases. Settle some before.`)
+  }
+  noteProgress(core, session)
+  const item = earlier?.take(payload, group, attempt)
+  if (item === undefined) return false
+  const { holder } = item
+  const member = session.memberships.get(group)
+  // Who came back as a member of other groups keeps the lease without being a member.
+  if (member !== undefined && holder !== undefined) {
+    holder.leases--
+    member.leases++
+    item.holder = member
+    placeAnew(member)
+  }
+  reclaimed.set(number, item)
+  if (core.limits.progressMs > 0) watch(core, session)
+  return true
+}
+
+/** The session has claimed all that it has: the rest goes back, and nobody is to blame for it. */
+export function endReclaim<P extends Payload>(core: Core<P>, session: Session<P>): void {
+  const { earlier } = session
+  session.earlier = undefined
+  if (earlier !== undefined) giveBackAbsent(core, earlier, 'restarted', false)
+}
+
+/** Takes everything from a session that has not come back, or does not want it. */
+export function giveBackAbsent<P extends Payload>(
+  core: Core<P>,
+  absent: AbsentSession<P>,
+  reason: string,
+  attemptCounted: boolean,
+): void {
+  for (const item of absent) giveBack(core, item, attemptCounted, reason)
+}
+
+/** The session's program took what it had claimed as `from` to `to`; what is not there, it did not get. */
+export function acknowledgeReclaimed<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  from: number,
+  to: number,
+): void {
+  const items = takeReclaimed(session, from, to, 'acknowledges')
+  noteProgress(core, session)
+  for (const item of items) {
+    const { holder } = item
+    if (holder === undefined) continue
+    const { group } = holder
+    endLease(item, holder)
+    group.counts.acknowledged++
+    core.counts.acknowledged++
+    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, item.order)
+    core.letItemGo(item)
+    // It may have been the last that was known of the group.
+    core.touch(group)
+  }
+}
+
+/** The session gives back what it had claimed as `from` to `to`; what is not there, it did not get. */
+export function releaseReclaimed<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  from: number,
+  to: number,
+  attemptCounted: boolean,
+): void {
+  const items = takeReclaimed(session, from, to, 'releases')
+  noteProgress(core, session)
+  for (const item of items) giveBack(core, item, attemptCounted, 'released')
+}
+
+/** Takes no more steps than there are claimed leases, however long the range is. */
+function takeReclaimed<P extends Payload>(session: Session<P>, from: number, to: number, does: string): Item<P>[] {
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from > to) {
+    throw violation(session, `${does} the leases ${from} to ${to}, which is not a range.`)
+  }
+  const { reclaimed } = session
+  const items: Item<P>[] = []
+  const take = (number: number): void => {
+    const item = reclaimed.get(number)
+    if (item === undefined) return
+    reclaimed.delete(number)
+    items.push(item)
+  }
+  if (to - from < reclaimed.size) for (let number = from; number <= to; number++) take(number)
+  else for (const number of reclaimed.keys()) if (number >= from && number <= to) take(number)
+  return items
+}
+
+function violation<P extends Payload>(session: Session<P>, what: string): ObjectRelayError {
+  return createError('PROTOCOL_VIOLATION', `The session "${session.id}" ${what}`)
+}

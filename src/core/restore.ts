@@ -1,0 +1,167 @@
+import { AbsentSession } from './absentSession.ts'
+import type { Payload } from './contract.ts'
+import type { Core } from './core.ts'
+import { FreshLine } from './freshLine.ts'
+import type { Group } from './group.ts'
+import { Heap } from './heap.ts'
+import type { KeptPlace } from './journal.ts'
+import { type Item, type Parcel, waitingItem } from './parcel.ts'
+
+/** Part of a group's queue that came in its order. */
+interface SortedLine<P extends Payload> {
+  readonly line: FreshLine<P>
+  lastOrder: number
+  lastAttempt: number
+}
+
+/**
+ * Puts what an earlier run of the relay kept back into its places. Queues of millions come, as a rule, in their order, and
+ * are packed as they come; what comes out of order stands in lines of its own until all are merged.
+ */
+export class Restoration<P extends Payload> {
+  private readonly core: Core<P>
+  /** Places of one object, of which more may come. */
+  private places: KeptPlace<P>[] = []
+  private readonly lines = new Map<Group<P>, SortedLine<P>[]>()
+
+  constructor(core: Core<P>) {
+    this.core = core
+  }
+
+  add(place: KeptPlace<P>): void {
+    if (this.places[0] !== undefined && this.places[0].payload !== place.payload) this.putObject()
+    this.places.push(place)
+  }
+
+  /** Everything has been told: absent sessions have until `graceEndsMs`. */
+  finish(graceEndsMs: number): void {
+    const { core } = this
+    this.putObject()
+    for (const [group, lines] of this.lines) {
+      if (lines.length > 1) group.ready.fresh = merge(lines, new FreshLine(core.packing))
+    }
+    for (const group of core.directory.groups.values()) {
+      group.countBound = group.ready.count
+      group.bytesBound = group.bytes
+    }
+    core.keptBytesBound = core.keptBytes
+    for (const absent of core.absent.values()) absent.graceEndsMs = graceEndsMs
+  }
+
+  private putObject(): void {
+    const { places, core } = this
+    const payload = places[0]?.payload
+    if (payload === undefined) return
+    this.places = []
+    const references = places.reduce((sum, { copies }) => sum + copies, 0)
+    const isShared = references > 1 || places[0]?.kind === 'broadcast'
+    const parcel: Parcel<P> | undefined = isShared ? { payload, references, large: undefined } : undefined
+    core.keptBytes += payload.bytes
+    for (const place of places) {
+      const group = core.directory.obtain(place.group)
+      if (place.kind === 'produce') this.putProduced(group, place, parcel)
+      else if (parcel !== undefined) putLast(core, group, place, parcel)
+    }
+  }
+
+  private putProduced(group: Group<P>, place: KeptPlace<P>, parcel: Parcel<P> | undefined): void {
+    const { payload, order, attempt, copies, groupIndex, session } = place
+    group.nextOrder = Math.max(group.nextOrder, order + 1)
+    if (session === undefined) {
+      this.queue(group, waitingItem(payload, parcel, order, attempt, copies, groupIndex))
+      return
+    }
+    const absent = this.absentSession(session)
+    for (let copy = 0; copy < copies; copy++) {
+      absent.add(waitingItem(payload, parcel, order, attempt, 1, groupIndex), group)
+      group.leased++
+      group.leasedBytes += payload.bytes
+    }
+  }
+
+  private absentSession(id: string): AbsentSession<P> {
+    const { absent } = this.core
+    let session = absent.get(id)
+    if (session === undefined) {
+      session = new AbsentSession(id)
+      absent.set(id, session)
+    }
+    return session
+  }
+
+  private queue(group: Group<P>, item: Item<P>): void {
+    const { ready } = group
+    let lines = this.lines.get(group)
+    if (lines === undefined) {
+      lines = []
+      this.lines.set(group, lines)
+    }
+    const index = firstThatTakes(lines, item)
+    let sorted = lines[index]
+    if (sorted === undefined) {
+      const line = index === 0 ? ready.fresh : new FreshLine<P>(this.core.packing)
+      sorted = { line, lastOrder: 0, lastAttempt: 0 }
+      lines.push(sorted)
+    }
+    sorted.lastOrder = item.order
+    sorted.lastAttempt = item.attempt
+    ready.pushTo(sorted.line, item)
+  }
+}
+
+/** The ends of the lines are in falling order, because each item goes to the first line that it fits behind. */
+function firstThatTakes<P extends Payload>(lines: readonly SortedLine<P>[], item: Item<P>): number {
+  let low = 0
+  let high = lines.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const line = lines[middle]
+    if (line === undefined || fitsBehind(line, item)) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+/** Of copies of one object, that which was tried more often comes first. */
+function fitsBehind<P extends Payload>(
+  { lastOrder, lastAttempt }: SortedLine<P>,
+  { order, attempt }: Item<P>,
+): boolean {
+  return order === lastOrder ? attempt <= lastAttempt : order > lastOrder
+}
+
+/** Each line gives its memory back as it is read. */
+function merge<P extends Payload>(lines: readonly SortedLine<P>[], merged: FreshLine<P>): FreshLine<P> {
+  const sources = new Heap<FreshLine<P>>(startsBefore, () => {})
+  for (const { line } of lines) sources.push(line)
+  for (let source = sources.first(); source !== undefined; source = sources.first()) {
+    const item = source.shift()
+    if (item !== undefined) merged.push(item)
+    if (source.first() === undefined) sources.removeAt(0)
+    else sources.update(0)
+  }
+  return merged
+}
+
+function startsBefore<P extends Payload>(one: FreshLine<P>, other: FreshLine<P>): boolean {
+  const item = one.first()
+  const otherItem = other.first()
+  if (item === undefined || otherItem === undefined) return item !== undefined
+  return item.order === otherItem.order ? item.attempt > otherItem.attempt : item.order < otherItem.order
+}
+
+function putLast<P extends Payload>(
+  core: Core<P>,
+  group: Group<P>,
+  { order, groupIndex }: KeptPlace<P>,
+  parcel: Parcel<P>,
+): void {
+  const { last } = group
+  if (last !== undefined && last.order > order) {
+    core.letParcelGo(parcel)
+    return
+  }
+  group.last = { parcel, order, groupIndex }
+  group.broadcastOrder = order
+  if (last !== undefined) core.letParcelGo(last.parcel)
+}
