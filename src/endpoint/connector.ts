@@ -93,6 +93,7 @@ export class Connector {
 
   #fail(error: ObjectRelayError): void {
     if (this.#stopped) return
+    this.#host.tickets.doubt(this.#ticketKey)
     if (!error.retryable) {
       this.#stopped = true
       this.#owner.refused(error, this.#attempt)
@@ -125,14 +126,14 @@ export class Connector {
         proof,
         configuration: this.#configuration,
         greeting: () => this.#owner.greeting(),
-        proven: (ticket) => admission?.done(ticket),
+        proven: (ticket) => admission?.proven(ticket),
         welcomed: (welcome) => this.#succeed(link, welcome),
       })
       link.handler = handshake
       await handshake.run()
     } finally {
       timer.cancel()
-      admission?.done(undefined)
+      admission?.over()
     }
   }
 }

@@ -18,7 +18,7 @@ export class EndpointSessions implements RecordHandler {
     this.#host = {
       port,
       clock: systemClock,
-      tickets: new TicketPool(() => systemClock.nowMs()),
+      tickets: new TicketPool(systemClock),
       connect: connectTransport,
       nextAttachment: () => ++this.#attachments,
       ended: (endpoint) => this.#sessions.delete(endpoint),

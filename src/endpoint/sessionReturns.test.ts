@@ -57,7 +57,7 @@ function openSession(connect: () => Promise<Transport>) {
       ...{ security: 'none', reconnect, limits: { ...endpointLimitDefaults } },
     },
     {
-      ...{ port: ports.io, clock, tickets: new TicketPool(() => clock.nowMs()), connect },
+      ...{ port: ports.io, clock, tickets: new TicketPool(clock), connect },
       nextAttachment: () => ++attachments,
       ended: () => undefined,
     },

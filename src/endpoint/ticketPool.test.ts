@@ -1,56 +1,117 @@
 import { describe, expect, it } from 'vitest'
+import { FakeClock } from '../clock.fixture.ts'
 import type { Ticket } from '../security/tickets.ts'
-import { TicketPool } from './ticketPool.ts'
+import { type Admission, TicketPool } from './ticketPool.ts'
 
-function ticket(lifetimeMs = 1_000): Ticket {
+function ticket(lifetimeMs = 100_000): Ticket {
   return { id: new Uint8Array(16), key: new Uint8Array(32), lifetimeMs }
 }
 
+/** A pool, and one that has the ticket of a login. */
+function emptyPool() {
+  const clock = new FakeClock()
+  return { clock, pool: new TicketPool(clock) }
+}
+
+async function poolWith(known: Ticket) {
+  const { clock, pool } = emptyPool()
+  ;(await pool.admit('relay')).proven(known)
+  return { clock, pool }
+}
+
+/** Asks for so many admissions at once; those that were given, as they come. */
+function admitted(pool: TicketPool, count: number): Admission[] {
+  const admissions: Admission[] = []
+  for (let index = 0; index < count; index++) void pool.admit('relay').then((admission) => admissions.push(admission))
+  return admissions
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
 describe('The tickets of a process', () => {
   it('cost one login for many endpoints', async () => {
-    const pool = new TicketPool(() => 0)
+    const { pool } = emptyPool()
     const first = await pool.admit('relay')
     expect(first.ticket).toBeUndefined()
     const others = Array.from({ length: 20 }, () => pool.admit('relay'))
     const brought = ticket()
-    first.done(brought)
+    first.proven(brought)
     for (const other of others) expect((await other).ticket).toBe(brought)
   })
 
   it('let the next one log in when a login brought none', async () => {
-    const pool = new TicketPool(() => 0)
+    const { pool } = emptyPool()
     const first = await pool.admit('relay')
     const second = pool.admit('relay')
     const third = pool.admit('relay')
-    first.done(undefined)
+    first.over()
     const next = await second
     expect(next.ticket).toBeUndefined()
-    next.done(ticket())
+    next.proven(ticket())
     expect((await third).ticket).toBeDefined()
   })
 
   it('are kept apart by relay and password', async () => {
-    const pool = new TicketPool(() => 0)
-    ;(await pool.admit('one')).done(ticket())
+    const { pool } = emptyPool()
+    ;(await pool.admit('one')).proven(ticket())
     expect((await pool.admit('two')).ticket).toBeUndefined()
     expect((await pool.admit('one')).ticket).toBeDefined()
   })
 
   it('expire', async () => {
-    let nowMs = 0
-    const pool = new TicketPool(() => nowMs)
-    ;(await pool.admit('relay')).done(ticket(1_000))
-    nowMs = 999
+    const { clock, pool } = await poolWith(ticket(1_000))
+    clock.advance(999)
     expect((await pool.admit('relay')).ticket).toBeDefined()
-    nowMs = 1_000
+    clock.advance(1)
     expect((await pool.admit('relay')).ticket).toBeUndefined()
   })
 
-  it('are replaced when the relay did not know one and a login brought another', async () => {
-    const pool = new TicketPool(() => 0)
-    ;(await pool.admit('relay')).done(ticket())
+  it('are shown by all at once while it is certain that the relay knows them', async () => {
+    const { pool } = await poolWith(ticket())
+    const all = admitted(pool, 20)
+    await turn()
+    expect(all).toHaveLength(20)
+  })
+
+  it('are tried by one alone when a link was lost: if the relay was restarted, all use what that one brings', async () => {
+    const old = ticket()
+    const { pool } = await poolWith(old)
+    pool.doubt('relay')
+    const all = admitted(pool, 20)
+    await turn()
+    expect(all.map((admission) => admission.ticket)).toEqual([old])
     const fresh = ticket()
-    ;(await pool.admit('relay')).done(fresh)
+    all[0]?.proven(fresh)
+    await turn()
+    expect(all.slice(1).map((admission) => admission.ticket)).toEqual(Array.from({ length: 19 }, () => fresh))
+  })
+
+  it('are tried by one alone after a while, and by all when they were good', async () => {
+    const known = ticket()
+    const { clock, pool } = await poolWith(known)
+    clock.advance(1_000)
+    const all = admitted(pool, 3)
+    await turn()
+    expect(all).toHaveLength(1)
+    all[0]?.proven(known)
+    await turn()
+    expect(all.map((admission) => admission.ticket)).toEqual([known, known, known])
+  })
+
+  it('are not waited for longer than a login of its own leaves time for', async () => {
+    const { clock, pool } = emptyPool()
+    const all = admitted(pool, 3)
+    await turn()
+    clock.advance(2_499)
+    await turn()
+    expect(all).toHaveLength(1)
+    clock.advance(1)
+    await turn()
+    expect(all.map((admission) => admission.ticket)).toEqual([undefined, undefined, undefined])
+    // What is late is of use to whoever comes next.
+    const fresh = ticket()
+    all[2]?.proven(fresh)
     expect((await pool.admit('relay')).ticket).toBe(fresh)
+    expect(clock.timers).toBe(0)
   })
 })

@@ -98,7 +98,7 @@ export class Machine implements Io, RecordHandler {
     this.program = new SimulatedThread(`${name} program`, scheduler)
     this.io = new SimulatedThread(`${name} I/O`, scheduler)
     this.#network = network
-    this.#tickets = new TicketPool(() => this.io.nowMs())
+    this.#tickets = new TicketPool(this.io)
     const up = createRingMemory(RING_BYTES, false)
     const down = createRingMemory(RING_BYTES, false)
     const programBell = new SimulatedBell(this.program)

@@ -159,7 +159,7 @@ export class ProgramEnd {
       {
         port: io,
         clock,
-        tickets: new TicketPool(() => clock.nowMs()),
+        tickets: new TicketPool(clock),
         connect,
         nextAttachment: () => ++attachments,
         ended: () => undefined,
