@@ -13,7 +13,7 @@ import type { Item, Plan } from './parcel.ts'
 export type SessionState = 'attached' | 'detached' | 'ended'
 
 /**
- * One endpoint's membership as the relay knows it. The shell may read `id`, `state`, `attached` and `heldBytes`; everything else
+ * One endpoint's membership as the relay knows it. The shell may read `id`, `state`, `attached`, `heldBytes` and `earlier`; everything else
  * belongs to the broker.
  */
 export class Session<P extends Payload> {

@@ -14,13 +14,13 @@ export interface Gated {
  */
 export class OutputGate {
   readonly #clock: Clock
-  readonly #store: Store
+  readonly #store: Pick<Store, 'commit'>
   readonly #failed: (error: ObjectRelayError) => void
   readonly #waiting = new Set<Gated>()
   #scheduled = false
   #underWay = 0
 
-  constructor(clock: Clock, store: Store, failed: (error: ObjectRelayError) => void) {
+  constructor(clock: Clock, store: Pick<Store, 'commit'>, failed: (error: ObjectRelayError) => void) {
     this.#clock = clock
     this.#store = store
     this.#failed = failed

@@ -79,7 +79,9 @@ export class RelayServer {
     const { clock, store } = parts
     this.#pastAnswers = new PastAnswers((session) => store.rememberAnswers(session, []))
     this.#gate = new OutputGate(clock, store, (error) => this.#fail(error))
-    this.#broker = new Broker({ acceptedGroups, limits }, this.#brokerOutput())
+    const { packing } = store
+    const brokerOptions = { acceptedGroups, limits, ...(packing === undefined ? {} : { packing }) }
+    this.#broker = new Broker(brokerOptions, this.#brokerOutput(), store.journal)
     this.#sessionHost = {
       broker: this.#broker,
       store,
@@ -89,7 +91,10 @@ export class RelayServer {
       linkLost: (session, error) => this.#linkLost(session, error),
       left: (session) => this.#left(session),
       reclaim: (session, reclaim) => this.#reclaim(session, reclaim),
-      reclaimed: () => undefined,
+      reclaimed: (session) => {
+        this.#broker.endReclaim(session.session)
+        this.#absentLeases.forget((name) => this.#isAwaited(name))
+      },
     }
     this.#recover()
   }
@@ -99,11 +104,12 @@ export class RelayServer {
     const { store, clock } = this.#parts
     store.recover({
       place: (place) => {
+        this.#broker.restore(place)
         this.#absentLeases.add(place)
       },
       answers: (session, runs) => this.#pastAnswers.keep(session, runs),
     })
-    clock.nowMs()
+    this.#broker.restored(clock.nowMs())
     this.#scheduleTimer()
   }
 
@@ -218,7 +224,8 @@ export class RelayServer {
       known.link?.fail(error, false)
       if (!resumes) {
         this.#pastAnswers.keep(known.name, known.unknownAnswers)
-        this.#end(known, 'stopped')
+        // Its endpoint may still claim what it had before this session.
+        this.#end(known, 'stopped', this.#parts.clock.nowMs())
       }
     }
     const session = resumes ? known : this.#join(hello)
@@ -240,7 +247,7 @@ export class RelayServer {
         agent: AGENT,
         relay: store.relayName,
         keepsLeases: store.keepsLeases,
-        reclaims: false,
+        reclaims: !resumed && session.session.earlier !== undefined,
         resumed,
         received: session.conversation.receivedFrames,
         limits: this.#options.limits,
@@ -286,12 +293,19 @@ export class RelayServer {
     }
     this.#sessions.set(session.name, session)
     // One that does not know how to claim what it had cannot be waited for.
+    if (!hello.reclaims) this.#broker.endReclaim(session.session)
     return session
+  }
+
+  /** Whether leases of an earlier run may still be claimed for that session. */
+  #isAwaited(name: string): boolean {
+    return this.#broker.isAbsent(name) || this.#sessions.get(name)?.session.earlier !== undefined
   }
 
   #reclaim(session: RelaySession, reclaim: ReclaimedLease): void {
     const absent = this.#absentLeases.find(session.name, reclaim)
     if (absent === undefined) return
+    this.#broker.reclaim(session.session, absent.object, absent.group, reclaim.attempt, reclaim.leaseNumber)
   }
 
   #linkLost(session: RelaySession, error: ObjectRelayError): void {
@@ -336,8 +350,8 @@ export class RelayServer {
     this.#leaving.set(link, timer)
   }
 
-  #end(session: RelaySession, reason: 'stopped' | 'violation'): void {
-    this.#broker.leave(session.session, reason)
+  #end(session: RelaySession, reason: 'stopped' | 'violation', absentFromMs?: number): void {
+    this.#broker.leave(session.session, reason, absentFromMs === undefined ? {} : { absentFromMs })
     this.#forget(session)
     this.#events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason } })
   }
@@ -390,7 +404,7 @@ export class RelayServer {
     // Not from within the broker, which is about to use some of them.
     clock.soon(() => {
       this.#tidying = false
-      store.moveTogether(this.#broker.payloads(), [])
+      store.moveTogether(this.#broker.payloads(), this.#broker.places())
     })
   }
 
@@ -419,6 +433,7 @@ export class RelayServer {
     this.#timer = this.#parts.clock.after(Math.max(0, dueMs - this.#parts.clock.nowMs()), () => {
       this.#timerDueMs = Number.POSITIVE_INFINITY
       this.#broker.advance(this.#parts.clock.nowMs())
+      this.#absentLeases.forget((name) => this.#isAwaited(name))
       this.#scheduleTimer()
     })
   }

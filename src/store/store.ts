@@ -1,3 +1,4 @@
+import type { Packing } from '../core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../core/journal.ts'
 import type { ObjectRelayError } from '../errors.ts'
 
@@ -44,10 +45,15 @@ export interface LargeBody {
 /** One receiver's view of a large object. */
 export interface LargeReader {
   readonly totalBytes: number
-  /** How far it can be read now: what comes next is fetched as soon as what is there is asked for. */
+  /**
+   * How far it can be read now. If that is nothing, what comes next is being fetched; it is called for by asking. What is not
+   * read soon may have to be fetched again, so ask right before reading.
+   */
   readonly availableBytes: number
-  /** The bytes from `offset` on, `length` of them, which are available and were not read before; read in order. */
+  /** The bytes from `offset` on, `length` of them, which are available; read in order. */
   pieces(offset: number, length: number): readonly Buffer[]
+  /** What is read next begins at `offset`, which was read before. */
+  seek(offset: number): void
   close(): void
 }
 
@@ -77,6 +83,8 @@ export interface Store {
   readonly keepsLeases: boolean
   /** What the broker tells goes here. */
   readonly journal: BrokerJournal<StoredObject>
+  /** How what waits far behind in a queue is told by a number; `undefined` if it is not. */
+  readonly packing?: Packing<StoredObject> | undefined
   /** Tells what was kept by an earlier run; once, before anything else. */
   recover(recovery: Recovery): void
   /** A number for a session that no other session of this relay has had. */

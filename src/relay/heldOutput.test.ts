@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest'
+import { Conversation, type LinkWriter } from '../wire/conversation.ts'
+import { HeldOutput } from './heldOutput.ts'
+
+function makeOutput() {
+  const conversation = new Conversation(1_000, 1_000)
+  const written: string[] = []
+  const link: LinkWriter = { write: (bytes) => written.push(bytes.toString('latin1')), pendingBytes: 0 }
+  conversation.attach(link, 0)
+  conversation.writeConfirm()
+  written.length = 0
+  const output = new HeldOutput(conversation)
+  const leave = () => {
+    conversation.pump()
+    return written.splice(0).join('')
+  }
+  return { conversation, output, leave }
+}
+
+const frame = (text: string) => {
+  const bytes = Buffer.alloc(4 + text.length)
+  bytes.writeUInt32LE(bytes.length)
+  bytes.write(text, 4, 'latin1')
+  return bytes
+}
+
+test('lets nothing leave before it is released, and then only what was there at the mark', () => {
+  const { conversation, output, leave } = makeOutput()
+  output.send(frame('one'))
+  output.send(frame('two'))
+  const mark = output.mark()
+  output.send(frame('three'))
+  expect([leave(), output.bytes]).toEqual(['', 23])
+  output.release(mark)
+  expect(leave()).toMatch(/one.*two$/s)
+  expect([conversation.log.appendedFrames, output.bytes, output.isEmpty]).toEqual([2, 9, false])
+  output.release(output.mark())
+  expect(leave()).toMatch(/three$/)
+  expect([conversation.log.appendedFrames, output.isEmpty]).toEqual([3, true])
+})
+
+test('does things between the frames that they were put between', () => {
+  const { conversation, output } = makeOutput()
+  const seen: number[] = []
+  output.do(() => seen.push(conversation.log.appendedFrames))
+  output.send(frame('one'))
+  output.do(() => seen.push(conversation.log.appendedFrames))
+  output.send(frame('two'))
+  output.send(frame('three'))
+  const first = output.mark()
+  output.do(() => seen.push(conversation.log.appendedFrames))
+  const second = output.mark()
+  output.release(first)
+  expect(seen).toEqual([0, 1])
+  output.release(second)
+  expect(seen).toEqual([0, 1, 3])
+})
+
+test('a mark may be released late, and again, and holds over thousands of entries', () => {
+  const { conversation, output } = makeOutput()
+  const marks: number[] = []
+  for (let index = 0; index < 5_000; index++) {
+    output.do(() => undefined)
+    output.send(frame(`${index}`))
+    marks.push(output.mark())
+  }
+  for (const [index, mark] of marks.entries()) {
+    if (index % 3 === 0) output.release(mark)
+    if (index % 3 === 0) expect(conversation.log.appendedFrames).toBe(index + 1)
+    output.release(marks[0] ?? 0)
+  }
+  output.release(marks.at(-1) ?? 0)
+  expect([conversation.log.appendedFrames, output.isEmpty, output.bytes]).toEqual([5_000, true, 0])
+})
