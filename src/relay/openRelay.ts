@@ -1,14 +1,14 @@
 import { systemClock } from '../clock.ts'
-import { createError } from '../errors.ts'
-import { loadKeys } from '../security/keyFiles.ts'
+import { createError, type ObjectRelayError } from '../errors.ts'
+import { loadKeys, type RelayKeys } from '../security/keyFiles.ts'
 import { loadOrMakeKeys } from '../security/keyFolder.ts'
 import { passwordWarning } from '../security/password.ts'
 import { RelayAuthenticator } from '../security/relayProof.ts'
 import { tlsOptionsForRelay } from '../security/tlsOptions.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, StoreHost } from '../store/store.ts'
 import type { RelayEventMessage } from './relayEvents.ts'
 import type { CheckedRelayOptions } from './relayOptions.ts'
-import { RelayServer } from './relayServer.ts'
+import { RelayServer, type RelayServerParts } from './relayServer.ts'
 import type { RelayStats, RelayStopResult } from './relayStats.ts'
 
 /** A relay that listens, on the thread that opened it. */
@@ -26,16 +26,16 @@ export async function openRelay(
   options: CheckedRelayOptions,
   emit: (event: RelayEventMessage) => void,
 ): Promise<OpenRelay> {
-  const { password, passwordVerifier, security, limits, keysDir, host, port, acceptedGroups } = options
+  const { password, passwordVerifier, security, limits, keysDir } = options
   const keys =
     security === 'none' ? undefined : keysDir === undefined ? await loadOrMakeKeys() : await loadKeys(keysDir)
   const authenticator = await RelayAuthenticator.create(
     password === undefined ? { passwordVerifier: passwordVerifier ?? '' } : { password },
     { ticketMs: limits.ticketMs },
   )
-  const store = await openStore(options)
-  const server = new RelayServer({ acceptedGroups, limits }, { clock: systemClock, authenticator, store, emit })
-  await server.listen({ host, port, tls: keys === undefined ? undefined : tlsOptionsForRelay(keys) })
+  const report = (error: ObjectRelayError) => emit({ name: 'warning', value: { message: error.message } })
+  const store = await openStore(options, { report })
+  const server = await startServer(options, keys, { clock: systemClock, authenticator, store, emit })
   const weakness = password === undefined ? undefined : passwordWarning(password)
   if (weakness !== undefined) emit({ name: 'warning', value: { message: weakness } })
   if (security === 'none') {
@@ -52,7 +52,23 @@ export async function openRelay(
   }
 }
 
-async function openStore({ store }: CheckedRelayOptions): Promise<Store> {
+/** A server that listens; if it cannot, its store is closed again. */
+async function startServer(
+  { acceptedGroups, limits, host, port }: CheckedRelayOptions,
+  keys: RelayKeys | undefined,
+  parts: RelayServerParts,
+): Promise<RelayServer> {
+  try {
+    const server = new RelayServer({ acceptedGroups, limits }, parts)
+    await server.listen({ host, port, tls: keys === undefined ? undefined : tlsOptionsForRelay(keys) })
+    return server
+  } catch (error) {
+    await parts.store.close()
+    throw error
+  }
+}
+
+async function openStore({ store }: CheckedRelayOptions, host: StoreHost): Promise<Store> {
   const module: unknown = await import(store.module)
   if (
     typeof module === 'object' &&
@@ -60,7 +76,7 @@ async function openStore({ store }: CheckedRelayOptions): Promise<Store> {
     'openStore' in module &&
     typeof module.openStore === 'function'
   ) {
-    return module.openStore(store.options)
+    return await module.openStore(store.options, host)
   }
   throw createError('INVALID_OPTION', `The store's module ${store.module} has no function openStore.`, {
     details: { option: 'store' },
