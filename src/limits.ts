@@ -122,4 +122,16 @@ export const fixedLimits = {
   unconfirmedObjectBytesMax: 67_108_864,
   /** The same with all other frames. Beyond, the peer is one that asks and does not listen: its link and session end. */
   unconfirmedBytesMax: 134_217_728,
+  /** Large objects up to this size stay in the relay's memory, as far as `bodyMemoryBytesMax` has room; larger ones are written to a file as they come. */
+  bodyWholeBytesMax: 1_048_576,
+  /** Bytes of such objects together. Beyond as much again, large objects that are just being written each do with little. */
+  bodyMemoryBytesMax: 33_554_432,
+  /** Bytes of one large object that have come and are not written to its file yet. Beyond, its sender is held back until the disk has caught up. */
+  bodyUnwrittenBytesMax: 2_097_152,
+  /** Bytes of one large object that stay in memory although they are written, for receivers that are just behind. */
+  bodyTailBytes: 524_288,
+  /** Bytes of a large object that are written, or read back, at a time. */
+  bodyPieceBytes: 262_144,
+  /** Bytes of large objects that were read back for receivers that were late; what was not used for longest goes first. */
+  bodyReadBytesMax: 16_777_216,
 } as const

@@ -27,6 +27,10 @@ class OutgoingBody implements ChunkSource {
     return this.#reader.pieces(offset, length)
   }
 
+  seek(offset: number): void {
+    this.#reader.seek(offset)
+  }
+
   close(): void {
     if (this.isClosed) return
     this.isClosed = true

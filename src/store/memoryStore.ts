@@ -1,17 +1,56 @@
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { resolve } from 'node:path'
+import { type Clock, systemClock } from '../clock.ts'
+import type { BrokerJournal } from '../core/journal.ts'
+import { createError } from '../errors.ts'
 import { Slab } from '../wire/slab.ts'
 import { silentJournal } from './silentJournal.ts'
+import type { BodyFiles } from './spool/bodyFiles.ts'
+import { SpillFile } from './spool/spillFile.ts'
+import { Spool } from './spool/spool.ts'
 import { SpooledBody } from './spool/spooledBody.ts'
-import type { KeptFrame, LargeBody, Store, StoreDescriptor, StoredObject } from './store.ts'
+import type { KeptFrame, LargeBody, Store, StoreDescriptor, StoredObject, StoreHost } from './store.ts'
 
-/** Keeps everything in the relay's memory: the default. What waits is lost when the relay ends. */
-export function memoryStore(): StoreDescriptor {
-  return { module: import.meta.url, options: {} }
+/** Options of {@link memoryStore}. */
+export interface MemoryStoreOptions {
+  /**
+   * The folder for a temporary file with what large objects the relay has: as they were sent, so encrypted only if their sender
+   * did so; private to the user; gone when the relay ends. Default: the system's folder for temporary files. `null`: nothing is
+   * ever written to a disk, and all of them stay in memory.
+   */
+  spillDir?: string | null
+}
+
+/**
+ * Keeps what waits until the relay ends: the default. Small objects stay in memory; of large ones that takes little, for
+ * most of each lies in a temporary file.
+ */
+export function memoryStore({ spillDir = tmpdir() }: MemoryStoreOptions = {}): StoreDescriptor {
+  if (spillDir !== null && (typeof spillDir !== 'string' || spillDir === '')) {
+    const message = 'memoryStore: "spillDir" must be the path of a folder, or null for none.'
+    throw createError('INVALID_OPTION', message, { details: { option: 'spillDir' } })
+  }
+  // The relay's thread may see another working directory.
+  return { module: import.meta.url, options: { spillDir: spillDir === null ? null : resolve(spillDir) } }
 }
 
 /** Called by the relay's thread. */
-export function openStore(): Store {
-  return new MemoryStore()
+export function openStore({ spillDir }: Readonly<Record<string, unknown>> = {}, host: StoreHost = silentHost): Store {
+  const spill = typeof spillDir === 'string' ? new SpillFile(spillDir) : undefined
+  return new MemoryStore({ files: spill, host, clock: systemClock, closed: () => spill?.close() })
+}
+
+const silentHost: StoreHost = { report() {} }
+
+/** What a memory store is made of. */
+export interface MemoryStoreParts {
+  /** Where large objects are put; `undefined`: in memory. */
+  readonly files: BodyFiles | undefined
+  readonly host: StoreHost
+  readonly clock: Clock
+  /** The store was closed. */
+  closed?(): Promise<void> | undefined
 }
 
 /** So much memory may be taken by frames that are gone, beside what is kept, before it is worth the work. */
@@ -53,10 +92,10 @@ class StoredFrame implements KeptFrame {
  * many of those, they are moved together. The store does not know its frames, since a list of them would cost each object
  * more than all the rest.
  */
-class MemoryStore implements Store {
+export class MemoryStore implements Store {
   readonly relayName: string = randomBytes(16).toString('base64url')
   readonly keepsLeases = false
-  readonly journal = silentJournal
+  readonly journal: BrokerJournal<StoredObject> = silentJournal
   readonly #slab = new Slab()
   readonly #arenas = new Set<Arena>()
   #current = new Arena(0)
@@ -65,6 +104,14 @@ class MemoryStore implements Store {
   /** What the arenas took after the last time that frames were moved. */
   #movedAtBytes = 0
   #sources = 0
+  #bodies = 0
+  readonly #spool: Spool
+  readonly #closed: (() => Promise<void> | undefined) | undefined
+
+  constructor({ files, host, clock, closed }: MemoryStoreParts) {
+    this.#spool = new Spool({ files, isTemporary: true, clock, host })
+    this.#closed = closed
+  }
 
   /** Nothing outlives the relay. */
   recover(): void {}
@@ -81,7 +128,7 @@ class MemoryStore implements Store {
   commit(): undefined {}
 
   get memoryBytes(): number {
-    return this.#arenaBytes
+    return this.#arenaBytes + this.#spool.memoryBytes
   }
 
   keep(buffer: Buffer, start: number, end: number): KeptFrame {
@@ -93,10 +140,11 @@ class MemoryStore implements Store {
   }
 
   keepLarge(begin: Buffer, bodyBytes: number): LargeBody {
-    return new SpooledBody(begin, bodyBytes)
+    return this.#spool.keep(begin, bodyBytes, `${++this.#bodies}`)
   }
 
   release(object: StoredObject): void {
+    if (object instanceof SpooledBody) object.release()
     if (!(object instanceof StoredFrame)) return
     const { arena, bytes } = object
     if (arena === undefined) return
@@ -150,7 +198,7 @@ class MemoryStore implements Store {
     arena.liveBytes += bytes
   }
 
-  close(): Promise<void> {
-    return Promise.resolve()
+  async close(): Promise<void> {
+    await this.#closed?.()
   }
 }

@@ -144,7 +144,7 @@ export class Conversation {
     if (stream === undefined) return
     if (offset > stream.offset)
       throw createError('PROTOCOL_VIOLATION', 'The peer rewinds a stream beyond what was sent.')
-    stream.offset = offset
+    stream.rewind(offset)
     if (!this.#active.includes(stream)) this.#active.push(stream)
   }
 

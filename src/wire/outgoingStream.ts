@@ -8,6 +8,8 @@ export interface ChunkSource {
   readonly availableBytes: number
   /** The bytes from `offset` on, `length` of them, which are available; without a copy. */
   pieces(offset: number, length: number): readonly Buffer[]
+  /** The bytes from `offset` on, which were read before, are read once more. */
+  seek?(offset: number): void
   /** Nothing more of it will be asked for. */
   close?(): void
 }
@@ -16,8 +18,7 @@ export interface ChunkSource {
 export class OutgoingStream {
   readonly id: number
   readonly source: ChunkSource
-  /** Where the next chunk begins. */
-  offset = 0
+  #offset = 0
   /** How far the peer allows it to go. */
   windowLimit: number
 
@@ -25,6 +26,17 @@ export class OutgoingStream {
     this.id = id
     this.source = source
     this.windowLimit = windowLimit
+  }
+
+  /** Where the next chunk begins. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** Goes back. */
+  rewind(offset: number): void {
+    this.#offset = offset
+    this.source.seek?.(offset)
   }
 
   get finished(): boolean {
@@ -45,7 +57,7 @@ export class OutgoingStream {
   /** Takes the next chunk of `length` bytes. */
   take(length: number): readonly Buffer[] {
     const pieces = this.source.pieces(this.offset, length)
-    this.offset += length
+    this.#offset += length
     return pieces
   }
 }

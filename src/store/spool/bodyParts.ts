@@ -7,9 +7,9 @@ const GATHERED_BYTES = 16 * 1024
 /** The parts of a large object that are in memory: a contiguous piece of it, as it came, most of it uncopied. */
 export class BodyParts {
   /** Where the first part begins. */
-  start = 0
+  start: number
   /** Where the last part ends. */
-  end = 0
+  end: number
   #parts: Buffer[] = []
   #offsets: number[] = []
   /** Where small parts are copied, up to `#gatheredEnd` until now. */
@@ -17,6 +17,12 @@ export class BodyParts {
   #gatheredEnd = 0
   /** Where the last of `#parts` begins in `#gathered`, if it lies there. */
   #gatheredPart: number | undefined
+
+  /** Without parts at first; the first one will begin at `offset`. */
+  constructor(offset = 0) {
+    this.start = offset
+    this.end = offset
+  }
 
   /** Adds what follows. `bytesLeft`: how much of the object may still come, this part included. */
   add(part: Buffer, bytesLeft: number): void {
@@ -51,16 +57,18 @@ export class BodyParts {
     this.#gatheredPart = start
   }
 
-  /** Drops the parts that lie wholly before `offset`. */
-  dropBefore(offset: number): void {
+  /** Drops the parts that lie wholly before `offset`; tells how many bytes that were. */
+  dropBefore(offset: number): number {
     let dropped = 0
     while (dropped < this.#parts.length && (this.#offsets[dropped + 1] ?? this.end) <= offset) dropped++
-    if (dropped === 0) return
+    if (dropped === 0) return 0
+    const { start } = this
     this.start = this.#offsets[dropped] ?? this.end
     // Small parts that still come must not be joined to one that is gone.
     if (dropped === this.#parts.length) this.#gatheredPart = undefined
     this.#parts.splice(0, dropped)
     this.#offsets.splice(0, dropped)
+    return this.start - start
   }
 
   /** The bytes from `offset` on, `length` of them, which lie between `start` and `end`; as views. */

@@ -1,0 +1,102 @@
+import { type FileHandle, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BodyFile, BodyFiles } from './bodyFiles.ts'
+import { readFully, writeFully } from './fileAccess.ts'
+
+/** What a name of a body looks like. */
+const NAME = /^[a-z0-9]+(?:[.-][a-z0-9]+)*$/
+
+/** Bodies that survive the relay: a folder, private to the user, with a file for each. */
+export class BodyFolder implements BodyFiles {
+  readonly #folder: string
+  readonly #isSynced: boolean
+
+  /** `isSynced`: whether a body must survive a failure of the machine, not only the end of the process. */
+  constructor(folder: string, { isSynced }: { isSynced: boolean }) {
+    this.#folder = folder
+    this.#isSynced = isSynced
+  }
+
+  async create(name: string): Promise<BodyFile> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    return new FolderFile(await open(this.#path(name), 'wx+', 0o600), this.#isSynced ? this.#folder : undefined)
+  }
+
+  async open(name: string): Promise<BodyFile> {
+    return new FolderFile(await open(this.#path(name), 'r+'), undefined)
+  }
+
+  async remove(name: string): Promise<void> {
+    try {
+      await unlink(this.#path(name))
+    } catch (cause) {
+      if (!isMissing(cause)) throw cause
+    }
+  }
+
+  async list(): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>()
+    for (const name of await this.#names()) {
+      if (NAME.test(name)) sizes.set(name, (await stat(join(this.#folder, name))).size)
+    }
+    return sizes
+  }
+
+  async #names(): Promise<readonly string[]> {
+    try {
+      return await readdir(this.#folder)
+    } catch (cause) {
+      if (isMissing(cause)) return []
+      throw cause
+    }
+  }
+
+  #path(name: string): string {
+    if (!NAME.test(name)) throw new RangeError(`"${name}" is no name of a body.`)
+    return join(this.#folder, name)
+  }
+}
+
+class FolderFile implements BodyFile {
+  readonly #handle: FileHandle
+  /** The folder that its name must be safe in. */
+  readonly #syncedFolder: string | undefined
+
+  constructor(handle: FileHandle, syncedFolder: string | undefined) {
+    this.#handle = handle
+    this.#syncedFolder = syncedFolder
+  }
+
+  async write(offset: number, parts: readonly Buffer[]): Promise<void> {
+    await writeFully(this.#handle, offset, parts)
+  }
+
+  read(offset: number, into: Buffer): Promise<void> {
+    return readFully(this.#handle, offset, into)
+  }
+
+  async sync(): Promise<void> {
+    if (this.#syncedFolder === undefined) return
+    await this.#handle.datasync()
+    await syncFolder(this.#syncedFolder)
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}
+
+/** Makes the names in a folder safe. Windows has no such thing and needs none: it does so with the file. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function isMissing(cause: unknown): boolean {
+  return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === 'ENOENT'
+}

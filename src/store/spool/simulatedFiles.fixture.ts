@@ -1,0 +1,111 @@
+import type { Clock } from '../../clock.ts'
+import type { BodyFile, BodyFiles } from './bodyFiles.ts'
+
+/** What a file of the simulation can be told to do. */
+export interface DiskFaults {
+  /** How long each write and read takes. */
+  delayMs: number
+  /** What the next writes fail with. */
+  writeError: Error | undefined
+  readError: Error | undefined
+}
+
+/** Files in memory, on a clock of the test's own. What was not synced is lost in a {@link SimulatedFiles.crash}. */
+export class SimulatedFiles implements BodyFiles {
+  readonly faults: DiskFaults = { delayMs: 1, writeError: undefined, readError: undefined }
+  /** What is there. */
+  readonly files: Map<string, Buffer> = new Map()
+  /** What would be there after a crash. */
+  readonly synced: Map<string, Buffer> = new Map()
+  writes = 0
+  reads = 0
+  openFiles = 0
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  async create(name: string): Promise<BodyFile> {
+    await this.wait()
+    if (this.faults.writeError !== undefined) throw this.faults.writeError
+    if (this.files.has(name)) throw new Error(`There is a file "${name}" already.`)
+    this.files.set(name, Buffer.alloc(0))
+    return this.#opened(name)
+  }
+
+  async open(name: string): Promise<BodyFile> {
+    await this.wait()
+    if (!this.files.has(name)) throw new Error(`There is no file "${name}".`)
+    return this.#opened(name)
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.wait()
+    this.files.delete(name)
+    this.synced.delete(name)
+  }
+
+  list(): Promise<ReadonlyMap<string, number>> {
+    return Promise.resolve(new Map([...this.files].map(([name, { length }]) => [name, length])))
+  }
+
+  /** The machine stops: what was not synced is gone. */
+  crash(): void {
+    this.files.clear()
+    for (const [name, bytes] of this.synced) this.files.set(name, bytes)
+    this.openFiles = 0
+  }
+
+  wait(): Promise<void> {
+    return new Promise((resolve) => this.#clock.after(this.faults.delayMs, resolve))
+  }
+
+  #opened(name: string): BodyFile {
+    this.openFiles++
+    return new SimulatedFile(this, name)
+  }
+}
+
+class SimulatedFile implements BodyFile {
+  readonly #disk: SimulatedFiles
+  readonly #name: string
+
+  constructor(disk: SimulatedFiles, name: string) {
+    this.#disk = disk
+    this.#name = name
+  }
+
+  async write(offset: number, parts: readonly Buffer[]): Promise<void> {
+    const { faults, files } = this.#disk
+    this.#disk.writes++
+    await this.#disk.wait()
+    if (faults.writeError !== undefined) throw faults.writeError
+    const before = files.get(this.#name) ?? Buffer.alloc(0)
+    const written = Buffer.concat(parts)
+    const after = Buffer.alloc(Math.max(before.length, offset + written.length))
+    before.copy(after)
+    written.copy(after, offset)
+    files.set(this.#name, after)
+  }
+
+  async read(offset: number, into: Buffer): Promise<void> {
+    const { faults, files } = this.#disk
+    this.#disk.reads++
+    await this.#disk.wait()
+    if (faults.readError !== undefined) throw faults.readError
+    const bytes = files.get(this.#name) ?? Buffer.alloc(0)
+    if (offset + into.length > bytes.length) throw new Error('The file ends before.')
+    bytes.copy(into, 0, offset, offset + into.length)
+  }
+
+  async sync(): Promise<void> {
+    await this.#disk.wait()
+    this.#disk.synced.set(this.#name, this.#disk.files.get(this.#name) ?? Buffer.alloc(0))
+  }
+
+  close(): Promise<void> {
+    this.#disk.openFiles--
+    return Promise.resolve()
+  }
+}
