@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { driverNames } from './drivers/catalogue.js'
+import { driverNames, ownNames, peerNames } from './drivers/catalogue.js'
 import { workloadNames } from './workloads/catalogue.js'
 
 export const usage = `npm run bench -- [workload ...] [options]
@@ -7,7 +7,8 @@ export const usage = `npm run bench -- [workload ...] [options]
   workloads          ${workloadNames.join(' ')}   (default: W1 W2 W3 W4)
   --io MODE          thread, inline or both: how objectrelay's endpoints do their I/O (default: thread)
   --runs N           runs of each system, in turn; the table shows medians (default: 3)
-  --only NAMES       a driver or several, with commas: ${driverNames.join(', ')} (default: all)
+  --peers NAMES      other systems to measure beside, with commas, or all: ${peerNames.join(', ')}
+  --only NAMES       a driver or several, with commas, instead of ${ownNames.join(' and ')} and the peers
   --scale FACTOR     the share of the objects, for a quick trial (default: 1)
   --timeout-s N      give up on one run after this time (default: 180)
   --json FILE        write every figure of every run to this file
@@ -37,6 +38,13 @@ function checkKnown(values, known, what) {
   return values
 }
 
+/** @param {{ only?: string | undefined, peers: string }} values */
+function chosenDrivers({ only, peers }) {
+  if (only !== undefined) return checkKnown(only.split(','), driverNames, 'driver')
+  if (peers === '') return ownNames
+  return [...ownNames, ...(peers === 'all' ? peerNames : checkKnown(peers.split(','), peerNames, 'peer'))]
+}
+
 /** @param {string[]} argv */
 export function readArguments(argv) {
   const { values, positionals } = parseArgs({
@@ -45,6 +53,7 @@ export function readArguments(argv) {
     options: {
       io: { type: 'string', default: 'thread' },
       runs: { type: 'string', default: '3' },
+      peers: { type: 'string', default: '' },
       only: { type: 'string' },
       scale: { type: 'string', default: '1' },
       'timeout-s': { type: 'string', default: '180' },
@@ -61,7 +70,7 @@ export function readArguments(argv) {
     runs: readNumber(values.runs, 'runs', (value) => Number.isInteger(value) && value > 0, 'a whole number above 0'),
     scale: readNumber(values.scale, 'scale', positive, 'a number above 0'),
     timeoutMs: 1000 * readNumber(values['timeout-s'], 'timeout-s', positive, 'seconds above 0'),
-    drivers: values.only === undefined ? driverNames : checkKnown(values.only.split(','), driverNames, 'driver'),
+    drivers: chosenDrivers(values),
     json: values.json,
   }
 }

@@ -1,9 +1,9 @@
 // The benchmark: `npm run bench -- W1 W2 --io both --runs 3`. What is measured and how to read it: docs/performance.md.
 import { writeFileSync } from 'node:fs'
 import { readArguments, usage } from './arguments.js'
-import { loadDriver, systemsOf } from './drivers/catalogue.js'
 import { installDependencies } from './harness/install.js'
 import { measureOnce } from './harness/session.js'
+import { absenceOf, systemsFor } from './harness/systems.js'
 import { describeMachine } from './report/machine.js'
 import { summarize } from './report/summary.js'
 import { formatTable } from './report/table.js'
@@ -12,26 +12,20 @@ import { findWorkload } from './workloads/catalogue.js'
 /** @typedef {import('./harness/types.js').Outcome} Outcome */
 
 /**
- * @param {ReturnType<typeof readArguments>} options
- * @param {import('./harness/types.js').Workload} workload
- */
-async function fittingSystems(options, workload) {
-  const fitting = []
-  for (const system of systemsOf(options)) {
-    const { keepsObjects } = await loadDriver(system.driver)
-    if (keepsObjects || !workload.needsKeptObjects) fitting.push(system)
-  }
-  return fitting
-}
-
-/**
  * Runs a workload under every system in turn, A B A B, so that a change in the machine's load meets all of them.
  * @param {ReturnType<typeof readArguments>} options
  * @param {string} name
  */
 async function measureWorkload(options, name) {
   const workload = await findWorkload(name)
-  const systems = await fittingSystems(options, workload)
+  const systems = []
+  /** @type {Map<string, { note: string, reason?: string }>} */
+  const absences = new Map()
+  for (const system of systemsFor(workload, options)) {
+    const absence = await absenceOf(workload, system)
+    if (absence === undefined) systems.push(system)
+    else absences.set(system.name, absence)
+  }
   /** @type {Map<string, Outcome[]>} */
   const outcomes = new Map(systems.map((system) => [system.name, []]))
   for (let run = 1; run <= options.runs; run++) {
@@ -46,7 +40,7 @@ async function measureWorkload(options, name) {
       outcomes.get(system.name)?.push(outcome)
     }
   }
-  return summarize(workload, outcomes, options.scale)
+  return summarize(workload, { outcomes, absences, scale: options.scale })
 }
 
 async function main() {

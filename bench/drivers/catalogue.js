@@ -1,9 +1,24 @@
 /** The systems under test, in the order in which they run. raw2 comes first: the others are compared with it. */
-const modules = {
+const own = {
   raw2: () => import('./raw2/driver.js'),
   objectrelay: () => import('./objectrelay.js'),
 }
 
+/** Other systems, measured when they are asked for. */
+const peers = {
+  nats: () => import('./peers/nats.js'),
+  jetstream: () => import('./peers/jetstreamMemory.js'),
+  'jetstream-file': () => import('./peers/jetstreamFile.js'),
+  redis: () => import('./peers/redis.js'),
+  'redis-streams': () => import('./peers/redisStreams.js'),
+  mosquitto: () => import('./peers/mosquitto.js'),
+  zeromq: () => import('./peers/zeromq.js'),
+}
+
+const modules = { ...own, ...peers }
+
+export const ownNames = Object.keys(own)
+export const peerNames = Object.keys(peers)
 export const driverNames = Object.keys(modules)
 
 /**
@@ -14,18 +29,4 @@ export async function loadDriver(name) {
   const entry = Object.entries(modules).find(([known]) => known === name)
   if (entry === undefined) throw new Error(`there is no driver ${name}; there are ${driverNames.join(', ')}`)
   return (await entry[1]()).driver
-}
-
-/**
- * One system for each driver; objectrelay once for each mode of `--io`.
- * @param {{ drivers: readonly string[], ioModes: readonly string[] }} options
- * @returns {import('../harness/types.js').System[]}
- */
-export function systemsOf({ drivers, ioModes }) {
-  return driverNames
-    .filter((name) => drivers.includes(name))
-    .flatMap((name) => {
-      if (name !== 'objectrelay') return [{ name, driver: name, options: { io: 'inline' } }]
-      return ioModes.map((io) => ({ name: `${name} ${io}`, driver: name, options: { io } }))
-    })
 }

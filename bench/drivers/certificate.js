@@ -27,7 +27,7 @@ const utcTime = (/** @type {Date} */ date) =>
   )
 
 /**
- * A key and a certificate for 127.0.0.1, valid for a day.
+ * A key and a certificate for 127.0.0.1 and localhost, valid for a day.
  * @returns {{ key: string, certificate: string }}
  */
 export function makeCertificate() {
@@ -40,8 +40,9 @@ export function makeCertificate() {
   const name = sequence(der(0x31, sequence(identifier('550403'), der(0x0c, Buffer.from('bench')))))
   const hourMs = 60 * 60 * 1000
   const validity = sequence(utcTime(new Date(Date.now() - hourMs)), utcTime(new Date(Date.now() + 24 * hourMs)))
-  // The subject's alternative name: an IP address, context tag 7.
-  const alternativeName = sequence(identifier('551d11'), der(0x04, sequence(der(0x87, Buffer.from([127, 0, 0, 1])))))
+  // The subject's alternative names: an IP address, context tag 7, and a name, tag 2, which some clients ask for.
+  const names = sequence(der(0x87, Buffer.from([127, 0, 0, 1])), der(0x82, Buffer.from('localhost')))
+  const alternativeName = sequence(identifier('551d11'), der(0x04, names))
   // A serial number is positive and has no leading zero byte.
   const serial = randomBytes(16)
   serial[0] = 0x40 | ((serial[0] ?? 0) & 0x3f)

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Endpoint, Relay } from '../../dist/index.js'
@@ -10,8 +11,6 @@ import { makeCertificate } from './certificate.js'
 const host = '127.0.0.1'
 /** What one call of `notify` may ask for. */
 const askMax = 1_000_000
-/** What the codec alone encodes into. */
-const slabBytes = 64 * 1024
 
 /** The same kind of certificate as raw2's, outside the user's data folder. */
 function makeKeysFolder() {
@@ -22,10 +21,41 @@ function makeKeysFolder() {
   return folder
 }
 
-async function startRelay() {
+/** Where the build has the durable store; the library leaves `lmdb` itself to those who use it. */
+function lmdbEntry() {
+  const { exports } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const entry = exports['./lmdb']?.default
+  return entry === undefined ? undefined : new URL(`../../${entry}`, import.meta.url)
+}
+
+/** @param {import('../harness/types.js').SystemOptions} options */
+function missingStore({ store }) {
+  if (store !== 'lmdb') return undefined
+  const entry = lmdbEntry()
+  if (entry === undefined) return 'this build has no durable store'
+  try {
+    createRequire(entry).resolve('lmdb')
+    return undefined
+  } catch {
+    return 'not installed (npm install lmdb)'
+  }
+}
+
+/** @param {import('../harness/types.js').SystemOptions} options */
+async function storeOption({ store, folder, durability = 'synced' }) {
+  const entry = store === 'lmdb' ? lmdbEntry() : undefined
+  if (entry === undefined) return {}
+  const { lmdbStore } = await import(entry.href)
+  return { store: lmdbStore({ dir: folder, durability }) }
+}
+
+/** @param {import('../harness/types.js').SystemOptions} options */
+async function startRelay(options) {
   const keysDir = makeKeysFolder()
+  // The harness ends this process when a run fails.
+  process.on('exit', () => rmSync(keysDir, { recursive: true, force: true }))
   const password = randomBytes(24).toString('base64url')
-  const relay = await Relay.start({ host, port: 0, password, keysDir })
+  const relay = await Relay.start({ host, port: 0, password, keysDir, ...(await storeOption(options)) })
   return {
     address: { port: relay.port, password },
     async stop() {
@@ -64,7 +94,7 @@ async function connect({ port, password }, { receives = [], sendsTo = '' }, { io
   }
 
   return {
-    produce: (object) => endpoint.produce(object, sendsTo),
+    produce: (object, group = sendsTo) => endpoint.produce(object, group),
     broadcast: (object) => endpoint.broadcast(object, sendsTo),
     listen,
     async consume(onObject, count) {
@@ -78,34 +108,14 @@ async function connect({ port, password }, { receives = [], sendsTo = '' }, { io
   }
 }
 
-/** The built-in serializer: what fits the slab is encoded into it, the rest in parts, without a copy of large arrays. */
-async function codec() {
-  const { ObjectEncoder } = await import('../../dist/objects/encoder.js')
-  const { ObjectDecoder } = await import('../../dist/objects/decoder.js')
-  const encoder = new ObjectEncoder()
-  const decoder = new ObjectDecoder()
-  const slab = Buffer.allocUnsafeSlow(slabBytes)
-  return {
-    encode(/** @type {unknown} */ object) {
-      const end = encoder.encodeInto(object, slab, 0)
-      return end < 0 ? encoder.encodeParts(object) : end
-    },
-    receive(/** @type {any} */ encoded) {
-      if (typeof encoded === 'number') return Buffer.from(slab.subarray(0, encoded))
-      const segments = encoded.segments.map((/** @type {Uint8Array} */ segment) => segment.slice().buffer)
-      return { head: encoded.head, segments }
-    },
-    decode: (/** @type {any} */ received) =>
-      Buffer.isBuffer(received) ? decoder.decode(received, 0, received.length) : decoder.decodeParts(received),
-  }
-}
-
 /** @type {import('../harness/types.js').Driver} */
 export const driver = {
   keepsObjects: true,
   makesGroups: true,
+  isDurable: true,
+  restarts: true,
   objectBytesMax: 2 ** 30,
+  missing: missingStore,
   startRelay,
   connect,
-  codec,
 }

@@ -1,13 +1,24 @@
 // What each process of a run executes: it does as the orchestrator says over IPC, and ends with it.
 import { loadDriver } from '../drivers/catalogue.js'
 import { findWorkload } from '../workloads/catalogue.js'
+import { usageOf } from './processUsage.js'
 
-/** @type {{ address: object, stop: () => Promise<unknown> } | undefined} */
+/** @type {import('./types.js').RunningRelay | undefined} */
 let relay
 /** @type {import('./types.js').Prepared | undefined} */
 let prepared
-let cpuAtStart = process.cpuUsage()
-let rssAtStartBytes = 0
+/** Where the relay is; it may come back elsewhere. */
+let address = {}
+let atStart = { cpuUs: 0, rssBytes: 0 }
+
+/** Of this process with all its threads, or of the server that it started. */
+function usageNow() {
+  const server = relay?.serverPid === undefined ? undefined : usageOf(relay.serverPid)
+  if (server !== undefined) return server
+  const { user, system } = process.cpuUsage()
+  const peakRssKiB = process.resourceUsage().maxRSS
+  return { cpuUs: user + system, peakRssKiB, rssBytes: process.memoryUsage.rss() }
+}
 
 /** @type {Record<string, (argument: any) => any>} */
 const actions = {
@@ -15,25 +26,33 @@ const actions = {
     relay = await (await loadDriver(driver)).startRelay(options)
     return relay.address
   },
-  async prepare({ workload, role, driver: driverName, address, options, parameters }) {
-    const driver = await loadDriver(driverName)
+  async prepare({ workload, role, driver: driverName, address: first, options, parameters }) {
+    const driver = driverName === '' ? undefined : await loadDriver(driverName)
+    address = first
+    const connect = (/** @type {import('./types.js').LinkOptions} */ link) => {
+      if (driver === undefined) throw new Error('this workload has no relay to connect to')
+      return driver.connect(address, link, options)
+    }
     const { roles } = await findWorkload(workload)
-    const connect = (/** @type {import('./types.js').LinkOptions} */ link) => driver.connect(address, link, options)
-    prepared = await roles[role]?.({ driver, connect, parameters })
+    prepared = await roles[role]?.({ driver, connect, parameters, variant: options.variant ?? '' })
   },
-  has: ({ phase }) => prepared?.[phase] !== undefined,
+  moveTo({ address: next }) {
+    address = next
+  },
   mark() {
     globalThis.gc?.()
-    rssAtStartBytes = process.memoryUsage.rss()
-    cpuAtStart = process.cpuUsage()
+    atStart = usageNow()
   },
   run: ({ phase }) => prepared?.[phase]?.(),
   usage() {
-    // Both cover all threads of the process.
-    const { user, system } = process.cpuUsage(cpuAtStart)
-    const peakRssKiB = process.resourceUsage().maxRSS
+    const { cpuUs, peakRssKiB } = usageNow()
     globalThis.gc?.()
-    return { cpuUs: user + system, peakRssKiB, rssBytes: process.memoryUsage.rss(), rssAtStartBytes }
+    return {
+      cpuUs: cpuUs - atStart.cpuUs,
+      peakRssKiB,
+      rssBytes: usageNow().rssBytes,
+      rssAtStartBytes: atStart.rssBytes,
+    }
   },
   async stop() {
     await prepared?.stop()

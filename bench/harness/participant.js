@@ -1,6 +1,8 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
+/** How long a process may take to end by itself when it is let go. */
+const farewellMs = 2_000
 const childFile = fileURLToPath(new URL('./child.js', import.meta.url))
 
 /** A process of one run: calls go to it over IPC, answers come back. */
@@ -17,12 +19,17 @@ export class Participant {
   /**
    * @param {string} name
    * @param {(error: Error) => void} onEnd Called when the process is gone, also when nobody waits for an answer.
+   * @param {Record<string, string>} [environment] Beside this process's own.
    */
-  constructor(name, onEnd) {
+  constructor(name, onEnd, environment = {}) {
     this.name = name
     this.#onEnd = onEnd
     // Memory is compared before and after, which only means something after a garbage collection.
-    this.#child = fork(childFile, [], { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#child = fork(childFile, [], {
+      env: { ...process.env, ...environment },
+      execArgv: ['--expose-gc'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
     this.#child.on('message', (/** @type {any} */ answer) => this.#settle(answer))
     this.#exited = new Promise((resolve) => this.#child.on('exit', resolve))
     this.#child.on('exit', (code, signal) => this.#fail(`the ${name} process ended (${signal ?? code})`))
@@ -43,8 +50,17 @@ export class Participant {
     })
   }
 
-  /** Ends the process and waits until it is gone. */
+  /** Lets the process go, so that it ends what it has started, and waits until it is gone. */
   async end() {
+    if (this.#child.connected) this.#child.disconnect()
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), farewellMs)
+    await this.#exited
+    clearTimeout(timer)
+  }
+
+  /** Ends the process as a crash would. */
+  async kill() {
+    this.#onEnd = () => {}
     this.#child.kill('SIGKILL')
     await this.#exited
   }

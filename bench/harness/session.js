@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { loadDriver } from '../drivers/catalogue.js'
+import { nowMs } from './clock.js'
 import { Participant } from './participant.js'
 
 /** @typedef {import('./types.js').Workload} Workload */
@@ -56,29 +60,53 @@ async function runPhase(workload, phase, cast) {
 }
 
 /**
- * @param {Workload} workload
- * @param {System} system
- * @param {import('./types.js').Parameters} parameters
- * @param {Cast} cast
- * @param {(error: Error) => void} onEnd
+ * What the steps of one run share.
+ * @typedef {object} Performance
+ * @property {Workload} workload
+ * @property {System} system
+ * @property {import('./types.js').Driver | undefined} driver
+ * @property {import('./types.js').Parameters} parameters
+ * @property {Cast} cast
+ * @property {(error: Error) => void} onEnd
  */
-async function perform(workload, system, parameters, cast, onEnd) {
+
+/** @param {Performance} performance */
+async function startRelay({ system, driver, cast, onEnd }) {
+  const participant = new Participant('relay', onEnd, driver?.environment)
+  cast.set('relay', participant)
+  return participant.call('startRelay', { driver: system.driver, options: system.options })
+}
+
+/**
+ * Kills the relay at once, starts another on what it kept, and tells everybody where it is.
+ * @param {Performance} performance
+ */
+async function restartRelay(performance) {
+  const { cast } = performance
+  await cast.get('relay')?.kill()
+  const killedMs = nowMs()
+  const address = await startRelay(performance)
+  const restartMs = nowMs() - killedMs
+  await Promise.all([...cast.values()].map((participant) => participant.call('moveTo', { address })))
+  return { restartMs }
+}
+
+/** @param {Performance} performance */
+async function perform(performance) {
+  const { workload, system, parameters, cast, onEnd } = performance
   const { driver, options } = system
-  /** @param {string} name */
-  const enter = (name) => {
-    const participant = new Participant(name, onEnd)
-    cast.set(name, participant)
-    return participant
-  }
-  const address = workload.relayless ? {} : await enter('relay').call('startRelay', { driver, options })
+  const address = driver === '' ? {} : await startRelay(performance)
   for (const role of Object.keys(workload.roles)) {
-    await enter(role).call('prepare', { workload: workload.name, role, driver, address, options, parameters })
+    const participant = new Participant(role, onEnd)
+    cast.set(role, participant)
+    await participant.call('prepare', { workload: workload.name, role, driver, address, options, parameters })
   }
   /** @type {import('./types.js').Measured} */
   const measured = { parameters, results: {}, usage: {} }
   for (const phase of workload.phases) {
+    const restarted = workload.restartsBefore === phase ? await restartRelay(performance) : undefined
     const { results, usage } = await runPhase(workload, phase, cast)
-    measured.results[phase] = results
+    measured.results[phase] = restarted === undefined ? results : { ...results, relay: restarted }
     measured.usage[phase] = usage
   }
   return measured
@@ -93,23 +121,23 @@ function evaluate(workload, measured) {
   const objects = workload.objects(measured.parameters)
   /** @type {Record<string, number>} */
   const cpuUsPerObject = {}
-  let relayPeakRssKiB = 0
-  for (const usage of Object.values(measured.usage)) {
-    for (const [name, { cpuUs, peakRssKiB }] of Object.entries(usage)) {
+  /** @type {Record<string, number>} */
+  const peakRssMiB = {}
+  for (const phase of workload.countedPhases ?? workload.phases) {
+    for (const [name, { cpuUs, peakRssKiB }] of Object.entries(measured.usage[phase] ?? {})) {
       cpuUsPerObject[name] = (cpuUsPerObject[name] ?? 0) + cpuUs / objects
-      if (name === 'relay') relayPeakRssKiB = Math.max(relayPeakRssKiB, peakRssKiB)
+      peakRssMiB[name] = Math.max(peakRssMiB[name] ?? 0, peakRssKiB / 1024)
     }
   }
-  const relayPeakRssMiB = relayPeakRssKiB === 0 ? undefined : relayPeakRssKiB / 1024
-  return { metrics: workload.measure(measured), cpuUsPerObject, relayPeakRssMiB }
+  return { metrics: workload.measure(measured), cpuUsPerObject, peakRssMiB }
 }
 
 /**
- * Runs a workload once under one system: a fresh relay and fresh processes, all gone at the end.
- * @param {{ workload: Workload, system: System, scale: number, timeoutMs: number }} options
+ * Runs a workload once under one system: a fresh relay, fresh processes and a fresh folder, all gone at the end.
+ * @param {{ workload: Workload, system: System, scale: number, point?: number, timeoutMs: number }} options
  * @returns {Promise<import('./types.js').Outcome>}
  */
-export async function measureOnce({ workload, system, scale, timeoutMs }) {
+export async function measureOnce({ workload, system, scale, point = 0, timeoutMs }) {
   /** @type {Cast} */
   const cast = new Map()
   let onEnd = (/** @type {Error} */ _error) => {}
@@ -118,20 +146,25 @@ export async function measureOnce({ workload, system, scale, timeoutMs }) {
   })
   // At the end all processes are ended on purpose.
   accident.catch(() => {})
+  const folder = mkdtempSync(join(tmpdir(), 'objectrelay-bench-store-'))
   try {
-    const parameters = workload.parameters(scale, await loadDriver(system.driver))
-    const performing = perform(workload, system, parameters, cast, onEnd)
+    const driver = system.driver === '' ? undefined : await loadDriver(system.driver)
+    const parameters = workload.parameters(scale, driver, point)
+    const inFolder = { ...system, options: { ...system.options, folder } }
+    const performing = perform({ workload, system: inFolder, driver, parameters, cast, onEnd: (error) => onEnd(error) })
     const measured = await within(Promise.race([performing, accident]), timeoutMs, 'the run')
     const outcome = evaluate(workload, measured)
     // The relay goes last: an endpoint that stops wants to tell it so.
-    for (const participant of [...cast.values()].reverse()) {
+    const relay = cast.get('relay')
+    for (const participant of [...cast.values()].filter((each) => each !== relay).concat(relay ?? [])) {
       await within(participant.call('stop'), stopMs, `stopping the ${participant.name}`)
     }
     return outcome
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error)
-    return { metrics: [], cpuUsPerObject: {}, relayPeakRssMiB: undefined, failure }
+    return { metrics: [], cpuUsPerObject: {}, peakRssMiB: {}, failure }
   } finally {
     await Promise.all([...cast.values()].map((participant) => participant.end()))
+    rmSync(folder, { recursive: true, force: true })
   }
 }

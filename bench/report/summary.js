@@ -1,12 +1,13 @@
 import { median } from '../harness/clock.js'
 
-/** The system that ratios are taken to. */
+/** The system that ratios are taken to, where a workload has no variants. */
 const limitName = 'raw2'
 
 /** @typedef {import('../harness/types.js').Outcome} Outcome */
 /** @typedef {{ name: string, unit: string, better: string, median: number, ratio: number | undefined, values: number[] }} MetricSummary */
-/** @typedef {{ name: string, metrics: MetricSummary[], cpuUsPerObject: Record<string, number>, relayPeakRssMiB: number | undefined, failures: string[] }} SystemSummary */
-/** @typedef {{ workload: string, title: string, scale: number, systems: SystemSummary[] }} Summary */
+/** @typedef {{ name: string, metrics: MetricSummary[], cpuUsPerObject: Record<string, number>, peakRssMiB: Record<string, number>, failures: string[], absence?: Absence }} SystemSummary */
+/** @typedef {{ note: string, reason?: string }} Absence */
+/** @typedef {{ workload: string, title: string, scale: number, limit: string, systems: SystemSummary[] }} Summary */
 
 /**
  * The median of the ratios of neighbouring runs: the machine's load drifts, and neighbours share it.
@@ -42,25 +43,29 @@ function summarizeSystem(name, outcomes, limit) {
   const cpuUsPerObject = Object.fromEntries(
     processes.map((process) => [process, median(complete.map((each) => each.cpuUsPerObject[process] ?? Number.NaN))]),
   )
-  const peaks = complete.map(({ relayPeakRssMiB }) => relayPeakRssMiB).filter((peak) => peak !== undefined)
+  const peakRssMiB = Object.fromEntries(
+    // A peak is a bound: its highest counts, not its median.
+    processes.map((process) => [process, Math.max(...complete.map((each) => each.peakRssMiB[process] ?? Number.NaN))]),
+  )
   return {
     name,
     metrics,
     cpuUsPerObject,
-    // A peak is a bound: its highest counts, not its median.
-    relayPeakRssMiB: peaks.length === 0 ? undefined : Math.max(...peaks),
+    peakRssMiB,
     failures: outcomes.map(({ failure }) => failure).filter((failure) => failure !== undefined),
   }
 }
 
 /**
  * @param {import('../harness/types.js').Workload} workload
- * @param {Map<string, Outcome[]>} outcomes
- * @param {number} scale
+ * @param {{ outcomes: Map<string, Outcome[]>, absences: Map<string, Absence>, scale: number }} measured
  * @returns {Summary}
  */
-export function summarize(workload, outcomes, scale) {
-  const limit = outcomes.get(limitName)
-  const systems = [...outcomes].map(([name, own]) => summarizeSystem(name, own, limit))
-  return { workload: workload.name, title: workload.title, scale, systems }
+export function summarize(workload, { outcomes, absences, scale }) {
+  const limit = workload.variants?.[0] ?? limitName
+  const systems = [...outcomes].map(([name, own]) => summarizeSystem(name, own, outcomes.get(limit)))
+  for (const [name, absence] of absences) {
+    systems.push({ name, metrics: [], cpuUsPerObject: {}, peakRssMiB: {}, failures: [], absence })
+  }
+  return { workload: workload.name, title: workload.title, scale, limit, systems }
 }

@@ -11,7 +11,7 @@ export const workload = {
   phases: ['run'],
   parameters(scale, driver) {
     const wanted = Math.ceil((totalBytes * scale) / 1024) * 1024
-    const objectBytes = Math.min(wanted, driver.objectBytesMax)
+    const objectBytes = Math.min(wanted, driver?.objectBytesMax ?? wanted)
     return { objects: Math.ceil(wanted / objectBytes), objectBytes, unconfirmedMax: 2 }
   },
   roles: { consumer: consumerRole(kindOf, 'bench'), producer: producerRole(kindOf, 'bench') },

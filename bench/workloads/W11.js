@@ -1,3 +1,4 @@
+import { codecNames, loadCodec } from '../codecs/catalogue.js'
 import { nowMs } from '../harness/clock.js'
 import { arrayObjects } from '../objects/array.js'
 import { makeNested } from '../objects/nested.js'
@@ -32,9 +33,8 @@ function rateOf(operation, forMs) {
 }
 
 /** @param {import('../harness/types.js').RoleContext} context */
-async function codecRole({ driver, parameters }) {
-  if (driver.codec === undefined) throw new Error('this driver offers no codec')
-  const codec = await driver.codec()
+async function codecRole({ variant, parameters }) {
+  const codec = await loadCodec(variant)
   return {
     async run() {
       /** @type {Record<string, number>} */
@@ -54,8 +54,8 @@ async function codecRole({ driver, parameters }) {
 /** @type {import('../harness/types.js').Workload} */
 export const workload = {
   name: 'W11',
-  title: 'the codec alone, operations/s; raw2 is msgpackr/index-no-eval',
-  relayless: true,
+  title: 'the codec alone, operations/s; msgpackr and cbor-x without code generation',
+  variants: codecNames,
   phases: ['run'],
   parameters: (scale) => ({ forMs: 300 * scale }),
   roles: { codec: codecRole },

@@ -9,7 +9,7 @@ const groupsPerEndpoint = 250
  */
 async function crowdRole({ driver, connect, parameters }) {
   const { endpoints = 0, emptyGroups = 0 } = parameters
-  for (let first = 0; driver.makesGroups && first < emptyGroups; first += groupsPerEndpoint) {
+  for (let first = 0; driver?.makesGroups && first < emptyGroups; first += groupsPerEndpoint) {
     const receives = Array.from({ length: groupsPerEndpoint }, (_group, index) => `empty-${first + index}`)
     await (await connect({ receives })).stop()
   }

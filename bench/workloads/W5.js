@@ -11,7 +11,7 @@ const kindOf = () => arrayObjects(objectBytes)
  * @param {import('../harness/types.js').RoleContext} context
  */
 async function membersRole({ connect, parameters }) {
-  const links = await Promise.all(Array.from({ length: members }, () => connect({ receives: 'bench' })))
+  const links = await Promise.all(Array.from({ length: members }, () => connect({ receives: 'bench', listens: true })))
   return {
     async run() {
       const listening = links.map((link) => {

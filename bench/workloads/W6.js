@@ -52,6 +52,7 @@ async function warmEchoRole(context) {
 export const workload = {
   name: 'W6',
   title: 'W4 paced at 2 ms while W3 passes through the same relay (p50, p99: a lower ratio is better)',
+  objectBytes,
   phases: ['warm', 'run'],
   background: ['echo', 'pinger'],
   parameters: (scale) => ({ objects: Math.max(2, Math.round(20 * scale)), unconfirmedMax: 2 }),

@@ -66,6 +66,7 @@ export function streamWorkload({ name, title, objects, unconfirmedMax, kindOf, o
     name,
     title,
     phases: ['run'],
+    ...(objectBytes === undefined ? {} : { objectBytes }),
     parameters: (scale) => ({ objects: Math.max(2, Math.round(objects * scale)), unconfirmedMax }),
     roles: { consumer: consumerRole(kindOf, 'bench'), producer: producerRole(kindOf, 'bench') },
     objects: ({ objects: count = 1 }) => count,

@@ -1,4 +1,5 @@
 import { connect as connectTls } from 'node:tls'
+import { Intake } from '../intake.js'
 import { FrameReader, frameOf } from './frames.js'
 import { Outbox } from './outbox.js'
 import { packr, Sender } from './sender.js'
@@ -6,14 +7,9 @@ import { packr, Sender } from './sender.js'
 const readBytes = 64 * 1024
 const highWaterMark = 1024 * 1024
 
-/** @typedef {{ resolve: () => void, reject: (error: unknown) => void, onObject: (object: unknown) => void, left: number }} Taking */
-
-/** One connection of raw2. Objects that arrive before they are asked for wait decoded. */
+/** One connection of raw2. */
 class RawLink {
-  /** @type {Taking | undefined} */
-  #taking
-  /** @type {unknown[]} */
-  #early = []
+  #intake = new Intake()
   #range = { start: 0, end: 0 }
   #welcomed = () => {}
   #stopped = false
@@ -42,17 +38,8 @@ class RawLink {
   broadcast = this.produce
   room = () => this.outbox?.room
 
-  /**
-   * @param {(object: unknown) => void} onObject
-   * @param {number} count
-   * @returns {Promise<void>}
-   */
-  consume = (onObject, count) =>
-    new Promise((resolve, reject) => {
-      this.#taking = { resolve, reject, onObject, left: count }
-      for (const object of this.#early.splice(0)) this.#hand(object)
-    })
-  listen = this.consume
+  consume = this.#intake.take
+  listen = this.#intake.take
 
   stop = async () => {
     this.#stopped = true
@@ -68,29 +55,13 @@ class RawLink {
     if (start === end) return this.#welcomed()
     this.#range.start = start
     this.#range.end = end
-    this.#hand(packr.unpack(buffer, this.#range))
-  }
-
-  /** @param {unknown} object */
-  #hand(object) {
-    const taking = this.#taking
-    if (taking === undefined || taking.left === 0) {
-      this.#early.push(object)
-      return
-    }
-    taking.left -= 1
-    try {
-      taking.onObject(object)
-    } catch (error) {
-      taking.reject(error)
-    }
-    if (taking.left === 0) taking.resolve()
+    this.#intake.hand(packr.unpack(buffer, this.#range))
   }
 
   /** @param {unknown} error */
   #fail(error) {
     if (this.#stopped) return
-    this.#taking?.reject(error)
+    this.#intake.fail(error)
   }
 }
 

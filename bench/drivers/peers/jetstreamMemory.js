@@ -1,0 +1,3 @@
+import { jetstreamDriver } from './jetstream.js'
+
+export const driver = jetstreamDriver('memory')
