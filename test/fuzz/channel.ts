@@ -1,4 +1,5 @@
-import { TicketPool } from '../../src/endpoint/ticketPool.ts'
+import { systemClock } from '../../src/clock.ts'
+import { type Admission, TicketPool } from '../../src/endpoint/ticketPool.ts'
 import type { RelayLimits } from '../../src/limits.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'
@@ -52,12 +53,12 @@ export class OneTicket extends TicketPool {
   readonly #ticket: Ticket
 
   constructor({ ticket }: Keyring) {
-    super(() => 0)
+    super(systemClock)
     this.#ticket = ticket
   }
 
-  override async admit(): Promise<{ ticket: Ticket; done(): void }> {
-    return { ticket: this.#ticket, done: () => undefined }
+  override async admit(): Promise<Admission> {
+    return { ticket: this.#ticket, proven: () => undefined, over: () => undefined }
   }
 }
 
