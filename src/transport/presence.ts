@@ -18,6 +18,7 @@ const UNSUPPORTED_CODES: ReadonlySet<unknown> = new Set(['ENOTSUP', 'EOPNOTSUPP'
  */
 export class Presence {
   readonly #server: Server
+  readonly #address: Address
 
   /**
    * Claims a folder for as long as this process lives, or until {@link Presence.release}. Resolves to `undefined` if somebody else
@@ -25,57 +26,78 @@ export class Presence {
    */
   static async claim(folder: string, name: string): Promise<Presence | undefined> {
     try {
-      return await inFolder(folder, name, claimAt)
+      return await Presence.#claimAt(addressIn(folder, name))
     } catch (thrown) {
       if (!isUnsupported(thrown)) throw thrown
-      return await claimAt(outside(folder, name))
+      return await Presence.#claimAt(addressOutside(folder, name))
+    }
+  }
+
+  static async #claimAt(address: Address): Promise<Presence | undefined> {
+    let presence: Presence | undefined
+    try {
+      const server = await claimSocket(address.path)
+      if (server !== undefined) presence = new Presence(server, address)
+      return presence
+    } finally {
+      if (presence === undefined) address.close()
     }
   }
 
   /** Whether somebody has claimed it; changes nothing. */
   static async isClaimed(folder: string, name: string): Promise<boolean> {
-    return (await inFolder(folder, name, answers)) || (await answers(outside(folder, name)))
+    for (const address of [addressIn(folder, name), addressOutside(folder, name)]) {
+      const isClaimed = await answers(address.path)
+      address.close()
+      if (isClaimed) return true
+    }
+    return false
   }
 
-  constructor(server: Server) {
+  private constructor(server: Server, address: Address) {
     this.#server = server
+    this.#address = address
   }
 
   async release(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#address.close()
   }
+}
+
+/** Where a socket is; the path is valid until it is closed. */
+interface Address {
+  readonly path: string
+  readonly close: () => void
 }
 
 /**
  * Whoever sees the folder sees what is in it. Where its path is too long for a socket, Linux takes a short one through the open
  * folder.
  */
-async function inFolder<Result>(folder: string, name: string, use: (path: string) => Promise<Result>): Promise<Result> {
+function addressIn(folder: string, name: string): Address {
   const path = join(realpathSync(folder), name)
-  if (process.platform === 'win32') return await use(outside(folder, name))
-  if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return await use(path)
-  if (process.platform !== 'linux') return await use(outside(folder, name))
+  if (process.platform === 'win32') return addressOutside(folder, name)
+  if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return { path, close: () => undefined }
+  if (process.platform !== 'linux') return addressOutside(folder, name)
   const descriptor = openSync(folder, 'r')
-  try {
-    return await use(`/proc/self/fd/${descriptor}/${name}`)
-  } finally {
-    closeSync(descriptor)
-  }
+  return { path: `/proc/self/fd/${descriptor}/${name}`, close: () => closeSync(descriptor) }
 }
 
 /** Where it lies if it cannot be in the folder. */
-function outside(folder: string, name: string): string {
+function addressOutside(folder: string, name: string): Address {
   const hash = createHash('sha256')
     .update(join(realpathSync(folder), name))
     .digest('hex')
     .slice(0, 32)
-  return process.platform === 'win32' ? `\\\\.\\pipe\\objectrelay-${hash}` : join(tmpdir(), `objectrelay-${hash}`)
+  const path = process.platform === 'win32' ? `\\\\.\\pipe\\objectrelay-${hash}` : join(tmpdir(), `objectrelay-${hash}`)
+  return { path, close: () => undefined }
 }
 
-async function claimAt(path: string): Promise<Presence | undefined> {
+async function claimSocket(path: string): Promise<Server | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const server = await listenAt(path)
-    if (server !== undefined) return new Presence(server)
+    if (server !== undefined) return server
     if (await answers(path)) return undefined
     removeLeftover(path)
   }
