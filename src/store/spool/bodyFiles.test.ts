@@ -1,0 +1,106 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { systemClock } from '../../clock.ts'
+import { bodyOf, describeBodyFiles } from './body.contract.ts'
+import { BodyFolder } from './bodyFolder.ts'
+import { FreeExtents } from './freeExtents.ts'
+import { SimulatedFiles } from './simulatedFiles.fixture.ts'
+import { SpillFile } from './spillFile.ts'
+
+async function inFolder<Result>(test: (folder: string) => Promise<Result>): Promise<Result> {
+  const folder = await mkdtemp(join(tmpdir(), 'objectrelay-spool-'))
+  try {
+    return await test(folder)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+describeBodyFiles('A temporary file for bodies', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'objectrelay-spool-'))
+  const files = new SpillFile(folder)
+  return {
+    files,
+    end: async () => {
+      await files.close()
+      await rm(folder, { recursive: true })
+    },
+  }
+})
+
+describeBodyFiles('A folder of bodies', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'objectrelay-spool-'))
+  return {
+    files: new BodyFolder(join(folder, 'bodies'), { isSynced: true }),
+    end: () => rm(folder, { recursive: true }),
+  }
+})
+
+describeBodyFiles('The files of the simulation', () =>
+  Promise.resolve({ files: new SimulatedFiles(systemClock), end: () => Promise.resolve() }),
+)
+
+describe('A temporary file for bodies', () => {
+  it('has no name while it is used, and leaves nothing behind', () =>
+    inFolder(async (folder) => {
+      const files = new SpillFile(folder)
+      const file = await files.create('1')
+      await file.write(0, [bodyOf(1, 100_000)])
+      // Where an open file keeps its name, it goes with the relay.
+      if (process.platform !== 'win32') expect(await readdir(folder)).toEqual([])
+      await files.close()
+      expect(await readdir(folder)).toEqual([])
+    }))
+
+  it('is not written into a folder that is not there, and is once the folder is', () =>
+    inFolder(async (folder) => {
+      const files = new SpillFile(join(folder, 'later'))
+      await expect(files.create('1')).rejects.toThrow('ENOENT')
+      const { mkdir } = await import('node:fs/promises')
+      await mkdir(join(folder, 'later'))
+      await (await files.create('1')).close()
+      await files.close()
+    }))
+})
+
+describe('A folder of bodies', () => {
+  it('holds files that nobody else can read, and tells their sizes', () =>
+    inFolder(async (folder) => {
+      const files = new BodyFolder(join(folder, 'bodies'), { isSynced: false })
+      expect(await files.list()).toEqual(new Map())
+      const file = await files.create('17')
+      await file.write(0, [bodyOf(1, 1_000)])
+      await file.close()
+      expect(await files.list()).toEqual(new Map([['17', 1_000]]))
+      if (process.platform !== 'win32') expect((await stat(join(folder, 'bodies', '17'))).mode & 0o777).toBe(0o600)
+      await files.remove('17')
+      expect(await readdir(join(folder, 'bodies'))).toEqual([])
+    }))
+
+  it('knows no names that lead elsewhere', () =>
+    inFolder(async (folder) => {
+      const files = new BodyFolder(folder, { isSynced: false })
+      for (const name of ['../up', 'a/b', '', '.', 'A:b', '..']) {
+        await expect(files.create(name), name).rejects.toThrow('is no name of a body')
+      }
+    }))
+})
+
+describe('The free room of a temporary file', () => {
+  it('is used from the beginning on, and cut off at the end beyond some spare', () => {
+    const extents = new FreeExtents(2)
+    expect([0, 1, 2, 3, 4, 5].map(() => extents.take())).toEqual([0, 1, 2, 3, 4, 5])
+    extents.give(1)
+    extents.give(5)
+    extents.give(4)
+    expect(extents.takeShrunkCount()).toBeUndefined()
+    expect(extents.take()).toBe(1)
+    extents.give(3)
+    extents.give(2)
+    expect(extents.takeShrunkCount()).toBe(4)
+    expect(extents.takeShrunkCount()).toBeUndefined()
+    expect([0, 1, 2].map(() => extents.take())).toEqual([2, 3, 4])
+  })
+})
