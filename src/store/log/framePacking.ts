@@ -1,0 +1,24 @@
+import { type Packing, packingDefaults } from '../../core/contract.ts'
+import type { StoredObject } from '../store.ts'
+import { type FrameSource, LogFrame } from './logFrame.ts'
+import { SEGMENT_BYTES_MAX } from './segmentFormat.ts'
+
+/** How many segments of one run can be told from each other. */
+const SEGMENTS_MAX = Math.floor(Number.MAX_SAFE_INTEGER / SEGMENT_BYTES_MAX)
+
+/** Tells frames by one number: where they lie. `first` is the first segment that there is in this run. */
+export function framePacking(source: FrameSource, first: number): Packing<StoredObject> {
+  return {
+    ...packingDefaults,
+    pack(object) {
+      if (!(object instanceof LogFrame)) return Number.NaN
+      const segment = object.segment - first
+      // A frame that was released lies before all.
+      return segment >= 0 && segment < SEGMENTS_MAX ? segment * SEGMENT_BYTES_MAX + object.offset : Number.NaN
+    },
+    unpack(packed, bytes) {
+      const segment = Math.floor(packed / SEGMENT_BYTES_MAX)
+      return new LogFrame(source, first + segment, packed - segment * SEGMENT_BYTES_MAX, bytes)
+    },
+  }
+}

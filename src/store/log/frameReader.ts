@@ -1,0 +1,88 @@
+import { readUint32 } from '../../wire/integers.ts'
+import { Slab } from '../../wire/slab.ts'
+import type { LogDisk } from './logDisk.ts'
+import type { FrameSource, LogFrame } from './logFrame.ts'
+import { readSegmentHead } from './segmentFormat.ts'
+import type { Segment, SegmentTable } from './segmentTable.ts'
+import { segmentCorrupt } from './storeCorrupt.ts'
+
+/**
+ * Reads frames back: from memory while their segment is there, else from the disk. From there they are copied, because what
+ * the disk shows is valid for a moment only, and a small object must not keep a segment in memory while it is on its way;
+ * neighbours lie in a row again.
+ */
+export class FrameReader implements FrameSource {
+  readonly #disk: LogDisk
+  readonly #table: SegmentTable
+  readonly #key: number
+  readonly #slab = new Slab()
+  /** The segment that the disk shows. */
+  #shown = -1
+  #view: Buffer = Buffer.alloc(0)
+  /** The frame that was read last, and where it is. */
+  #frame: LogFrame | undefined
+  #buffer: Buffer = Buffer.alloc(0)
+  #start = 0
+
+  constructor(disk: LogDisk, table: SegmentTable, key: number) {
+    this.#disk = disk
+    this.#table = table
+    this.#key = key
+  }
+
+  /** Memory that frames were read into last. */
+  get memoryBytes(): number {
+    return this.#slab.buffer.length
+  }
+
+  read(frame: LogFrame): Buffer {
+    const segment = this.#table.get(frame.segment)
+    if (segment === undefined) throw new Error('A frame was read that the store was told to release.')
+    if (segment.buffer !== undefined) {
+      this.#frame = frame
+      this.#start = segment.start + frame.offset
+      this.#buffer = segment.buffer
+    } else if (frame !== this.#frame) {
+      const { offset, bytes } = frame
+      const view = this.frameOnDisk(frame.segment, offset, bytes, segment)
+      this.#start = this.#slab.copy(view, offset, offset + bytes)
+      this.#buffer = this.#slab.buffer
+      this.#frame = frame
+    }
+    return this.#buffer
+  }
+
+  startOf(frame: LogFrame): number {
+    if (frame !== this.#frame) this.read(frame)
+    return this.#start
+  }
+
+  /** What the disk showed is valid no more, and frames may have been moved. */
+  forget(): void {
+    this.#shown = -1
+    this.#view = this.#view.subarray(0, 0)
+    this.#frame = undefined
+  }
+
+  /** The segment with the frame, from the disk, checked. Valid until the next call. Throws `STORE_CORRUPT`. */
+  frameOnDisk(number: number, offset: number, bytes: number, segment: Segment): Buffer {
+    if (this.#shown !== number) {
+      this.#shown = -1
+      this.#view = this.#disk.readSegment(number)
+      this.#verify(this.#view, number, segment)
+      this.#shown = number
+    }
+    // It was verified once; this notices cheaply if the disk shows something else now.
+    if (offset + bytes > this.#view.length || readUint32(this.#view, offset) !== bytes)
+      throw segmentCorrupt(number, 'is not what it was when it was written')
+    return this.#view
+  }
+
+  /** Checks all bytes of a segment when it is read for the first time in this run. */
+  #verify(view: Buffer, number: number, segment: Segment): void {
+    if (segment.isVerified) return
+    const { check } = readSegmentHead(view, number, this.#key)
+    if (check !== segment.check) throw segmentCorrupt(number, 'is not the one that was written')
+    segment.isVerified = true
+  }
+}

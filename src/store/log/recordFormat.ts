@@ -1,0 +1,72 @@
+/**
+ * The records of a segment, one behind the other: what became of objects, in the order in which it happened. All numbers are
+ * little-endian; f64 holds a whole number.
+ *
+ * ```
+ *  name:   type u8, nameBytes u8, name in UTF-8
+ *
+ *  all others begin with their subject, the object that they are about:
+ *
+ *  0      1            2       4        8          12
+ *  +------+------------+-------+--------+----------+------
+ *  | type | groupIndex | group | offset | distance | ...
+ *  | u8   | u8         | u16   | u32    | u32      |
+ *  +------+------------+-------+--------+----------+------
+ *
+ *  moved:  nothing more                    forget the subject: it lies elsewhere now, and all is told anew
+ *  body:   number f64, bytes f64           a large object has its body in the file of that number
+ *
+ *  and those about a place in the queue of the group, or about its last broadcast, go on with its order:
+ *
+ *  12      20
+ *  +-------+------
+ *  | order | ...
+ *  | f64   |
+ *  +-------+------
+ *
+ *  queued:        nothing more             one copy waits for its first delivery
+ *  queuedCopies:  copies u32               several do
+ *  leased:        attempt u32, session u16
+ *  returned:      attempt u32, session u16, nextAttempt u32
+ *  buried:        attempt u32, session u16, nextAttempt u32, dead u16, deadOrder f64
+ *  acknowledged:  attempt u32, session u16
+ *  dropped:       attempt u32, copies u32
+ *  place:         attempt u32, session u16 (0xffff: none), copies u32
+ *  lastBroadcast: nothing more
+ * ```
+ *
+ * - `offset` and `distance`: the subject's frame lies at that offset of the segment that is `distance` segments before this one.
+ *   That is its identity. A record about an object that is alive lies in the segment of its frame or later; so what is about a
+ *   segment that is gone is about an object that is gone.
+ * - Names of groups and sessions are numbered from 0 in the order of the name records in this segment; `group`, `dead` and
+ *   `session` are such numbers.
+ */
+export const RecordType = {
+  NAME: 1,
+  QUEUED: 2,
+  QUEUED_COPIES: 3,
+  LEASED: 4,
+  RETURNED: 5,
+  BURIED: 6,
+  ACKNOWLEDGED: 7,
+  DROPPED: 8,
+  LAST_BROADCAST: 9,
+  BODY: 10,
+  MOVED: 11,
+  PLACE: 12,
+} as const
+
+/** Bytes of a record's type and subject. */
+export const SUBJECT_BYTES = 12
+
+/** The same with the order of a place. */
+export const PLACE_BYTES = 20
+
+/** The bytes of a whole record, by its type; of a name record, those before the name. */
+export const recordBytes: readonly number[] = [0, 2, 20, 24, 26, 30, 40, 26, 28, 20, 28, 12, 30]
+
+/** A record takes no more than this, and at most three names are told before it. */
+export const RECORD_ROOM_BYTES: number = 40 + 3 * (2 + 255)
+
+/** Where a place record says that nobody has it on lease. */
+export const NO_SESSION = 0xffff

@@ -1,0 +1,185 @@
+import { NO_SESSION, RecordType, recordBytes, SUBJECT_BYTES } from './recordFormat.ts'
+import { SEGMENT_BYTES_MAX } from './segmentFormat.ts'
+
+/** Where the frame of an object lies. */
+export interface FrameLocation {
+  /** The number of its segment. */
+  readonly segment: number
+  readonly offset: number
+}
+
+/** What is told of equal copies of an object in one place. */
+export interface PlaceOfCopies {
+  readonly group: string
+  readonly groupIndex: number
+  readonly order: number
+  readonly attempt: number
+  readonly session: string | undefined
+  readonly copies: number
+}
+
+const NAME_BYTES_MAX = 255
+
+/**
+ * The records of the segment that is being written. They are written straight into a buffer that is used again for each
+ * segment; whoever calls has made sure that there is room.
+ */
+export class RecordWriter {
+  /** Where the next record goes. */
+  end = 0
+  /** The number of the segment. */
+  segment = 0
+  readonly bytes: Buffer = Buffer.allocUnsafeSlow(SEGMENT_BYTES_MAX)
+  readonly #view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)
+  readonly #names = new Map<string, number>()
+  // Most records speak of the same group, and of the same session, as the one before.
+  #lastGroup = ''
+  #lastGroupNumber = 0
+  #lastSession = ''
+  #lastSessionNumber = 0
+
+  /** Another segment begins. */
+  reset(segment: number): void {
+    this.segment = segment
+    this.end = 0
+    this.#names.clear()
+    this.#lastGroup = ''
+    this.#lastSession = ''
+  }
+
+  queued(object: FrameLocation, group: string, groupIndex: number, order: number, copies: number): void {
+    const type = copies === 1 ? RecordType.QUEUED : RecordType.QUEUED_COPIES
+    const at = this.#beginPlace(type, object, group, groupIndex, order)
+    if (copies !== 1) this.#view.setUint32(at, copies, true)
+  }
+
+  leased(object: FrameLocation, group: string, attempt: number, session: string, order: number): void {
+    this.#beginLease(RecordType.LEASED, object, group, order, attempt, session)
+  }
+
+  returned(
+    object: FrameLocation,
+    group: string,
+    attempt: number,
+    session: string,
+    nextAttempt: number,
+    order: number,
+  ): void {
+    const at = this.#beginLease(RecordType.RETURNED, object, group, order, attempt, session)
+    this.#view.setUint32(at, nextAttempt, true)
+  }
+
+  buried(
+    object: FrameLocation,
+    group: string,
+    attempt: number,
+    session: string,
+    dead: string,
+    deadOrder: number,
+    nextAttempt: number,
+    order: number,
+  ): void {
+    const deadNumber = this.#name(dead)
+    const at = this.#beginLease(RecordType.BURIED, object, group, order, attempt, session)
+    this.#view.setUint32(at, nextAttempt, true)
+    this.#view.setUint16(at + 4, deadNumber, true)
+    this.#view.setFloat64(at + 6, deadOrder, true)
+  }
+
+  acknowledged(object: FrameLocation, group: string, attempt: number, session: string, order: number): void {
+    this.#beginLease(RecordType.ACKNOWLEDGED, object, group, order, attempt, session)
+  }
+
+  dropped(object: FrameLocation, group: string, attempt: number, copies: number, order: number): void {
+    const at = this.#beginPlace(RecordType.DROPPED, object, group, 0, order)
+    this.#view.setUint32(at, attempt, true)
+    this.#view.setUint32(at + 4, copies, true)
+  }
+
+  lastBroadcast(object: FrameLocation, group: string, groupIndex: number, order: number): void {
+    this.#beginPlace(RecordType.LAST_BROADCAST, object, group, groupIndex, order)
+  }
+
+  /** The body of a large object is in the file of that number. */
+  body(object: FrameLocation, number: number, bytes: number): void {
+    const at = this.#begin(RecordType.BODY, object, 0, 0)
+    this.#view.setFloat64(at, number, true)
+    this.#view.setFloat64(at + 8, bytes, true)
+  }
+
+  /** What lay there lies elsewhere now, and all about it is told anew. */
+  moved(segment: number, offset: number): void {
+    this.#begin(RecordType.MOVED, { segment, offset }, 0, 0)
+  }
+
+  /** Equal copies of a produced object that was moved. */
+  place(object: FrameLocation, { group, groupIndex, order, attempt, session, copies }: PlaceOfCopies): void {
+    const sessionNumber = session === undefined ? NO_SESSION : this.#session(session)
+    const at = this.#beginPlace(RecordType.PLACE, object, group, groupIndex, order)
+    this.#view.setUint32(at, attempt, true)
+    this.#view.setUint16(at + 4, sessionNumber, true)
+    this.#view.setUint32(at + 6, copies, true)
+  }
+
+  /** What all records about one leased copy begin with; returns where the rest goes. */
+  #beginLease(
+    type: number,
+    object: FrameLocation,
+    group: string,
+    order: number,
+    attempt: number,
+    session: string,
+  ): number {
+    const sessionNumber = this.#session(session)
+    const at = this.#beginPlace(type, object, group, 0, order)
+    this.#view.setUint32(at, attempt, true)
+    this.#view.setUint16(at + 4, sessionNumber, true)
+    return at + 6
+  }
+
+  /** What all records about a place begin with; returns where the rest goes. */
+  #beginPlace(type: number, object: FrameLocation, group: string, groupIndex: number, order: number): number {
+    const at = this.#begin(type, object, this.#group(group), groupIndex)
+    this.#view.setFloat64(at, order, true)
+    return at + 8
+  }
+
+  /** Writes a record up to its subject, all names of it being told; returns where the rest goes. */
+  #begin(type: number, { segment, offset }: FrameLocation, group: number, groupIndex: number): number {
+    const at = this.end
+    const view = this.#view
+    view.setUint32(at, type | (groupIndex << 8) | (group << 16), true)
+    view.setUint32(at + 4, offset, true)
+    view.setUint32(at + 8, this.segment - segment, true)
+    this.end = at + (recordBytes[type] ?? 0)
+    return at + SUBJECT_BYTES
+  }
+
+  #group(name: string): number {
+    if (name === this.#lastGroup) return this.#lastGroupNumber
+    this.#lastGroupNumber = this.#name(name)
+    this.#lastGroup = name
+    return this.#lastGroupNumber
+  }
+
+  #session(name: string): number {
+    if (name === this.#lastSession) return this.#lastSessionNumber
+    this.#lastSessionNumber = this.#name(name)
+    this.#lastSession = name
+    return this.#lastSessionNumber
+  }
+
+  #name(name: string): number {
+    const known = this.#names.get(name)
+    if (known !== undefined) return known
+    const number = this.#names.size
+    const nameBytes = Buffer.byteLength(name)
+    if (nameBytes === 0 || nameBytes > NAME_BYTES_MAX) throw new Error(`A name of ${nameBytes} bytes was to be stored.`)
+    this.#names.set(name, number)
+    this.bytes[this.end] = RecordType.NAME
+    this.bytes[this.end + 1] = nameBytes
+    this.bytes.write(name, this.end + 2)
+    this.end += 2 + nameBytes
+    return number
+  }
+}

@@ -1,0 +1,165 @@
+import type { Payload } from '../../core/contract.ts'
+import type { KeptPlace } from '../../core/journal.ts'
+import type { BodyReference, Copies, RecoveredSegment } from './recoveredSegment.ts'
+
+/** Where the frame of a recovered object lies, and its body if it is a large one. */
+export interface RecoveredObject {
+  readonly segment: number
+  readonly offset: number
+  readonly bytes: number
+  readonly body: BodyReference | undefined
+}
+
+/** A place in the queue of a group, or its last broadcast. */
+export interface PlaceInGroup {
+  readonly group: number
+  readonly groupIndex: number
+  readonly order: number
+}
+
+interface Lease {
+  readonly attempt: number
+  readonly session: number
+}
+
+interface DeadLetter {
+  readonly group: number
+  readonly order: number
+  readonly attempt: number
+}
+
+/** A frame of a recovered segment. */
+export interface Subject {
+  readonly segment: RecoveredSegment
+  readonly index: number
+}
+
+/**
+ * What became of all objects, as far as the log has been read. Each method is one record, and returns what is wrong with it, if
+ * anything is; then nothing has changed.
+ */
+export class RecoveredObjects {
+  readonly segments: RecoveredSegment[] = []
+  readonly #names: string[] = []
+  readonly #numbers = new Map<string, number>()
+  /** The last broadcast of each group. */
+  readonly #lasts = new Map<number, Subject>()
+
+  /** The number of a name; the same one each time. */
+  numberOf(name: string): number {
+    let number = this.#numbers.get(name)
+    if (number === undefined) {
+      number = this.#names.length
+      this.#names.push(name)
+      this.#numbers.set(name, number)
+    }
+    return number
+  }
+
+  queued({ segment, index }: Subject, place: PlaceInGroup, copies: number): string | undefined {
+    if (segment.copiesOf(index).some((other) => isAt(other, place))) return 'is queued twice in the same place'
+    return this.place({ segment, index }, { kind: 'produce', ...place, attempt: 1, copies, session: undefined })
+  }
+
+  place({ segment, index }: Subject, copies: Copies): string | undefined {
+    if (segment.isLarge(index) !== (segment.bodyOf(index) !== undefined)) return 'is a large object without a body'
+    segment.add(index, copies)
+    return undefined
+  }
+
+  leased(subject: Subject, place: PlaceInGroup, { attempt, session }: Lease): string | undefined {
+    const taken = take(subject, place, attempt, undefined, 1)
+    if (taken === undefined) return 'was leased, but does not wait'
+    subject.segment.add(subject.index, { ...taken, copies: 1, session })
+    return undefined
+  }
+
+  returned(subject: Subject, place: PlaceInGroup, lease: Lease, nextAttempt: number): string | undefined {
+    const taken = take(subject, place, lease.attempt, lease.session, 1)
+    if (taken === undefined) return 'was returned, but not on lease'
+    subject.segment.add(subject.index, { ...taken, copies: 1, attempt: nextAttempt, session: undefined })
+    return undefined
+  }
+
+  buried(subject: Subject, place: PlaceInGroup, lease: Lease, dead: DeadLetter): string | undefined {
+    const taken = take(subject, place, lease.attempt, lease.session, 1)
+    if (taken === undefined) return 'was buried, but not on lease'
+    subject.segment.add(subject.index, { ...taken, ...dead, copies: 1, session: undefined })
+    return undefined
+  }
+
+  acknowledged(subject: Subject, place: PlaceInGroup, { attempt, session }: Lease): string | undefined {
+    return take(subject, place, attempt, session, 1) === undefined ? 'was acknowledged, but not on lease' : undefined
+  }
+
+  dropped(subject: Subject, place: PlaceInGroup, attempt: number, copies: number): string | undefined {
+    return take(subject, place, attempt, undefined, copies) === undefined ? 'was dropped, but does not wait' : undefined
+  }
+
+  /** It takes the place of the one before. */
+  lastBroadcast(subject: Subject, place: PlaceInGroup): string | undefined {
+    const { group } = place
+    const last = this.#lasts.get(group)
+    const isOfGroup = (other: Copies) => other.kind === 'broadcast' && other.group === group
+    const wrong = this.place(subject, { kind: 'broadcast', ...place, attempt: 1, copies: 1, session: undefined })
+    if (wrong !== undefined) return wrong
+    // If it is the same object, the older of its two places comes first.
+    last?.segment.take(last.index, 1, isOfGroup)
+    this.#lasts.set(group, subject)
+    return undefined
+  }
+
+  body({ segment, index }: Subject, body: BodyReference): string | undefined {
+    if (!segment.isLarge(index)) return 'has a body, but is no large object'
+    segment.setBody(index, body)
+    return undefined
+  }
+
+  moved({ segment, index }: Subject): undefined {
+    for (const { kind, group } of segment.copiesOf(index)) if (kind === 'broadcast') this.#lasts.delete(group)
+    segment.forget(index)
+  }
+
+  /** All places, those of one object one after the other; `payloadOf` is asked once for each object. */
+  *places<P extends Payload>(payloadOf: (object: RecoveredObject) => P): Generator<KeptPlace<P>> {
+    for (const segment of this.segments) {
+      for (let index = 0; index < segment.count; index++) {
+        if (!segment.isKept(index)) continue
+        const payload = payloadOf({
+          segment: segment.number,
+          offset: segment.offsetOf(index),
+          bytes: segment.frameBytes(index),
+          body: segment.bodyOf(index),
+        })
+        for (const copies of segment.copiesOf(index)) yield this.#placeOf(payload, copies)
+      }
+    }
+  }
+
+  /** The bodies of all large objects. */
+  *bodies(): Generator<BodyReference> {
+    for (const segment of this.segments) yield* segment.keptBodies()
+  }
+
+  #placeOf<P extends Payload>(payload: P, copies: Copies): KeptPlace<P> {
+    const group = this.#names[copies.group] ?? ''
+    const session = copies.session === undefined ? undefined : this.#names[copies.session]
+    return { ...copies, payload, group, session }
+  }
+}
+
+/** Takes copies of a produced object out of one place. */
+function take(
+  { segment, index }: Subject,
+  place: PlaceInGroup,
+  attempt: number,
+  session: number | undefined,
+  copies: number,
+): Copies | undefined {
+  const isMeant = (other: Copies) => isAt(other, place) && other.attempt === attempt && other.session === session
+  return segment.take(index, copies, isMeant)
+}
+
+function isAt({ kind, group, order }: Copies, place: PlaceInGroup): boolean {
+  return kind === 'produce' && group === place.group && order === place.order
+}

@@ -1,0 +1,206 @@
+import type { KeptPlace } from '../core/journal.ts'
+import { FrameType } from '../wire/frameTypes.ts'
+import { writeUint32 } from '../wire/integers.ts'
+import { OBJECT_HEAD_BYTES } from '../wire/objectHeader.ts'
+import type { AcceptedRun, KeptFrame, Store, StoredObject } from './store.ts'
+
+/** An OBJECT frame of which every byte tells which one it is. */
+export function frameOf(id: number, bytes: number): Buffer {
+  const frame = Buffer.alloc(Math.max(bytes, OBJECT_HEAD_BYTES + 4), (id % 250) + 1)
+  writeUint32(frame, 0, frame.length)
+  frame[4] = FrameType.OBJECT
+  writeUint32(frame, OBJECT_HEAD_BYTES, id)
+  return frame
+}
+
+/** The bytes of a kept frame, read from the store. */
+export function contentOf(frame: KeptFrame): Buffer {
+  const { buffer, start, end } = frame
+  return Buffer.from(buffer.subarray(start, end))
+}
+
+/** Equal copies in one place, in words. */
+interface Copies {
+  readonly kind: 'broadcast' | 'produce'
+  readonly group: string
+  readonly groupIndex: number
+  readonly order: number
+  readonly attempt: number
+  readonly session: string | undefined
+  copies: number
+}
+
+/** One object that the store was given. */
+export interface Witnessed {
+  readonly id: number
+  readonly content: Buffer
+  readonly object: KeptFrame
+  readonly places: Copies[]
+  /** Something beside its places needs it: its sender is held back, or a member has not got it yet. */
+  isNeeded: boolean
+}
+
+/** What a store should tell after a restart, in an order of its own. */
+export interface Knowledge {
+  readonly places: readonly string[]
+  readonly answers: readonly string[]
+}
+
+/**
+ * Does to a store what a relay does, and knows what the store should know: each method is one thing that happens, told to the
+ * journal and noted here in simple words.
+ */
+export class StoreWitness {
+  readonly store: Store
+  readonly objects: Witnessed[] = []
+  readonly answers: Map<string, readonly AcceptedRun[]> = new Map()
+  #orders = 1
+  #ids = 1
+
+  constructor(store: Store) {
+    this.store = store
+  }
+
+  /** Goes on with a store that was opened again, of which this checks that it tells what it should, with every byte. */
+  static recover(store: Store): StoreWitness {
+    const witness = new StoreWitness(store)
+    const byObject = new Map<StoredObject, Witnessed>()
+    store.recover({
+      place: ({ payload, ...place }) => {
+        if ('begin' in payload) throw new Error('A large object was recovered that nobody gave.')
+        let one = byObject.get(payload)
+        if (one === undefined) {
+          const content = contentOf(payload)
+          one = { id: content.readUInt32LE(OBJECT_HEAD_BYTES), content, object: payload, places: [], isNeeded: false }
+          if (!content.equals(frameOf(one.id, content.length))) throw new Error(`Object ${one.id} was changed.`)
+          byObject.set(payload, one)
+          witness.objects.push(one)
+          witness.#ids = Math.max(witness.#ids, one.id + 1)
+        }
+        witness.#orders = Math.max(witness.#orders, place.order + 1)
+        add(one, place)
+      },
+      answers: (session, runs) => witness.answers.set(session, runs),
+    })
+    return witness
+  }
+
+  keep(bytes: number): Witnessed {
+    const id = this.#ids++
+    const content = frameOf(id, bytes)
+    const before = Buffer.alloc(7, 0xff)
+    const given = Buffer.concat([before, content, before])
+    const object = this.store.keep(given, 7, 7 + content.length)
+    given.fill(0xdd)
+    const one: Witnessed = { id, content, object, places: [], isNeeded: true }
+    this.objects.push(one)
+    return one
+  }
+
+  queue(one: Witnessed, group: string, groupIndex = 0, copies = 1): void {
+    const order = this.#orders++
+    this.store.journal.queued(one.object, group, groupIndex, order, copies)
+    add(one, { kind: 'produce', group, groupIndex, order, attempt: 1, copies, session: undefined })
+  }
+
+  lease(one: Witnessed, place: Copies, session: string): void {
+    this.store.journal.leased(one.object, place.group, place.attempt, session, place.order)
+    add(one, { ...take(one, place, 1), copies: 1, session })
+  }
+
+  giveBack(one: Witnessed, place: Copies, nextAttempt: number): void {
+    this.store.journal.returned(one.object, place.group, place.attempt, place.session ?? '', nextAttempt, place.order)
+    add(one, { ...take(one, place, 1), copies: 1, session: undefined, attempt: nextAttempt })
+  }
+
+  bury(one: Witnessed, place: Copies): void {
+    const order = this.#orders++
+    const dead = `${place.group}.dead`
+    const { group, attempt, session = '' } = place
+    this.store.journal.buried(one.object, group, attempt, session, dead, order, attempt + 1, place.order)
+    add(one, { ...take(one, place, 1), copies: 1, session: undefined, group: dead, order, attempt: attempt + 1 })
+  }
+
+  acknowledge(one: Witnessed, place: Copies): void {
+    this.store.journal.acknowledged(one.object, place.group, place.attempt, place.session ?? '', place.order)
+    take(one, place, 1)
+    this.releaseIfGone(one)
+  }
+
+  drop(one: Witnessed, place: Copies, copies: number): void {
+    this.store.journal.dropped(one.object, place.group, place.attempt, copies, place.order)
+    take(one, place, copies)
+    this.releaseIfGone(one)
+  }
+
+  broadcast(one: Witnessed, group: string, groupIndex = 0): void {
+    const order = this.#orders++
+    this.store.journal.lastBroadcast(one.object, group, groupIndex, order)
+    for (const other of [...this.objects]) {
+      const last = other.places.find((place) => place.kind === 'broadcast' && place.group === group)
+      if (last === undefined) continue
+      take(other, last, 1)
+      if (other !== one) this.releaseIfGone(other)
+    }
+    add(one, { kind: 'broadcast', group, groupIndex, order, attempt: 1, copies: 1, session: undefined })
+  }
+
+  /** Nothing but its places needs it any more. */
+  letGo(one: Witnessed): void {
+    one.isNeeded = false
+    this.releaseIfGone(one)
+  }
+
+  answer(session: string, runs: readonly AcceptedRun[]): void {
+    this.store.rememberAnswers(session, runs)
+    if (runs.length > 0) this.answers.set(session, runs)
+    else this.answers.delete(session)
+  }
+
+  tidy(): void {
+    const places = this.objects.flatMap((one) =>
+      one.places.map((place): KeptPlace<StoredObject> => ({ ...place, payload: one.object })),
+    )
+    const kept = this.objects.map(({ object }) => object)
+    this.store.moveTogether([...kept, ...kept], places)
+  }
+
+  /** What should be there if the relay ended now. */
+  get knowledge(): Knowledge {
+    const places = this.objects.flatMap(({ id, content, places }) =>
+      places.map((place) =>
+        JSON.stringify({ id, bytes: content.length, ...place, session: place.session ?? null }, keys),
+      ),
+    )
+    const answers = [...this.answers].map((one) => JSON.stringify(one))
+    return { places: places.sort(), answers: answers.sort() }
+  }
+
+  releaseIfGone(one: Witnessed): void {
+    if (one.isNeeded || one.places.length > 0) return
+    this.store.release(one.object)
+    this.objects.splice(this.objects.indexOf(one), 1)
+  }
+}
+
+const keys = ['id', 'bytes', 'kind', 'group', 'groupIndex', 'order', 'attempt', 'session', 'copies']
+
+/** A place as the store told it, or as it happened: equal ones are one. */
+function add(one: Witnessed, { kind, group, groupIndex, order, attempt, session, copies }: Copies): void {
+  const same = one.places.find(
+    (other) =>
+      other.kind === kind &&
+      other.group === group &&
+      other.order === order &&
+      other.attempt === attempt &&
+      other.session === session,
+  )
+  if (same === undefined) one.places.push({ kind, group, groupIndex, order, attempt, session, copies })
+  else same.copies += copies
+}
+
+function take(one: Witnessed, place: Copies, copies: number): Copies {
+  place.copies -= copies
+  if (place.copies === 0) one.places.splice(one.places.indexOf(place), 1)
+  return place
+}
