@@ -102,11 +102,8 @@ export class PackedPage<P extends Payload> {
   }
 }
 
-/** What only a single object in a single place, which was never delivered, can be told by; else NaN. */
-function packed<P extends Payload>(
-  packing: Packing<P>,
-  { payload, parcel, attempt, copies, groupIndex }: Item<P>,
-): number {
-  const isPlain = parcel === undefined && attempt === 1 && copies === 1 && groupIndex === 0 && payload.bytes < 2 ** 32
+/** What only a single object in a single place, which was never delivered, can be told by; else NaN. Copies share a parcel. */
+function packed<P extends Payload>(packing: Packing<P>, { payload, parcel, attempt, groupIndex }: Item<P>): number {
+  const isPlain = parcel === undefined && attempt === 1 && groupIndex === 0 && payload.bytes < 2 ** 32
   return isPlain ? packing.pack(payload) : Number.NaN
 }

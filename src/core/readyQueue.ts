@@ -88,6 +88,17 @@ export class ReadyQueue<P extends Payload> {
     this.fresh.remove(item)
   }
 
+  /**
+   * After it was restored: what stands before something that is on lease, of order `leasedOrder` at most, was given back once.
+   * What is on lease may have to be put back behind it.
+   */
+  separate(leasedOrder: number): void {
+    for (let item = this.fresh.first(); item !== undefined && item.order <= leasedOrder; item = this.fresh.first()) {
+      this.fresh.shift()
+      this.returned.push(item)
+    }
+  }
+
   /** Exchanges the numbers that packed objects are told by. */
   repack(map: (handle: number, bytes: number) => number): void {
     this.fresh.repack(map)

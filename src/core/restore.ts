@@ -23,6 +23,8 @@ export class Restoration<P extends Payload> {
   /** Places of one object, of which more may come. */
   private places: KeptPlace<P>[] = []
   private readonly lines = new Map<Group<P>, SortedLine<P>[]>()
+  /** The highest order of what is on lease. */
+  private readonly leasedOrders = new Map<Group<P>, number>()
 
   constructor(core: Core<P>) {
     this.core = core
@@ -40,6 +42,7 @@ export class Restoration<P extends Payload> {
     for (const [group, lines] of this.lines) {
       if (lines.length > 1) group.ready.fresh = merge(lines, new FreshLine(core.packing))
     }
+    for (const [group, order] of this.leasedOrders) group.ready.separate(order)
     for (const group of core.directory.groups.values()) {
       group.countBound = group.ready.count
       group.bytesBound = group.bytes
@@ -72,6 +75,7 @@ export class Restoration<P extends Payload> {
       return
     }
     const absent = this.absentSession(session)
+    this.leasedOrders.set(group, Math.max(order, this.leasedOrders.get(group) ?? 0))
     for (let copy = 0; copy < copies; copy++) {
       absent.add(waitingItem(payload, parcel, order, attempt, 1, groupIndex), group)
       group.leased++

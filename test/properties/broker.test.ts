@@ -22,7 +22,7 @@ const options: BrokerOptions<ModelPayload> = {
     groupBytesMax: 90,
     relayBytesMax: 240,
     memberBacklogBytesMax: 40,
-    sessionGraceMs: 3,
+    sessionGraceMs: 2,
     streamsMax: 3,
   },
 }
@@ -47,8 +47,9 @@ const steps = [
 
 /** What may happen besides if the relay is restarted now and then. */
 const restartSteps = [
-  ...['restart', 'restart', 'rejoin', 'rejoin', 'rejoin', 'leaveForNow', 'endReclaim'],
-  ...['reclaim', 'reclaim', 'reclaim', 'settleReclaimed', 'settleReclaimed'],
+  ...['restart', 'rejoin', 'rejoin', 'rejoin', 'leaveForNow', 'endReclaim', 'advance', 'advance'],
+  ...['reclaim', 'reclaim', 'reclaim', 'reclaim', 'settleReclaimed', 'settleReclaimed'],
+  ...['send', 'send', 'send', 'notify', 'notify', 'join', 'release'],
 ] as const
 type Step = (typeof steps)[number] | (typeof restartSteps)[number]
 

@@ -2,7 +2,7 @@ import type { Broker } from '../../src/core/broker.ts'
 import type { Payload } from '../../src/core/contract.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { Group } from '../../src/core/group.ts'
-import type { Membership } from '../../src/core/membership.ts'
+import { isServedBefore, type Membership } from '../../src/core/membership.ts'
 import type { Item, Parcel, Plan } from '../../src/core/parcel.ts'
 import { keptPayloads } from '../../src/core/payloads.ts'
 import type { Session } from '../../src/core/session.ts'
@@ -59,6 +59,11 @@ function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
   for (const member of members) checkMember(member)
   for (const heap of [takers, stalled]) {
     for (const [index, member] of heap.values().entries()) same(`${name}: heap`, member.heapIndex, index)
+  }
+  const waiting = takers.values()
+  for (const [index, member] of waiting.entries()) {
+    const above = waiting[(index - 1) >> 1]
+    same(`${name}: who is served first`, above !== undefined && isServedBefore(member, above), false)
   }
   checkRotation(core, group.rotation.first()?.plan, group.rotation.first()?.payload.bytes ?? 0)
 }

@@ -1,0 +1,113 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Packing } from './contract.ts'
+import { FreshLine } from './freshLine.ts'
+import { type Item, waitingItem } from './parcel.ts'
+
+interface Numbered {
+  readonly bytes: number
+  place: number
+}
+
+const refused = 1000
+
+/** What is told by its place, unless the place is a multiple of seven. */
+function packing(unpackedObjects: number, pageObjects: number): Packing<Numbered> {
+  return {
+    pack: ({ place }) => (place % 7 === 0 ? Number.NaN : place),
+    unpack: (place, bytes) => ({ place, bytes }),
+    unpackedObjects,
+    pageObjects,
+  }
+}
+
+function itemOf(order: number, groupIndex = 0): Item<Numbered> {
+  return waitingItem({ place: order, bytes: order * 3 }, undefined, order, 1, 1, groupIndex)
+}
+
+type Facts = [order: number, place: number, bytes: number, groupIndex: number]
+
+function facts({ order, payload, groupIndex }: Item<Numbered>): Facts {
+  return [order, payload.place, payload.bytes, groupIndex]
+}
+
+const someChanges = fc.array(fc.record({ what: fc.nat(9), count: fc.nat(12) }), { maxLength: 80 })
+
+describe('a line of fresh objects', () => {
+  test('is a list, from the middle of which some leave, however it is packed', () => {
+    fc.assert(
+      fc.property(someChanges, fc.nat(3), fc.integer({ min: 1, max: 4 }), (changes, unpackedObjects, pageObjects) => {
+        const line = new FreshLine(packing(unpackedObjects, pageObjects))
+        let list: Item<Numbered>[] = []
+        let order = 1
+        for (const { what, count } of changes) {
+          if (what < 4) {
+            for (let added = 0; added < count; added++, order += 1 + (what === 3 ? 2 ** 31 : 0)) {
+              // Only what is not packed has an identity, and is ever taken out of the middle.
+              const item = itemOf(order, added % 3 === 0 ? 1 : 0)
+              list.push(item)
+              line.push(item)
+            }
+          } else if (what < 6) {
+            for (let taken = 0; taken < count; taken++) {
+              const [item, expected] = [line.shift(), list.shift()]
+              expect(item && facts(item)).toEqual(expected && facts(expected))
+            }
+          } else if (what < 8) {
+            const leaving = list.filter(({ groupIndex }, index) => groupIndex === 1 && (index + count) % 2 === 0)
+            for (const item of leaving) line.remove(item)
+            list = list.filter((item) => !leaving.includes(item))
+          } else if (what === 8) {
+            // Half of what is read is moved; some of that cannot be packed any more.
+            let read = 0
+            for (const { payload } of line) {
+              if (read % 2 === 0) payload.place += 6
+              const expected = list[read]?.payload
+              if (read++ % 2 === 0 && expected !== undefined && expected !== payload) expected.place += 6
+              if (read > count) break
+            }
+          } else {
+            line.repack((place) => (place % 7 === 5 ? Number.NaN : place + 1))
+            // Told by its order, what was repacked: the list cannot know what was packed.
+            const places = new Map([...line].map((item) => [item.order, item.payload.place]))
+            for (const item of list) {
+              const place = places.get(item.order) ?? refused
+              expect([0, 1]).toContain(place - item.payload.place)
+              item.payload.place = place
+            }
+          }
+          expect([...line].map(facts)).toEqual(list.map(facts))
+          if (count % 2 === 0)
+            expect(line.first() && facts(line.first() ?? itemOf(0))).toEqual(list[0] && facts(list[0]))
+        }
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  test('takes 16 bytes for each object that waits far behind', () => {
+    const line = new FreshLine(packing(4096, 1024))
+    for (let order = 1; order <= 20_000; order++) line.push(itemOf(order * 7 + 1))
+    globalThis.gc?.()
+    const before = process.memoryUsage()
+    for (let order = 20_001; order <= 220_000; order++) line.push(itemOf(order * 7 + 1))
+    globalThis.gc?.()
+    const after = process.memoryUsage()
+    expect((after.arrayBuffers - before.arrayBuffers) / 200_000).toBeLessThan(17)
+    expect(line.first()?.order).toBe(8)
+  })
+
+  test('does not keep what left it behind one that stays', () => {
+    const line = new FreshLine(packing(1, 4))
+    line.push(itemOf(1, 1))
+    let kept = 0
+    for (let order = 2; order < 10_000; order++) {
+      const item = itemOf(order, 1)
+      line.push(item)
+      line.remove(item)
+      kept = Math.max(kept, JSON.stringify(line).length)
+    }
+    expect([...line]).toHaveLength(1)
+    expect(kept).toBeLessThan(20_000)
+  })
+})
