@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { createError } from '../../errors.ts'
+import { Presence } from '../../transport/presence.ts'
+import { storeCorrupt, storeVersion } from '../log/storeCorrupt.ts'
+import { folderError, inUse, isMissing } from './folderErrors.ts'
+
+/** What is in the folder of a store. */
+export const folderNames = {
+  /** Says what the folder is, and in which format. */
+  marker: 'objectrelay-store.json',
+  data: 'data.mdb',
+  /** LMDB's own, about who reads. */
+  readers: 'lock.mdb',
+  /** Held by the relay as long as it lives. */
+  presence: 'relay.socket',
+  /** Bodies of large objects. */
+  bodies: 'bodies',
+} as const
+
+const FORMAT = 1
+const MARKER_BYTES_MAX = 4_096
+const TEMPORARY_SUFFIX = '.tmp'
+/** What file systems put into every folder at their root. */
+const systemNames: ReadonlySet<string> = new Set(['lost+found'])
+/** A relay that is just ending, or a command that looks in, is waited for. */
+const CLAIM_ATTEMPTS = 10
+const CLAIM_AGAIN_MS = 100
+
+/** Makes the folder, if it is not there, and makes sure that nobody else has it; it stays ours until it is released. */
+export async function claimFolder(folder: string): Promise<Presence> {
+  try {
+    const first = await mkdir(folder, { recursive: true, mode: 0o700 })
+    if (first !== undefined) await syncFolder(dirname(first))
+    const isKnown = await isStore(folder)
+    const presence = await claim(folder)
+    try {
+      if (!isKnown) await writeMarker(folder)
+      await mkdir(join(folder, folderNames.bodies), { recursive: true, mode: 0o700 })
+      await syncFolder(folder)
+      return presence
+    } catch (thrown) {
+      await presence.release()
+      throw thrown
+    }
+  } catch (thrown) {
+    throw folderError(folder, 'used', thrown)
+  }
+}
+
+/** Throws if the folder is not a store of this format; changes nothing. */
+export async function recogniseFolder(folder: string): Promise<void> {
+  try {
+    if (await isStore(folder)) return
+  } catch (thrown) {
+    if (!isMissing(thrown)) throw folderError(folder, 'read', thrown)
+  }
+  const message = `There is no store in the folder ${folder}. Name the folder that a relay was given as its store.`
+  throw createError('STORE_FOREIGN', message, { details: { dir: folder } })
+}
+
+/** Makes names in a folder safe. Windows has no such thing, and needs none. */
+export async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Whether there is a store already; if not, there is nothing. Throws for anything else. */
+async function isStore(folder: string): Promise<boolean> {
+  const names = await readdir(folder)
+  if (names.includes(folderNames.marker)) {
+    await checkMarker(folder)
+    return true
+  }
+  const other = names.find((name) => !systemNames.has(name) && name !== folderNames.presence && !isTemporary(name))
+  if (other === undefined) return false
+  const message = `The folder ${folder} holds something that is not a store of a relay, such as "${other}". Name a folder that is empty, or is not there yet.`
+  throw createError('STORE_FOREIGN', message, { details: { dir: folder } })
+}
+
+async function checkMarker(folder: string): Promise<void> {
+  const path = join(folder, folderNames.marker)
+  const damaged = () => storeCorrupt(`The file ${folderNames.marker}`, 'does not say what it should')
+  if ((await stat(path)).size > MARKER_BYTES_MAX) throw damaged()
+  const text = await readFile(path, 'utf8')
+  let marker: unknown
+  try {
+    marker = JSON.parse(text)
+  } catch {
+    throw damaged()
+  }
+  if (typeof marker !== 'object' || marker === null || !('store' in marker) || !('format' in marker)) throw damaged()
+  const { store, format } = marker
+  if (store !== 'objectrelay' || typeof format !== 'number') throw damaged()
+  if (format > FORMAT) throw storeVersion('The folder', format, FORMAT)
+  if (format !== FORMAT) throw damaged()
+}
+
+/** Whole or not at all, also if the machine stops meanwhile. */
+async function writeMarker(folder: string): Promise<void> {
+  const path = join(folder, folderNames.marker)
+  const temporary = `${path}.${randomBytes(8).toString('hex')}${TEMPORARY_SUFFIX}`
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(temporary, 'wx', 0o600)
+    await handle.writeFile(`${JSON.stringify({ store: 'objectrelay', format: FORMAT })}\n`)
+    await handle.sync()
+    await handle.close()
+    await rename(temporary, path)
+  } catch (thrown) {
+    await handle?.close().catch(() => undefined)
+    await rm(temporary, { force: true }).catch(() => undefined)
+    throw thrown
+  }
+}
+
+function isTemporary(name: string): boolean {
+  return name.startsWith(`${folderNames.marker}.`) && name.endsWith(TEMPORARY_SUFFIX)
+}
+
+async function claim(folder: string): Promise<Presence> {
+  for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
+    if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, CLAIM_AGAIN_MS))
+    const presence = await Presence.claim(folder, folderNames.presence)
+    if (presence !== undefined) return presence
+  }
+  throw inUse(folder)
+}
