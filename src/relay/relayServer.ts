@@ -232,9 +232,13 @@ export class RelayServer {
     link.handler = session
     session.link = link
     session.peer = link.transport.peer
+    if (!resumes) {
+      this.#open(session, link, hello, false)
+      return
+    }
+    this.#broker.attach(session.session)
     // What it is told to have been received must be kept.
-    if (resumes) this.#gate.afterCommit(() => this.#open(session, link, hello, true))
-    else this.#open(session, link, hello, false)
+    this.#gate.afterCommit(() => this.#open(session, link, hello, true))
   }
 
   /** The endpoint is welcomed; its session goes on over this link. */
@@ -254,7 +258,6 @@ export class RelayServer {
       }),
     )
     link.attach(session.conversation, resumed ? (hello.received ?? 0) : 0, this.#options.limits.heartbeatMs)
-    if (resumed) this.#broker.attach(session.session)
     this.#events.emit({
       name: 'endpointConnected',
       value: {

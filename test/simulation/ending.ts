@@ -202,7 +202,7 @@ export class Ending {
 
   #checkBooks(): void {
     const { ledger, relay, population } = this.#parts
-    ledger.checkNothingLost(relay.run)
+    ledger.checkNothingLost(relay.store.remembers ? 'any' : relay.run)
     ledger.checkAllSettled((serial) => population.endpoints[serial - 1]?.alive === true)
     for (const { alive, witness } of population.endpoints) if (alive) witness.checkBroadcasts()
     for (const { left } of population.machines) {

@@ -40,9 +40,18 @@ export class EndpointWitness implements RecordWitness {
   #returned = false
 
   readonly #note: (what: string) => void
+  /** Whether the relay knows what it knew when it is started again. */
+  readonly #relayRemembers: boolean
 
-  constructor(serial: number, groups: readonly string[], ledger: Ledger, note: (what: string) => void) {
+  constructor(
+    serial: number,
+    groups: readonly string[],
+    ledger: Ledger,
+    relayRemembers: boolean,
+    note: (what: string) => void,
+  ) {
     this.#note = note
+    this.#relayRemembers = relayRemembers
     this.#serial = serial
     this.#groups = new Set(groups)
     this.#ledger = ledger
@@ -97,7 +106,7 @@ export class EndpointWitness implements RecordWitness {
     if (!isFirst) {
       for (const object of this.#unanswered.values()) {
         object.sentAgain = true
-        object.mayBeDouble ||= run !== this.run
+        object.mayBeDouble ||= run !== this.run && !this.#relayRemembers
       }
     }
     this.run = run

@@ -47,6 +47,8 @@ export class Ledger {
   /** By group: objects before this one may have been given back by an endpoint that said goodbye, before they arrived. */
   readonly #givenBackBefore = new Map<string, number>()
   readonly #leaving = new Map<string, number>()
+  /** Objects before this one may have been given back because the relay was started again. */
+  #restartedBefore = 0
   #nextId = 1
 
   /** An object is about to be sent. */
@@ -132,6 +134,7 @@ export class Ledger {
 
   /** Whether an object that arrives in its first attempt may come behind later ones, since it may have been given back. */
   mayHaveGoneBack({ id }: SentObject, group: string): boolean {
+    if (id < this.#restartedBefore) return true
     return (this.#leaving.get(group) ?? 0) > 0 || id < (this.#givenBackBefore.get(group) ?? 0)
   }
 
@@ -139,16 +142,18 @@ export class Ledger {
     this.#dropped.set(group, (this.#dropped.get(group) ?? 0) + count)
   }
 
-  /** Everything that the relay keeps is gone. */
-  relayRestarted(): void {
-    this.#dropped.clear()
+  /** Everything that the relay keeps is gone, unless it remembers. */
+  relayRestarted(remembers: boolean): void {
+    if (remembers) this.#restartedBefore = this.#nextId
+    else this.#dropped.clear()
   }
 
-  /** At the end, when nothing waits any more: what was accepted by the run `run` of the relay must have been taken. */
-  checkNothingLost(run: number): void {
+  /** At the end, when nothing waits any more: what was accepted by the run `run` of the relay, or any, must have been taken. */
+  checkNothingLost(run: number | 'any'): void {
     const missing = new Map<string, { copies: number; ids: number[] }>()
     for (const object of this.objects.values()) {
-      if (object.kind !== 'produce' || object.answer !== 'accepted' || object.acceptedRun !== run) continue
+      if (object.kind !== 'produce' || object.answer !== 'accepted') continue
+      if (run !== 'any' && object.acceptedRun !== run) continue
       for (const [index, group] of object.groups.entries()) {
         const taken = this.#taken(object.id, group) + this.#taken(object.id, `${group}.dead`)
         const lost = (object.copies[index] ?? 0) - taken

@@ -9,6 +9,8 @@ export interface Scenario {
   readonly limits: RelayLimits
   readonly acceptedGroups: null | Readonly<Record<string, AcceptedGroup>>
   readonly groups: readonly string[]
+  /** Where the relay keeps things: gone with it, or on a disk. */
+  readonly store: 'memory' | 'log'
   readonly machines: number
   readonly endpointsPerMachine: number
   /** How long a program pauses between two things that it does, on average. */
@@ -35,6 +37,7 @@ export function makeScenario(random: SeededRandom): Scenario {
     limits: makeLimits(random),
     acceptedGroups: random.chance(0.5) ? null : makeAcceptedGroups(random, groups),
     groups,
+    store: random.pick(['memory', 'log'] as const),
     machines: random.integer(1, 4),
     endpointsPerMachine: random.integer(1, 3),
     pauseMs: random.pick([30, 60, 120, 300]),

@@ -19,6 +19,8 @@ export interface Surroundings {
   note(what: string): void
   /** Calls it some time later, whatever happens to machines. */
   later(delayMs: number, run: () => void): void
+  /** Whether the relay knows what it knew when it is started again. */
+  readonly relayRemembers: boolean
 }
 
 /** Until then the relay has read the goodbye of an endpoint that stopped, or will never do. */
@@ -64,7 +66,13 @@ export class SimulatedEndpoint {
     this.groups = groups
     this.limits = limits
     this.#surroundings = surroundings
-    this.witness = new EndpointWitness(serial, groups, surroundings.ledger, surroundings.note)
+    this.witness = new EndpointWitness(
+      serial,
+      groups,
+      surroundings.ledger,
+      surroundings.relayRemembers,
+      surroundings.note,
+    )
     machine.nextWitness = this.witness
     const options = {
       host: 'relay.test',

@@ -2,11 +2,11 @@ import type { RelayEventMessage } from '../../src/relay/relayEvents.ts'
 import { RelayServer } from '../../src/relay/relayServer.ts'
 import type { RelayStats, RelayStopResult } from '../../src/relay/relayStats.ts'
 import { RelayAuthenticator } from '../../src/security/relayProof.ts'
-import { openStore } from '../../src/store/memoryStore.ts'
 import type { Ledger } from './ledger.ts'
 import type { SimulatedNetwork } from './network.ts'
 import type { Scenario } from './scenario.ts'
 import { type Scheduler, SimulatedThread } from './scheduler.ts'
+import { SimulatedStore } from './simulatedStore.ts'
 
 /** The relay of a simulation: the real one, on a thread that may be frozen, killed and started again. */
 export class SimulatedRelay {
@@ -18,6 +18,7 @@ export class SimulatedRelay {
   readonly #scenario: Scenario
   readonly #ledger: Ledger
   readonly #note: (what: string) => void
+  readonly store: SimulatedStore
   #server: RelayServer | undefined
 
   constructor(options: {
@@ -33,6 +34,7 @@ export class SimulatedRelay {
     this.#ledger = options.ledger
     this.#note = options.note
     this.thread = new SimulatedThread('relay 0', options.scheduler)
+    this.store = new SimulatedStore(options.scenario.store, options.scheduler, options.note)
   }
 
   async start(): Promise<void> {
@@ -44,12 +46,13 @@ export class SimulatedRelay {
       { password: 'the password of a simulation' },
       { ticketMs: limits.ticketMs },
     )
+    this.#ledger.relayRestarted(this.store.remembers)
+    const store = await this.store.open(thread)
     const server = new RelayServer(
       { acceptedGroups, limits },
-      { clock: thread, authenticator, store: openStore(), emit: (event) => this.#event(event, run) },
+      { clock: thread, authenticator, store, emit: (event) => this.#event(event, run) },
     )
     this.#server = server
-    this.#ledger.relayRestarted()
     this.#network.listening = {
       thread,
       run,
@@ -62,6 +65,7 @@ export class SimulatedRelay {
   kill(told: boolean): void {
     this.#note(`relay ${this.run} is killed${told ? '' : ', silently'}`)
     this.thread.kill()
+    this.store.crash()
     this.#network.listening = undefined
     for (const connection of this.#network.connections) this.#network.cut(connection, told ? 'endpoint' : 'none')
   }
@@ -94,6 +98,9 @@ export class SimulatedRelay {
         if (code === 'PROTOCOL_VIOLATION') this.#ledger.break(`the relay accuses an endpoint: ${message}`)
         return
       }
+      case 'error':
+        this.#ledger.break(`the relay has failed: ${event.value.error.message}`)
+        return
       case 'endpointLeft':
         this.#note(`relay lets one go: ${event.value.reason}`)
         return

@@ -60,6 +60,7 @@ async function run(
     sending,
     note,
     later: (delayMs, act) => void world.after(delayMs, act),
+    relayRemembers: relay.store.remembers,
   })
   const faults = new Faults(scenario, {
     scheduler,
