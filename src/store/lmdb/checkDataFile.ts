@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync } from 'node:fs'
+import { storeCorrupt } from '../log/storeCorrupt.ts'
 import { type Entry, TreeCheck } from './checkTree.ts'
+import { isMissing } from './folderErrors.ts'
 import { readLastMeta } from './metaPages.ts'
 import { PAGE_HEADER_BYTES, PageFile, pageCorrupt, read64 } from './pageFile.ts'
 import { PageMap } from './pageMap.ts'
@@ -13,12 +15,9 @@ const FREE_KEY_BYTES = 8
  * `STORE_CORRUPT` or `STORE_VERSION`, or what the operating system says.
  */
 export function checkDataFile(path: string): void {
-  const descriptor = openSync(path, 'r')
+  const descriptor = openFile(path)
   try {
-    const { size } = fstatSync(descriptor)
-    // LMDB makes it anew, as in a folder that it was never opened in.
-    if (size === 0) return
-    const file = new PageFile(descriptor, size)
+    const file = new PageFile(descriptor, fstatSync(descriptor).size)
     const meta = readLastMeta(file)
     const taken = new PageMap(meta.lastPage)
     const parts = { file, meta, taken }
@@ -29,6 +28,15 @@ export function checkDataFile(path: string): void {
     for (const list of lists) checkFreeList(list, parts)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+function openFile(path: string): number {
+  try {
+    return openSync(path, 'r')
+  } catch (thrown) {
+    if (isMissing(thrown)) throw storeCorrupt('The data file', 'is missing')
+    throw thrown
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../../clock.ts'
 import { createError, type ObjectRelayError } from '../../errors.ts'
@@ -13,10 +13,10 @@ import { CommitQueue } from './commitQueue.ts'
 import { CountedBodies } from './countedBodies.ts'
 import { LogDatabase } from './database.ts'
 import { DiskRoom } from './diskRoom.ts'
-import { folderError, inUse, isMissing } from './folderErrors.ts'
+import { folderError, inUse } from './folderErrors.ts'
 import type { OpenDatabase } from './loadLmdb.ts'
 import { SegmentSizes } from './segmentSizes.ts'
-import { claimFolder, folderNames, syncFolder } from './storeFolder.ts'
+import { claimFolder, folderNames, markUsed, syncFolder } from './storeFolder.ts'
 
 /** What a relay's commits survive. */
 export type Durability = 'synced' | 'written'
@@ -53,10 +53,12 @@ export class LmdbDisk implements LogDisk {
     clock: Clock = systemClock,
   ): Promise<LmdbDisk> {
     const folder = options.dir
-    const presence = await claimFolder(folder)
+    const { presence, isNew } = await claimFolder(folder)
     let database: LogDatabase | undefined
     try {
-      checkFileIn(folder)
+      const dataFile = join(folder, folderNames.data)
+      if (isNew) await rm(dataFile, { force: true })
+      else checkDataFile(dataFile)
       database = LogDatabase.open(openDatabase, folder, {
         isReadOnly: false,
         isSynced: options.durability === 'synced',
@@ -64,6 +66,7 @@ export class LmdbDisk implements LogDisk {
       const owner = randomInt(1, OWNER_MAX)
       await database.own(owner)
       await syncFolder(folder)
+      if (isNew) await markUsed(folder)
       const disk = new LmdbDisk({ options, database, presence, owner, host, clock })
       await disk.bodies.list()
       await disk.#room.look()
@@ -154,15 +157,6 @@ export class LmdbDisk implements LogDisk {
   #lost(): ObjectRelayError {
     const message = `The data file in the folder ${this.#folder} of the store was removed or replaced while the relay ran. Stop the relay before you touch its files.`
     return createError('STORE_FAILED', message, { details: { dir: this.#folder } })
-  }
-}
-
-/** Checks the data file in the folder, if there is one. */
-export function checkFileIn(folder: string): void {
-  try {
-    checkDataFile(join(folder, folderNames.data))
-  } catch (thrown) {
-    if (!isMissing(thrown)) throw thrown
   }
 }
 

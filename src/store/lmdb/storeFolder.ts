@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createError } from '../../errors.ts'
+import { isRecord } from '../../options.ts'
 import { Presence } from '../../transport/presence.ts'
 import { storeCorrupt, storeVersion } from '../log/storeCorrupt.ts'
 import { folderError, inUse, isMissing } from './folderErrors.ts'
@@ -28,18 +29,27 @@ const systemNames: ReadonlySet<string> = new Set(['lost+found'])
 const CLAIM_ATTEMPTS = 10
 const CLAIM_AGAIN_MS = 100
 
-/** Makes the folder, if it is not there, and makes sure that nobody else has it; it stays ours until it is released. */
-export async function claimFolder(folder: string): Promise<Presence> {
+/** A folder that is ours until its presence is released. */
+export interface ClaimedFolder {
+  readonly presence: Presence
+  /** Whether it was never used as a store: what is in it may be what a relay left that was killed when it began. */
+  readonly isNew: boolean
+}
+
+/** Makes the folder, if it is not there, and makes sure that nobody else has it. */
+export async function claimFolder(folder: string): Promise<ClaimedFolder> {
   try {
     const first = await mkdir(folder, { recursive: true, mode: 0o700 })
     if (first !== undefined) await syncFolder(dirname(first))
-    const isKnown = await isStore(folder)
+    await lookAt(folder)
     const presence = await claim(folder)
     try {
-      if (!isKnown) await writeMarker(folder)
+      // Whoever had it until now may have changed it.
+      const state = await lookAt(folder)
+      if (state === 'empty') await writeMarker(folder, { isNew: true })
       await mkdir(join(folder, folderNames.bodies), { recursive: true, mode: 0o700 })
       await syncFolder(folder)
-      return presence
+      return { presence, isNew: state !== 'used' }
     } catch (thrown) {
       await presence.release()
       throw thrown
@@ -49,10 +59,16 @@ export async function claimFolder(folder: string): Promise<Presence> {
   }
 }
 
+/** From now on what is in the folder must be whole. */
+export async function markUsed(folder: string): Promise<void> {
+  await writeMarker(folder, { isNew: false })
+  await syncFolder(folder)
+}
+
 /** Throws if the folder is not a store of this format; changes nothing. */
 export async function recogniseFolder(folder: string): Promise<void> {
   try {
-    if (await isStore(folder)) return
+    if ((await lookAt(folder)) === 'used') return
   } catch (thrown) {
     if (!isMissing(thrown)) throw folderError(folder, 'read', thrown)
   }
@@ -71,22 +87,21 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Whether there is a store already; if not, there is nothing. Throws for anything else. */
-async function isStore(folder: string): Promise<boolean> {
+type FolderState = 'empty' | 'new' | 'used'
+
+/** What is in the folder. Throws if it is something else than a store of this format. */
+async function lookAt(folder: string): Promise<FolderState> {
   const names = await readdir(folder)
-  if (names.includes(folderNames.marker)) {
-    await checkMarker(folder)
-    return true
-  }
+  if (names.includes(folderNames.marker)) return await readMarker(folder)
   const other = names.find((name) => !systemNames.has(name) && name !== folderNames.presence && !isTemporary(name))
-  if (other === undefined) return false
+  if (other === undefined) return 'empty'
   const message = `The folder ${folder} holds something that is not a store of a relay, such as "${other}". Name a folder that is empty, or is not there yet.`
   throw createError('STORE_FOREIGN', message, { details: { dir: folder } })
 }
 
-async function checkMarker(folder: string): Promise<void> {
+async function readMarker(folder: string): Promise<FolderState> {
   const path = join(folder, folderNames.marker)
-  const damaged = () => storeCorrupt(`The file ${folderNames.marker}`, 'does not say what it should')
+  const damaged = (): Error => storeCorrupt(`The file ${folderNames.marker}`, 'does not say what it should')
   if ((await stat(path)).size > MARKER_BYTES_MAX) throw damaged()
   const text = await readFile(path, 'utf8')
   let marker: unknown
@@ -95,21 +110,20 @@ async function checkMarker(folder: string): Promise<void> {
   } catch {
     throw damaged()
   }
-  if (typeof marker !== 'object' || marker === null || !('store' in marker) || !('format' in marker)) throw damaged()
-  const { store, format } = marker
-  if (store !== 'objectrelay' || typeof format !== 'number') throw damaged()
-  if (format > FORMAT) throw storeVersion('The folder', format, FORMAT)
-  if (format !== FORMAT) throw damaged()
+  if (!isRecord(marker) || marker.store !== 'objectrelay' || typeof marker.format !== 'number') throw damaged()
+  if (marker.format > FORMAT) throw storeVersion('The folder', marker.format, FORMAT)
+  if (marker.format !== FORMAT || typeof marker.isNew !== 'boolean') throw damaged()
+  return marker.isNew ? 'new' : 'used'
 }
 
 /** Whole or not at all, also if the machine stops meanwhile. */
-async function writeMarker(folder: string): Promise<void> {
+async function writeMarker(folder: string, { isNew }: { isNew: boolean }): Promise<void> {
   const path = join(folder, folderNames.marker)
   const temporary = `${path}.${randomBytes(8).toString('hex')}${TEMPORARY_SUFFIX}`
   let handle: FileHandle | undefined
   try {
     handle = await open(temporary, 'wx', 0o600)
-    await handle.writeFile(`${JSON.stringify({ store: 'objectrelay', format: FORMAT })}\n`)
+    await handle.writeFile(`${JSON.stringify({ store: 'objectrelay', format: FORMAT, isNew })}\n`)
     await handle.sync()
     await handle.close()
     await rename(temporary, path)
