@@ -20,7 +20,7 @@ export function contentOf(frame: KeptFrame): Buffer {
 }
 
 /** Equal copies in one place, in words. */
-interface Copies {
+export interface Place {
   readonly kind: 'broadcast' | 'produce'
   readonly group: string
   readonly groupIndex: number
@@ -35,7 +35,7 @@ export interface Witnessed {
   readonly id: number
   readonly content: Buffer
   readonly object: KeptFrame
-  readonly places: Copies[]
+  readonly places: Place[]
   /** Something beside its places needs it: its sender is held back, or a member has not got it yet. */
   isNeeded: boolean
 }
@@ -103,17 +103,17 @@ export class StoreWitness {
     add(one, { kind: 'produce', group, groupIndex, order, attempt: 1, copies, session: undefined })
   }
 
-  lease(one: Witnessed, place: Copies, session: string): void {
+  lease(one: Witnessed, place: Place, session: string): void {
     this.store.journal.leased(one.object, place.group, place.attempt, session, place.order)
     add(one, { ...take(one, place, 1), copies: 1, session })
   }
 
-  giveBack(one: Witnessed, place: Copies, nextAttempt: number): void {
+  giveBack(one: Witnessed, place: Place, nextAttempt: number): void {
     this.store.journal.returned(one.object, place.group, place.attempt, place.session ?? '', nextAttempt, place.order)
     add(one, { ...take(one, place, 1), copies: 1, session: undefined, attempt: nextAttempt })
   }
 
-  bury(one: Witnessed, place: Copies): void {
+  bury(one: Witnessed, place: Place): void {
     const order = this.#orders++
     const dead = `${place.group}.dead`
     const { group, attempt, session = '' } = place
@@ -121,13 +121,13 @@ export class StoreWitness {
     add(one, { ...take(one, place, 1), copies: 1, session: undefined, group: dead, order, attempt: attempt + 1 })
   }
 
-  acknowledge(one: Witnessed, place: Copies): void {
+  acknowledge(one: Witnessed, place: Place): void {
     this.store.journal.acknowledged(one.object, place.group, place.attempt, place.session ?? '', place.order)
     take(one, place, 1)
     this.releaseIfGone(one)
   }
 
-  drop(one: Witnessed, place: Copies, copies: number): void {
+  drop(one: Witnessed, place: Place, copies: number): void {
     this.store.journal.dropped(one.object, place.group, place.attempt, copies, place.order)
     take(one, place, copies)
     this.releaseIfGone(one)
@@ -157,11 +157,12 @@ export class StoreWitness {
     else this.answers.delete(session)
   }
 
-  tidy(): void {
+  /** `isForgotten`: what the relay forgets to say that it is kept, and must be kept nevertheless. */
+  tidy(isForgotten: (one: Witnessed) => boolean = () => false): void {
     const places = this.objects.flatMap((one) =>
       one.places.map((place): KeptPlace<StoredObject> => ({ ...place, payload: one.object })),
     )
-    const kept = this.objects.map(({ object }) => object)
+    const kept = this.objects.filter((one) => !isForgotten(one)).map(({ object }) => object)
     this.store.moveTogether([...kept, ...kept], places)
   }
 
@@ -186,7 +187,7 @@ export class StoreWitness {
 const keys = ['id', 'bytes', 'kind', 'group', 'groupIndex', 'order', 'attempt', 'session', 'copies']
 
 /** A place as the store told it, or as it happened: equal ones are one. */
-function add(one: Witnessed, { kind, group, groupIndex, order, attempt, session, copies }: Copies): void {
+function add(one: Witnessed, { kind, group, groupIndex, order, attempt, session, copies }: Place): void {
   const same = one.places.find(
     (other) =>
       other.kind === kind &&
@@ -199,7 +200,7 @@ function add(one: Witnessed, { kind, group, groupIndex, order, attempt, session,
   else same.copies += copies
 }
 
-function take(one: Witnessed, place: Copies, copies: number): Copies {
+function take(one: Witnessed, place: Place, copies: number): Place {
   place.copies -= copies
   if (place.copies === 0) one.places.splice(one.places.indexOf(place), 1)
   return place

@@ -6,6 +6,8 @@ import { readSegmentHead } from './segmentFormat.ts'
 import type { Segment, SegmentTable } from './segmentTable.ts'
 import { segmentCorrupt } from './storeCorrupt.ts'
 
+const nothing = Buffer.alloc(0)
+
 /**
  * Reads frames back: from memory while their segment is there, else from the disk. From there they are copied, because what
  * the disk shows is valid for a moment only, and a small object must not keep a segment in memory while it is on its way;
@@ -18,10 +20,10 @@ export class FrameReader implements FrameSource {
   readonly #slab = new Slab()
   /** The segment that the disk shows. */
   #shown = -1
-  #view: Buffer = Buffer.alloc(0)
+  #view: Buffer = nothing
   /** The frame that was read last, and where it is. */
   #frame: LogFrame | undefined
-  #buffer: Buffer = Buffer.alloc(0)
+  #buffer: Buffer = nothing
   #start = 0
 
   constructor(disk: LogDisk, table: SegmentTable, key: number) {
@@ -57,11 +59,10 @@ export class FrameReader implements FrameSource {
     return this.#start
   }
 
-  /** What the disk showed is valid no more, and frames may have been moved. */
+  /** What the disk showed is valid no more. */
   forget(): void {
     this.#shown = -1
-    this.#view = this.#view.subarray(0, 0)
-    this.#frame = undefined
+    this.#view = nothing
   }
 
   /** The segment with the frame, from the disk, checked. Valid until the next call. Throws `STORE_CORRUPT`. */

@@ -29,6 +29,8 @@ export class MemoryDisk implements LogDisk {
   full: ObjectRelayError | undefined
   /** How often a segment was read. */
   reads = 0
+  /** Commits that were asked for. */
+  commits = 0
   isClosed = false
   readonly #timing: DiskTiming | undefined
   #waiting: Waiting[] = []
@@ -66,6 +68,7 @@ export class MemoryDisk implements LogDisk {
 
   commit(change: LogChange): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    this.commits++
     const promise = new Promise<void>((resolve, reject) => this.#waiting.push({ change, resolve, reject }))
     this.#schedule()
     return promise
@@ -102,7 +105,7 @@ export class MemoryDisk implements LogDisk {
    * What a new owner finds after a crash: of the commits that were under way, the first `written` had come so far, though nobody
    * was told. The old owner can write no more.
    */
-  crash(written = 0, bodies: BodyFiles = this.bodies): MemoryDisk {
+  crash(written: number = 0, bodies: BodyFiles = this.bodies): MemoryDisk {
     const waiting = this.#waiting
     this.#waiting = []
     this.#failure = createError('STORE_FAILED', 'The machine of this disk has crashed.')

@@ -15,7 +15,11 @@ export interface OpenedLog {
 }
 
 /** Opens what is on a disk, or a new log. */
-export async function openLog(content?: MemoryDisk, files?: SimulatedFiles): Promise<OpenedLog> {
+export async function openLog(
+  content?: MemoryDisk,
+  files?: SimulatedFiles,
+  newRelayName: string = 'the-relay',
+): Promise<OpenedLog> {
   const clock = new FakeClock()
   const bodies = files ?? new SimulatedFiles(clock)
   const disk = content ?? new MemoryDisk(bodies)
@@ -26,6 +30,6 @@ export async function openLog(content?: MemoryDisk, files?: SimulatedFiles): Pro
     files: bodies,
     clock,
     reports,
-    store: await LogStore.open(disk, { newRelayName: 'the-relay', clock, host }),
+    store: await LogStore.open(disk, { newRelayName, clock, host }),
   }
 }

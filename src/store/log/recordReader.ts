@@ -113,8 +113,9 @@ export class RecordReader {
   #subject(): Subject | undefined {
     const offset = this.#uint32(4)
     const { segments } = this.#objects
-    const position = segments.length - 1 - this.#uint32(8)
-    if (position < 0) return undefined
+    const distance = this.#uint32(8)
+    const position = segments.length - 1 - distance
+    if (position < 0 && distance < this.#number) return undefined
     const segment: RecoveredSegment | undefined = segments[position]
     const index = segment?.indexAt(offset)
     if (segment === undefined || index === undefined) throw this.#wrong('is about an object that is not there')

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest'
+import { frameOf } from '../storeWitness.fixture.ts'
+import { RecordReader } from './recordReader.ts'
+import { RecordWriter } from './recordWriter.ts'
+import { RecoveredObjects } from './recoveredObjects.ts'
+import { RecoveredSegment } from './recoveredSegment.ts'
+
+const FRAME = { segment: 5, offset: 32 }
+const SESSION = 'a-session'
+
+/** Reads records about the only frame of a segment, as if they came from a disk with a right check. */
+function read(write: (records: RecordWriter) => void, change: (bytes: Buffer) => void = () => {}): RecoveredObjects {
+  const writer = new RecordWriter()
+  writer.reset(5)
+  write(writer)
+  const framesEnd = 32 + 40
+  const bytes = Buffer.concat([Buffer.alloc(32), frameOf(1, 40), writer.bytes.subarray(0, writer.end)])
+  change(bytes)
+  const objects = new RecoveredObjects()
+  objects.segments.push(new RecoveredSegment(5, 0, bytes, framesEnd))
+  new RecordReader(objects).read(5, bytes, framesEnd)
+  return objects
+}
+
+const queued = (records: RecordWriter): void => records.queued(FRAME, 'g', 0, 5, 1)
+
+describe('Records that make no sense', () => {
+  it.each<[string, (records: RecordWriter) => void, RegExp]>([
+    ['an object is queued twice', (records) => [queued(records), queued(records)], /queued twice/],
+    ['what is leased does not wait', (records) => records.leased(FRAME, 'g', 1, SESSION, 5), /does not wait/],
+    [
+      'what is leased waits with another attempt',
+      (records) => [queued(records), records.leased(FRAME, 'g', 2, SESSION, 5)],
+      /does not wait/,
+    ],
+    [
+      'what is leased waits in another place',
+      (records) => [queued(records), records.leased(FRAME, 'g', 1, SESSION, 6)],
+      /does not wait/,
+    ],
+    [
+      'what is acknowledged is on lease by another session',
+      (records) => [
+        queued(records),
+        records.leased(FRAME, 'g', 1, SESSION, 5),
+        records.acknowledged(FRAME, 'g', 1, 'another', 5),
+      ],
+      /acknowledged, but not on lease/,
+    ],
+    [
+      'what is returned waits',
+      (records) => [queued(records), records.returned(FRAME, 'g', 1, SESSION, 2, 5)],
+      /not on lease/,
+    ],
+    [
+      'what is buried waits',
+      (records) => [queued(records), records.buried(FRAME, 'g', 1, SESSION, 'g.dead', 1, 2, 5)],
+      /not on lease/,
+    ],
+    [
+      'more copies are dropped than there are',
+      (records) => [queued(records), records.dropped(FRAME, 'g', 1, 2, 5)],
+      /does not wait/,
+    ],
+    ['a small object has a body', (records) => records.body(FRAME, 1, 100_000), /no large object/],
+    ['an object is not there', (records) => records.queued({ segment: 5, offset: 33 }, 'g', 0, 5, 1), /not there/],
+    ['an object is yet to come', (records) => records.queued({ segment: 6, offset: 32 }, 'g', 0, 5, 1), /not there/],
+    ['an order is no number', (records) => records.queued(FRAME, 'g', 0, Number.NaN, 1), /number that cannot be/],
+    ['an order is no whole number', (records) => records.queued(FRAME, 'g', 0, 0.5, 1), /number that cannot be/],
+    ['there are no copies', (records) => records.queued(FRAME, 'g', 0, 5, 0), /of 0 copies/],
+    ['there are too many copies', (records) => records.queued(FRAME, 'g', 0, 5, 1_000_001), /of 1000001 copies/],
+  ])('are refused: %s', (_, write, message) => {
+    expect(() => read(write)).toThrow(
+      expect.objectContaining({ code: 'STORE_CORRUPT', message: expect.stringMatching(message) }),
+    )
+  })
+
+  it.each<[string, (bytes: Buffer) => void, RegExp]>([
+    ['an unknown type', (bytes) => bytes.writeUInt8(77, 75), /unknown type/],
+    ['no type', (bytes) => bytes.writeUInt8(0, 75), /unknown type/],
+    ['a name that was not told', (bytes) => bytes.writeUInt16LE(1, 77), /not told/],
+    ['an empty name', (bytes) => bytes.writeUInt8(0, 73), /cut off/],
+    ['a name beyond the end', (bytes) => bytes.writeUInt8(200, 73), /cut off/],
+    ['a name that is no text', (bytes) => bytes.writeUInt8(0xff, 74), /no UTF-8/],
+    ['a frame beyond the end', (bytes) => bytes.writeUInt32LE(41, 32), /not whole/],
+    ['a frame that is too short', (bytes) => bytes.writeUInt32LE(0, 32), /not whole/],
+    ['a frame of another type', (bytes) => bytes.writeUInt8(0x36, 36), /no object/],
+  ])('are refused: %s', (_, change, message) => {
+    expect([...read(queued).places((object) => object)]).toHaveLength(1)
+    expect(() => read(queued, change)).toThrow(
+      expect.objectContaining({ code: 'STORE_CORRUPT', message: expect.stringMatching(message) }),
+    )
+  })
+
+  it('are no matter if they are about a segment that is gone', () => {
+    const objects = read((records) => {
+      queued(records)
+      records.acknowledged({ segment: 4, offset: 1_000 }, 'g', 1, SESSION, 3)
+      records.moved(3, 32)
+    })
+    expect([...objects.places((object) => object)]).toEqual([
+      {
+        payload: { segment: 5, offset: 32, bytes: 40, body: undefined },
+        kind: 'produce',
+        group: 'g',
+        groupIndex: 0,
+        order: 5,
+        attempt: 1,
+        copies: 1,
+        session: undefined,
+      },
+    ])
+  })
+})
