@@ -1,6 +1,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { EndpointSessions } from '../endpoint/sessionHost.ts'
 import { RecordPort } from './recordPort.ts'
+import { objectRuns } from './records.ts'
 import { type RingMemory, RingReader, RingWriter } from './ring.ts'
 import { ThreadBell } from './threadBell.ts'
 
@@ -16,7 +17,13 @@ export interface IoThreadData {
 // pending Atomics.waitAsync or a paused socket would not.
 const { up, down, bell, attachments } = workerData as IoThreadData // openIo.ts gives exactly this
 const sessions = new EndpointSessions()
-const port = new RecordPort(new RingWriter(down), new RingReader(up), new ThreadBell(bell, attachments), sessions)
+const port = new RecordPort(
+  new RingWriter(down),
+  new RingReader(up, objectRuns),
+  new ThreadBell(bell, attachments),
+  sessions,
+  { lingers: true },
+)
 sessions.connect(port)
 port.drain()
 parentPort?.postMessage('ready')

@@ -1,5 +1,6 @@
 import { fixedLimits } from '../limits.ts'
 import { type Bell, type RecordHandler, RecordPort } from './recordPort.ts'
+import { objectRuns } from './records.ts'
 import { createRingMemory, RingReader, RingWriter } from './ring.ts'
 
 /** The bell within one thread: the other side runs as soon as the running code returns. */
@@ -41,6 +42,6 @@ export function createPortPair(program: RecordHandler, io: RecordHandler): { pro
   ioBell.peer = programBell
   return {
     program: new RecordPort(new RingWriter(up), new RingReader(down), programBell, program),
-    io: new RecordPort(new RingWriter(down), new RingReader(up), ioBell, io),
+    io: new RecordPort(new RingWriter(down), new RingReader(up, objectRuns), ioBell, io),
   }
 }

@@ -14,7 +14,7 @@ function setUp() {
     { record: () => undefined },
     {
       record: (endpoint, buffer, start, end) =>
-        received.push({ endpoint, text: `${end - start} ${buffer[start] ?? ''}` }),
+        received.push({ endpoint, text: `${end - start} ${buffer[end - 1] ?? ''}` }),
     },
   )
   // A reader that is busy: the bell rings, and nobody comes.
@@ -33,6 +33,7 @@ function setUp() {
 
 function write(port: RecordPort, endpoint: number, bytes: number): string {
   const record = Buffer.alloc(bytes, endpoint)
+  record[4] = 0x80
   port.write(endpoint, record, 0, record.length)
   record.fill(0xee)
   return `${bytes} ${endpoint & 0xff}`
@@ -56,7 +57,7 @@ describe('A record port', () => {
       text: write(program, endpoint, 20_000),
     }))
     expect(io.peerOverflows).toBe(true)
-    expect(program.reserve(1)).toBe(false)
+    expect(program.reserve(1, 5)).toBe(false)
     setHold(false)
     for (let round = 0; round < 50; round++) {
       io.drain()
@@ -64,7 +65,7 @@ describe('A record port', () => {
     }
     expect(received).toEqual(expected)
     expect(io.peerOverflows).toBe(false)
-    expect(program.reserve(1)).toBe(true)
+    expect(program.reserve(1, 5)).toBe(true)
   })
 
   it('keeps a long overflow in linear time, also when it never runs empty', async () => {

@@ -1,10 +1,17 @@
 import { createError } from '../errors.ts'
 import { copyBytes } from '../memoryCopy.ts'
 import { Slab } from '../wire/slab.ts'
-import type { RingReader, RingWriter } from './ring.ts'
+import { ReaderState, type RingReader, type RingWriter } from './ring.ts'
 
-const DRAIN_RECORDS_MAX = 8192
+/** After so many bytes the thread's other work gets its turn. */
+const DRAIN_BYTES_MAX = 1024 * 1024
+/** What handling a record costs beside its bytes, in bytes. */
+const RECORD_COST_BYTES = 128
 const OVERFLOW_TRIM_RECORDS = 1024
+/** A side that lingers hears of records when there is as much as this, or when the code that writes them returns. */
+const GATHERED_BYTES = 16 * 1024
+/** How often it looks by itself, so that a program that goes on computing need not return. */
+const LINGER_MS = 1
 /** While records wait for room in the ring, a thread that blocks looks for it this often: no bell reaches it. */
 const BLOCKED_FLUSH_MS = 5
 
@@ -19,7 +26,7 @@ export interface Bell {
   onRing: () => void
 }
 
-/** What a port gives its records to. The bytes are reused after the call. */
+/** What a port gives its records to. The bytes are reused after the call. Where its reader finds runs, it is given runs. */
 export interface RecordHandler {
   record(endpoint: number, buffer: Buffer, start: number, end: number): void
 }
@@ -39,8 +46,26 @@ export class RecordPort {
   #overflowBytes = 0
   #draining = false
   #ringWaiters: (() => void)[] = []
+  readonly #lingers: boolean
+  #lingerTimer: NodeJS.Timeout | undefined
+  /** Whether records were found since the timer was set. */
+  #foundRecords = false
+  /** Of records that a side that lingers has not been told of. */
+  #untoldBytes = 0
+  #tellScheduled = false
 
-  constructor(writer: RingWriter, reader: RingReader, bell: Bell, handler: RecordHandler) {
+  /**
+   * With `lingers`, this side looks for records now and then for a while after it has found some, which saves the other
+   * side most of the ringing, and gathers what it writes.
+   */
+  constructor(
+    writer: RingWriter,
+    reader: RingReader,
+    bell: Bell,
+    handler: RecordHandler,
+    { lingers = false }: { lingers?: boolean } = {},
+  ) {
+    this.#lingers = lingers
     this.writer = writer
     this.#reader = reader
     this.bell = bell
@@ -50,15 +75,36 @@ export class RecordPort {
   }
 
   /**
-   * Finds room in the ring itself for a record of up to `payloadBytes`, to be written at `writer.at` in
-   * `writer.buffer` and then given to `commit`. False if there is none: then `write` is to be used.
+   * Finds room in the ring itself for a record of up to `bytes`, to be written at `writer.at` in `writer.buffer`, all
+   * but its length, and then given to `commit`. False if there is none: then `write` is to be used.
    */
-  reserve(payloadBytes: number): boolean {
-    return this.#overflow.length === 0 && this.writer.reserve(payloadBytes)
+  reserve(endpoint: number, bytes: number): boolean {
+    return this.#overflow.length === 0 && this.writer.reserve(endpoint, bytes)
   }
 
-  commit(endpoint: number, payloadBytes: number): void {
-    if (this.writer.commit(endpoint, payloadBytes)) this.bell.ring()
+  commit(bytes: number): void {
+    const state = this.writer.commit(bytes)
+    if (state === ReaderState.AWAKE) return
+    if (state === ReaderState.LINGERING && !this.#isEnough(bytes)) return
+    this.#untoldBytes = 0
+    if (this.writer.wakeReader()) this.bell.ring()
+  }
+
+  /** Whether a side that lingers is to be told now; if not, it is told when the code that runs returns. */
+  #isEnough(bytes: number): boolean {
+    this.#untoldBytes += bytes
+    if (this.#untoldBytes >= GATHERED_BYTES) return true
+    if (!this.#tellScheduled) {
+      this.#tellScheduled = true
+      queueMicrotask(() => this.#tell())
+    }
+    return false
+  }
+
+  #tell(): void {
+    this.#tellScheduled = false
+    this.#untoldBytes = 0
+    if (!this.writer.isRead && this.writer.wakeReader()) this.bell.ring()
   }
 
   /** Writes a record; its bytes are copied. */
@@ -68,9 +114,9 @@ export class RecordPort {
       const message = `A record of ${bytes} bytes does not fit between the program and its I/O, which takes ${this.writer.recordBytesMax}.`
       throw createError('INVALID_ARGUMENT', message, { details: { bytes } })
     }
-    if (this.reserve(bytes)) {
+    if (this.reserve(endpoint, bytes)) {
       copyBytes(this.writer.buffer, this.writer.at, buffer, start, end)
-      this.commit(endpoint, bytes)
+      this.commit(bytes)
       return
     }
     const at = this.#slab.copy(buffer, start, end)
@@ -104,26 +150,44 @@ export class RecordPort {
   drain(): void {
     if (this.#draining) return
     this.#draining = true
-    let left = DRAIN_RECORDS_MAX
+    const reader = this.#reader
+    let leftBytes = DRAIN_BYTES_MAX
     try {
       do {
-        while (this.#reader.next()) {
-          this.#handler.record(this.#reader.endpoint, this.#reader.buffer, this.#reader.start, this.#reader.end)
-          if (this.#reader.release()) this.bell.ring()
-          if (--left === 0) {
+        while (reader.next()) {
+          leftBytes -= reader.end - reader.start + RECORD_COST_BYTES
+          this.#foundRecords = true
+          this.#handler.record(reader.endpoint, reader.buffer, reader.start, reader.end)
+          if (reader.release()) this.bell.ring()
+          if (leftBytes <= 0) {
             setImmediate(() => this.drain())
             return
           }
         }
-      } while (!this.#reader.sleep())
+      } while (!this.#rest())
     } finally {
       this.#draining = false
     }
   }
 
+  /** Sleeps, or lingers while there was something not long ago; false if a record came in the meantime. */
+  #rest(): boolean {
+    if (!this.#lingers || !(this.#foundRecords || this.#lingerTimer !== undefined)) return this.#reader.sleep()
+    this.#lingerTimer ??= setTimeout(() => this.#lookAgain(), LINGER_MS)
+    return this.#reader.linger()
+  }
+
+  #lookAgain(): void {
+    this.#lingerTimer = undefined
+    // Found since the timer was set, or now: it lingers on, and sleeps if not.
+    this.drain()
+    this.#foundRecords = false
+  }
+
   /** Blocks the thread until something came, at most `timeoutMs`, and reads it. May return early. */
   blockAndDrain(timeoutMs: number): void {
     this.#flushOverflow()
+    if (this.#tellScheduled) this.#tell()
     this.drain()
     this.#reader.block(this.#overflow.length > 0 ? Math.min(timeoutMs, BLOCKED_FLUSH_MS) : timeoutMs)
     this.drain()
@@ -148,13 +212,13 @@ export class RecordPort {
       const record = this.#overflow[this.#overflowHead]
       if (record === undefined) break
       const bytes = record.end - record.start
-      if (!this.writer.reserve(bytes)) {
+      if (!this.writer.reserve(record.endpoint, bytes)) {
         // The flag first, then one more look: the reader may have made room in between.
         this.writer.waitForRoom()
-        if (!this.writer.reserve(bytes)) return
+        if (!this.writer.reserve(record.endpoint, bytes)) return
       }
       copyBytes(this.writer.buffer, this.writer.at, record.buffer, record.start, record.end)
-      this.commit(record.endpoint, bytes)
+      this.commit(bytes)
       this.#overflowBytes -= bytes
       this.#overflowHead++
       this.#trimOverflow()

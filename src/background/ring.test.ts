@@ -1,39 +1,55 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createRingMemory, RingReader, RingWriter } from './ring.ts'
+import { createRingMemory, ReaderState, RingReader, RingWriter } from './ring.ts'
 
 const CAPACITY = 4_096
 
-function write(writer: RingWriter, endpoint: number, payload: Buffer): boolean {
-  if (!writer.reserve(payload.length)) return false
-  payload.copy(writer.buffer, writer.at)
-  writer.commit(endpoint, payload.length)
+/** A record begins with its length and a type. */
+function recordOf(bytes: number, content: number, type = 0x80): Buffer {
+  const record = Buffer.alloc(bytes, content)
+  record.writeUInt32LE(bytes)
+  record[4] = type
+  return record
+}
+
+function write(writer: RingWriter, endpoint: number, record: Buffer): boolean {
+  if (!writer.reserve(endpoint, record.length)) return false
+  // The length is written by the ring.
+  record.copy(writer.buffer, writer.at + 4, 4)
+  writer.commit(record.length)
   return true
 }
 
-function read(reader: RingReader): { endpoint: number; payload: Buffer } | undefined {
+function read(reader: RingReader): { endpoint: number; record: Buffer } | undefined {
   if (!reader.next()) return undefined
-  const record = { endpoint: reader.endpoint, payload: Buffer.from(reader.buffer.subarray(reader.start, reader.end)) }
+  const found = { endpoint: reader.endpoint, record: Buffer.from(reader.buffer.subarray(reader.start, reader.end)) }
   reader.release()
-  return record
+  return found
 }
 
 describe('A ring', () => {
   it.each([true, false])('keeps order and content of any records, around its end too (shared: %s)', (shared) => {
     const action = fc.oneof(
-      fc.record({ write: fc.constant(true), bytes: fc.integer({ min: 0, max: CAPACITY / 2 - 8 }) }),
-      fc.record({ write: fc.constant(false), bytes: fc.constant(0) }),
+      fc.record({
+        write: fc.constant(true),
+        bytes: fc.integer({ min: 5, max: CAPACITY / 2 - 8 }),
+        to: fc.nat({ max: 2 }),
+      }),
+      fc.record({ write: fc.constant(false), bytes: fc.constant(0), to: fc.constant(0) }),
     )
     fc.assert(
       fc.property(fc.array(action, { maxLength: 300 }), (actions) => {
         const memory = createRingMemory(CAPACITY, shared)
         const writer = new RingWriter(memory)
         const reader = new RingReader(memory)
-        const expected: { endpoint: number; payload: Buffer }[] = []
-        for (const [index, { write: writes, bytes }] of actions.entries()) {
-          const payload = Buffer.alloc(bytes, index)
-          if (!writes) expect(read(reader)).toEqual(expected.shift())
-          else if (write(writer, index, payload)) expected.push({ endpoint: index, payload })
+        const expected: { endpoint: number; record: Buffer }[] = []
+        for (const [index, { write: writes, bytes, to: endpoint }] of actions.entries()) {
+          if (!writes) {
+            expect(read(reader)).toEqual(expected.shift())
+            continue
+          }
+          const record = recordOf(bytes, index)
+          if (write(writer, endpoint, record)) expected.push({ endpoint, record })
         }
         for (const record of expected) expect(read(reader)).toEqual(record)
         expect(read(reader)).toBeUndefined()
@@ -42,17 +58,53 @@ describe('A ring', () => {
     )
   })
 
+  it('finds records of one type and one endpoint that lie in a row together, up to a bound', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ bytes: fc.integer({ min: 5, max: 300 }), run: fc.boolean(), to: fc.nat({ max: 1 }) })),
+        (records) => {
+          const memory = createRingMemory(CAPACITY, false)
+          const writer = new RingWriter(memory)
+          // The number of an endpoint may look like the type.
+          const reader = new RingReader(memory, { runType: 0x20, runBytesMax: 500 })
+          const written: Buffer[] = []
+          const found: Buffer[] = []
+          const readAll = () => {
+            for (let run = read(reader); run !== undefined; run = read(reader)) {
+              const first = run.record.readUInt32LE()
+              expect(run.record.length).toBeLessThanOrEqual(Math.max(first, 500))
+              for (let at = 0; at < run.record.length; at += run.record.readUInt32LE(at)) {
+                const one = run.record.subarray(at, at + run.record.readUInt32LE(at))
+                if (run.record.length > first) expect(one[4]).toBe(0x20)
+                expect(one[5] ?? run.endpoint - 0x20).toBe(run.endpoint - 0x20)
+                found.push(one)
+              }
+            }
+          }
+          for (const { bytes, run, to } of records) {
+            const record = recordOf(bytes, to, run ? 0x20 : 0x80)
+            while (!write(writer, 0x20 + to, record)) readAll()
+            written.push(record)
+          }
+          readAll()
+          expect(found).toEqual(written)
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+
   it('refuses what does not fit, and takes it when there is room', () => {
     const memory = createRingMemory(CAPACITY, false)
     const writer = new RingWriter(memory)
     const reader = new RingReader(memory)
-    const payload = Buffer.alloc(1_000, 1)
+    const record = recordOf(1_000, 1)
     let written = 0
-    while (write(writer, 0, payload)) written++
+    while (write(writer, 0, record)) written++
     expect(written).toBe(4)
-    expect(write(writer, 0, payload)).toBe(false)
-    expect(read(reader)?.payload).toEqual(payload)
-    expect(write(writer, 0, payload)).toBe(true)
+    expect(write(writer, 0, record)).toBe(false)
+    expect(read(reader)?.record).toEqual(record)
+    expect(write(writer, 0, record)).toBe(true)
   })
 
   it('forgets a reservation that was not committed, also one behind its end', () => {
@@ -60,11 +112,9 @@ describe('A ring', () => {
     const writer = new RingWriter(memory)
     const reader = new RingReader(memory)
     for (let round = 0; round < 50; round++) {
-      expect(writer.reserve(1_500)).toBe(true)
-      expect(writer.reserve(900)).toBe(true)
-      writer.buffer.fill(round, writer.at, writer.at + 900)
-      writer.commit(round, 900)
-      expect(read(reader)).toEqual({ endpoint: round, payload: Buffer.alloc(900, round) })
+      expect(writer.reserve(1_000 + round, 1_500)).toBe(true)
+      expect(write(writer, round, recordOf(900, round))).toBe(true)
+      expect(read(reader)).toEqual({ endpoint: round, record: recordOf(900, round) })
     }
   })
 
@@ -74,10 +124,10 @@ describe('A ring', () => {
     const writer = new RingWriter(memory)
     const reader = new RingReader(memory)
     for (let round = 0; round < 20; round++) {
-      expect(write(writer, round, Buffer.alloc(700, round))).toBe(true)
-      expect(write(writer, round, Buffer.alloc(700, round))).toBe(true)
-      expect(read(reader)?.payload).toEqual(Buffer.alloc(700, round))
-      expect(read(reader)?.payload).toEqual(Buffer.alloc(700, round))
+      expect(write(writer, round, recordOf(700, round))).toBe(true)
+      expect(write(writer, round, recordOf(700, round))).toBe(true)
+      expect(read(reader)?.record).toEqual(recordOf(700, round))
+      expect(read(reader)?.record).toEqual(recordOf(700, round))
     }
   })
 
@@ -85,7 +135,7 @@ describe('A ring', () => {
     const memory = createRingMemory(CAPACITY, false)
     const writer = new RingWriter(memory)
     const reader = new RingReader(memory)
-    const commit = () => writer.reserve(8) && writer.commit(0, 8)
+    const commit = () => writer.reserve(0, 8) && writer.commit(8) !== ReaderState.AWAKE && writer.wakeReader()
     expect(commit()).toBe(false)
     expect(reader.next()).toBe(true)
     expect(reader.release()).toBe(false)
@@ -98,6 +148,23 @@ describe('A ring', () => {
     expect(reader.release()).toBe(true)
     expect(reader.next()).toBe(true)
     expect(reader.release()).toBe(false)
+  })
+
+  it('tells a writer what its reader does, and whether it has read all', () => {
+    const memory = createRingMemory(CAPACITY, false)
+    const writer = new RingWriter(memory)
+    const reader = new RingReader(memory)
+    const commit = () => writer.reserve(0, 8) && writer.commit(8)
+    expect(reader.linger()).toBe(true)
+    expect(commit()).toBe(ReaderState.LINGERING)
+    expect(writer.isRead).toBe(false)
+    expect(reader.linger()).toBe(false)
+    expect(commit()).toBe(ReaderState.AWAKE)
+    while (reader.next()) reader.release()
+    expect(writer.isRead).toBe(true)
+    expect(reader.linger()).toBe(true)
+    expect(writer.wakeReader()).toBe(true)
+    expect(writer.wakeReader()).toBe(false)
   })
 
   it('needs a size that is a power of two', () => {

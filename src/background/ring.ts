@@ -1,17 +1,24 @@
 import { fixedLimits } from '../limits.ts'
+import { readUint32, writeUint32 } from '../wire/integers.ts'
 
 /**
- * A ring of bytes with one writer and one reader, on two threads or on one. Records lie in a row:
+ * A ring of bytes with one writer and one reader, on two threads or on one. Records lie in a row, each with its own length
+ * first, as frames have it; so what was written one after the other for the same endpoint can be copied, and sent, as one.
  *
  * ```
- *  | u32 payloadBytes | u32 endpoint | payload | padding to 8 |
+ *  | u32 length, itself included | ...       a record
+ *  | u32 0xfffffffe | u32 endpoint |         whom the records behind it are for
+ *  | u32 0xffffffff |                        it goes on at the start; where less than 4 bytes are left, that needs no mark
  * ```
  *
- * A record never wraps: where it does not fit before the end, a marker says so and it begins at the start. The two
- * positions count bytes for ever, modulo 2^32, so that a full ring and an empty one differ.
+ * A record never wraps. The two positions count bytes for ever, modulo 2^32, so that a full ring and an empty one differ.
  */
-const HEADER_BYTES = 8
-const WRAP_MARKER = 0xffff_ffff
+const ENDPOINT_BYTES = 8
+const LENGTH_BYTES = 4
+const WRAP_MARK = 0xffff_ffff
+const ENDPOINT_MARK = 0xffff_fffe
+/** Where the type of a record stands, as in frames. */
+const TYPE_AT = 4
 
 /** Where the shared numbers lie in the control words. */
 const TAIL = 0
@@ -21,9 +28,8 @@ const WRITER_WAITS = 3
 const WRITER_OVERFLOWS = 4
 const CONTROL_WORDS = 8
 
-const READER_AWAKE = 0
-const READER_ASLEEP = 1
-const READER_BLOCKED = 2
+/** What the reader does: it reads; sleeps until the bell; blocks its thread; or looks again soon, whether the bell rings or not. */
+export const ReaderState = { AWAKE: 0, ASLEEP: 1, BLOCKED: 2, LINGERING: 3 } as const
 
 /** The memory of a ring, which both sides are given. */
 export interface RingMemory {
@@ -31,7 +37,7 @@ export interface RingMemory {
   readonly bytes: Uint8Array
 }
 
-/** The largest payload of one record. */
+/** The largest record. */
 export const RECORD_BYTES_MAX: number = fixedLimits.frameBytesMax
 
 export function createRingMemory(capacityBytes: number, shared: boolean): RingMemory {
@@ -47,29 +53,30 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 export class RingWriter {
   readonly buffer: Buffer
-  /** The largest payload that finds room wherever the ring's end happens to lie. */
+  /** The largest record that finds room wherever the ring's end happens to lie. */
   readonly recordBytesMax: number
-  /** Where the payload of the reserved record begins. */
+  /** Where the reserved record begins. */
   at = 0
   readonly #control: Int32Array
-  readonly #words: Uint32Array
   readonly #capacity: number
   #tail: number
   #head: number
+  /** Whom the records are for, as the last mark says. */
+  #endpoint = -1
 
   constructor({ control, bytes }: RingMemory) {
     this.buffer = asBuffer(bytes)
     this.#control = control
-    this.#words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
     this.#capacity = bytes.byteLength
-    this.recordBytesMax = this.#capacity / 2 - HEADER_BYTES
+    this.recordBytesMax = this.#capacity / 2 - ENDPOINT_BYTES
     this.#tail = Atomics.load(control, TAIL) >>> 0
     this.#head = Atomics.load(control, HEAD) >>> 0
   }
 
-  /** Finds room for a record of up to `payloadBytes`; false if there is none now. */
-  reserve(payloadBytes: number): boolean {
-    const needed = HEADER_BYTES + align(payloadBytes)
+  /** Finds room for a record of up to `bytes` for an endpoint; false if there is none now. */
+  reserve(endpoint: number, bytes: number): boolean {
+    const markBytes = endpoint === this.#endpoint ? 0 : ENDPOINT_BYTES
+    const needed = markBytes + bytes
     let offset = this.#tail & (this.#capacity - 1)
     const toEnd = this.#capacity - offset
     const total = needed <= toEnd ? needed : toEnd + needed
@@ -78,29 +85,39 @@ export class RingWriter {
       if (this.#free() < total) return false
     }
     if (needed > toEnd) {
-      this.#words[offset >>> 2] = WRAP_MARKER
+      if (toEnd >= LENGTH_BYTES) writeUint32(this.buffer, offset, WRAP_MARK)
       this.#tail = (this.#tail + toEnd) >>> 0
       offset = 0
     }
-    this.at = offset + HEADER_BYTES
+    if (markBytes > 0) {
+      writeUint32(this.buffer, offset, ENDPOINT_MARK)
+      writeUint32(this.buffer, offset + LENGTH_BYTES, endpoint)
+      this.#endpoint = endpoint
+      this.#tail = (this.#tail + ENDPOINT_BYTES) >>> 0
+      offset += ENDPOINT_BYTES
+    }
+    this.at = offset
     return true
   }
 
-  /** Publishes the reserved record, of which `payloadBytes` were written. Returns whether the reader must be woken by the bell. */
-  commit(endpoint: number, payloadBytes: number): boolean {
-    const word = (this.at - HEADER_BYTES) >>> 2
-    this.#words[word] = payloadBytes
-    this.#words[word + 1] = endpoint
-    this.#tail = (this.#tail + HEADER_BYTES + align(payloadBytes)) >>> 0
+  /** Publishes the reserved record, of which `bytes` were written, its length excepted. Returns what the reader does. */
+  commit(bytes: number): number {
+    writeUint32(this.buffer, this.at, bytes)
+    this.#tail = (this.#tail + bytes) >>> 0
     Atomics.store(this.#control, TAIL, this.#tail | 0)
-    return Atomics.load(this.#control, READER_STATE) !== READER_AWAKE && this.wakeReader()
+    return Atomics.load(this.#control, READER_STATE)
   }
 
-  /** Wakes a sleeping reader; returns whether the bell must be rung for that. */
+  /** Whether the reader has read all that was published. */
+  get isRead(): boolean {
+    return Atomics.load(this.#control, HEAD) === Atomics.load(this.#control, TAIL)
+  }
+
+  /** Wakes a reader that does not read; returns whether the bell must be rung for that. */
   wakeReader(): boolean {
-    const state = Atomics.exchange(this.#control, READER_STATE, READER_AWAKE)
-    if (state === READER_BLOCKED) Atomics.notify(this.#control, TAIL)
-    return state === READER_ASLEEP
+    const state = Atomics.exchange(this.#control, READER_STATE, ReaderState.AWAKE)
+    if (state === ReaderState.BLOCKED) Atomics.notify(this.#control, TAIL)
+    return state === ReaderState.ASLEEP || state === ReaderState.LINGERING
   }
 
   /** Asks the reader for the bell when there is room again. */
@@ -120,21 +137,30 @@ export class RingWriter {
 
 export class RingReader {
   readonly buffer: Buffer
-  /** The record that `next` found. */
+  /** The record, or the run of records, that `next` found. */
   endpoint = 0
   start = 0
   end = 0
   readonly #control: Int32Array
-  readonly #words: Uint32Array
   readonly #capacity: number
+  readonly #runType: number
+  readonly #runBytesMax: number
   #head: number
+  /** How far the writer was when this side looked last. */
+  #tail: number
 
-  constructor({ control, bytes }: RingMemory) {
+  /** Records of the type `runType` that lie in a row are found together, up to `runBytesMax` bytes if there are several. */
+  constructor(
+    { control, bytes }: RingMemory,
+    { runType = -1, runBytesMax = 0 }: { runType?: number; runBytesMax?: number } = {},
+  ) {
     this.buffer = asBuffer(bytes)
     this.#control = control
-    this.#words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
     this.#capacity = bytes.byteLength
+    this.#runType = runType
+    this.#runBytesMax = runBytesMax
     this.#head = Atomics.load(control, HEAD) >>> 0
+    this.#tail = this.#head
   }
 
   /** Whether the writer has more than the ring can hold. */
@@ -142,23 +168,42 @@ export class RingReader {
     return Atomics.load(this.#control, WRITER_OVERFLOWS) === 1
   }
 
-  /** Finds the next record; its bytes stay until `release`. */
+  /** Finds the next record or run; its bytes stay until `release`. */
   next(): boolean {
-    const tail = Atomics.load(this.#control, TAIL) >>> 0
-    while (this.#head !== tail) {
+    if (this.#head === this.#tail) this.#tail = Atomics.load(this.#control, TAIL) >>> 0
+    while (this.#head !== this.#tail) {
       const offset = this.#head & (this.#capacity - 1)
-      const payloadBytes = this.#words[offset >>> 2] ?? 0
-      if (payloadBytes === WRAP_MARKER) {
-        this.#head = (this.#head + this.#capacity - offset) >>> 0
-        continue
+      const toEnd = this.#capacity - offset
+      const length = toEnd < LENGTH_BYTES ? WRAP_MARK : readUint32(this.buffer, offset)
+      if (length === WRAP_MARK) this.#move(toEnd)
+      else if (length === ENDPOINT_MARK) {
+        this.endpoint = readUint32(this.buffer, offset + LENGTH_BYTES)
+        this.#move(ENDPOINT_BYTES)
+      } else {
+        this.start = offset
+        this.end = this.buffer[offset + TYPE_AT] === this.#runType ? this.#endOfRun(offset, length) : offset + length
+        this.#move(this.end - offset)
+        return true
       }
-      this.endpoint = this.#words[(offset >>> 2) + 1] ?? 0
-      this.start = offset + HEADER_BYTES
-      this.end = this.start + payloadBytes
-      this.#head = (this.#head + HEADER_BYTES + align(payloadBytes)) >>> 0
-      return true
     }
     return false
+  }
+
+  #endOfRun(start: number, firstLength: number): number {
+    // The end of the ring ends it too: nothing that is published lies beyond, and no mark is of that type.
+    const published = start + ((this.#tail - this.#head) >>> 0)
+    const limit = Math.min(published, this.#capacity - TYPE_AT, start + this.#runBytesMax)
+    let end = start + firstLength
+    while (end < limit && this.buffer[end + TYPE_AT] === this.#runType) {
+      const length = readUint32(this.buffer, end)
+      if (length >= ENDPOINT_MARK || end + length > start + this.#runBytesMax) break
+      end += length
+    }
+    return end
+  }
+
+  #move(bytes: number): void {
+    this.#head = (this.#head + bytes) >>> 0
   }
 
   /** Gives the room of all records read so far back; returns whether the writer must be woken by the bell. */
@@ -170,24 +215,25 @@ export class RingReader {
 
   /** Goes to sleep until the bell; false if a record came in the meantime. */
   sleep(): boolean {
-    Atomics.store(this.#control, READER_STATE, READER_ASLEEP)
-    return this.#stillEmpty()
+    return this.#rest(ReaderState.ASLEEP)
+  }
+
+  /** Lets the writer gather a little before it rings, since this side will look again soon; false if a record came in the meantime. */
+  linger(): boolean {
+    return this.#rest(ReaderState.LINGERING)
   }
 
   /** Blocks the thread until a record is there, at most `timeoutMs`. Only for shared memory. */
   block(timeoutMs: number): void {
-    Atomics.store(this.#control, READER_STATE, READER_BLOCKED)
-    if (this.#stillEmpty()) Atomics.wait(this.#control, TAIL, this.#head | 0, timeoutMs)
-    Atomics.store(this.#control, READER_STATE, READER_AWAKE)
+    if (!this.#rest(ReaderState.BLOCKED)) return
+    Atomics.wait(this.#control, TAIL, this.#head | 0, timeoutMs)
+    Atomics.store(this.#control, READER_STATE, ReaderState.AWAKE)
   }
 
-  #stillEmpty(): boolean {
+  #rest(state: number): boolean {
+    Atomics.store(this.#control, READER_STATE, state)
     if (Atomics.load(this.#control, TAIL) >>> 0 === this.#head) return true
-    Atomics.store(this.#control, READER_STATE, READER_AWAKE)
+    Atomics.store(this.#control, READER_STATE, ReaderState.AWAKE)
     return false
   }
-}
-
-function align(bytes: number): number {
-  return (bytes + 7) & ~7
 }

@@ -30,10 +30,10 @@ class PortWriter {
   }
 
   /** Makes room for one frame, in the ring if possible. */
-  begin(): FrameRoom {
+  begin(endpoint: number): FrameRoom {
     const { port, room } = this
     this.busy = true
-    this.#inRing = port.reserve(RECORD_BYTES_MAX)
+    this.#inRing = port.reserve(endpoint, RECORD_BYTES_MAX)
     if (this.#inRing) {
       room.buffer = port.writer.buffer
       room.start = port.writer.at
@@ -49,7 +49,7 @@ class PortWriter {
   commit(endpoint: number, bytes: number): void {
     const { port, room } = this
     this.busy = false
-    if (this.#inRing) port.commit(endpoint, bytes)
+    if (this.#inRing) port.commit(bytes)
     else port.write(endpoint, room.buffer, room.start, room.start + bytes)
     if (this.#deferred.length > 0) this.#writeDeferred()
   }
@@ -115,10 +115,10 @@ export class IoChannel {
 
   /** Makes room for a frame; `commit` or `cancel` must follow. Only while `encoding` is false. */
   begin(): FrameRoom {
-    return this.#writer.begin()
+    return this.#writer.begin(this.#id)
   }
 
-  /** Sends the frame that was written at the beginning of the room. */
+  /** Sends the frame that was written at the beginning of the room, its length included. */
   commit(bytes: number): void {
     this.#writer.commit(this.#id, bytes)
   }

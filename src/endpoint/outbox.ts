@@ -1,22 +1,9 @@
 import { Deque } from '../core/deque.ts'
 import { createError } from '../errors.ts'
 import type { Conversation } from '../wire/conversation.ts'
-import type { ChunkSource } from '../wire/outgoingStream.ts'
+import { readUint32 } from '../wire/integers.ts'
 import { RouteCache } from '../wire/routeCache.ts'
-import { SequenceTable } from './sequenceTable.ts'
-
-/** An object that the program sent and the relay has not accepted yet. */
-export interface OutgoingObject {
-  readonly sequence: number
-  /** The OBJECT frame, or the STREAM_BEGIN of a large object. */
-  readonly buffer: Buffer
-  readonly start: number
-  readonly end: number
-  /** The body of a large object, and the number under which it goes. */
-  readonly stream:
-    | { readonly id: number; readonly source: ChunkSource; readonly parts: readonly ArrayBuffer[] }
-    | undefined
-}
+import { KeptRun, KeptRuns, type OutgoingBody, type OutgoingObject } from './keptRuns.ts'
 
 /** An object that waits in the lines of all its lanes. */
 interface HeldObject {
@@ -34,10 +21,12 @@ const BLOCKED_GROUPS_MAX = 100_000
  * until the relay accepted them, and sent again when it does not know the session any more.
  */
 export class Outbox {
-  readonly #unresolved = new SequenceTable<OutgoingObject>()
+  readonly #kept = new KeptRuns()
   readonly #routes = new RouteCache(() => true)
-  #queue: OutgoingObject[] = []
-  #queueHead = 0
+  /** What is neither given to the conversation nor held in lines: of the first run, what begins at `#at` with `#sequence`. */
+  #queue = new Deque<KeptRun>()
+  #at = 0
+  #sequence = 0
   /** By lane: what waits, in order. An object for several groups stands in several lines, and leaves when it is the first in all. */
   readonly #lines = new Map<string, Deque<HeldObject>>()
   /** Lanes that the relay has blocked. */
@@ -48,26 +37,37 @@ export class Outbox {
 
   /** Objects that the relay has not accepted. */
   get unresolved(): number {
-    return this.#unresolved.size
+    return this.#kept.unresolved
   }
 
-  get unresolvedObjects(): Iterable<OutgoingObject> {
-    return this.#unresolved.values()
+  *unresolvedObjects(): Generator<OutgoingObject> {
+    for (const run of this.#kept.values()) yield* run.objects()
   }
 
-  add(object: OutgoingObject): void {
-    this.#unresolved.push(object.sequence, object)
-    this.#queue.push(object)
+  /** Takes an object over, or several small ones that lie in a row, the first of which has that sequence. */
+  add(objects: OutgoingObject): void {
+    const run = new KeptRun(objects)
+    this.#kept.add(run)
+    this.#enqueue(run)
   }
 
-  /** The relay has accepted or rejected an object. */
-  resolve(sequence: number, conversation: Conversation | undefined): OutgoingObject | undefined {
-    const object = this.#unresolved.take(sequence)
-    if (object?.stream !== undefined && conversation?.hasStream(object.stream.id) === true) {
-      conversation.closeStream(object.stream.id)
+  #enqueue(run: KeptRun): void {
+    if (this.#queue.length === 0) this.#begin(run)
+    this.#queue.push(run)
+  }
+
+  #begin({ start, firstSequence }: KeptRun): void {
+    this.#at = start
+    this.#sequence = firstSequence
+  }
+
+  /** The relay has accepted or rejected the objects of these sequences. */
+  resolve(from: number, to: number, conversation: Conversation | undefined): void {
+    this.#kept.resolve(from, to, ({ stream }) => {
+      if (stream === undefined || conversation?.hasStream(stream.id) !== true) return
+      conversation.closeStream(stream.id)
       this.#openStreams--
-    }
-    return object
+    })
   }
 
   block(group: string): void {
@@ -82,8 +82,8 @@ export class Outbox {
 
   /** A session begins at the relay: everything that was not accepted is to be sent, from the oldest on. */
   restart(streamsMax: number): void {
-    this.#queue = [...this.#unresolved.values()]
-    this.#queueHead = 0
+    this.#queue = new Deque()
+    for (const run of this.#kept.values()) this.#enqueue(run)
     this.#lines.clear()
     this.#blocked.clear()
     this.#sentBytes = 0
@@ -94,19 +94,34 @@ export class Outbox {
   /** Gives the conversation what it may have now; returns whether that was anything. */
   pump(conversation: Conversation): boolean {
     let moved = this.#pumpLines(conversation)
-    while (this.#queueHead < this.#queue.length) {
-      const object = this.#queue[this.#queueHead]
-      if (object === undefined) break
-      if (this.#mustWait(object)) this.#hold(object)
-      else if (this.#hasRoom(object, conversation)) {
-        this.#give(object, conversation)
-        moved = true
-      } else if (object.stream !== undefined) this.#hold(object)
-      else break
-      this.#queueHead++
+    for (let run = this.#queue.first(); run !== undefined; run = this.#queue.first()) {
+      const before = this.#at
+      const through = this.#pumpRun(run, conversation)
+      if (this.#at > before) moved = true
+      if (!through) break
+      this.#queue.shift()
+      const next = this.#queue.first()
+      if (next !== undefined) this.#begin(next)
     }
-    this.#trimQueue()
     return moved
+  }
+
+  /** Gives, or holds, what is left of a run; returns whether that was all. */
+  #pumpRun(run: KeptRun, conversation: Conversation): boolean {
+    const { buffer, stream } = run
+    while (this.#at < run.end) {
+      const start = this.#at
+      const end = start + readUint32(buffer, start)
+      if (run.isUnresolved(this.#sequence)) {
+        if (this.#mustWait(buffer, start, end)) this.#hold({ sequence: this.#sequence, buffer, start, end, stream })
+        else if (this.#hasRoom(start, end, stream, conversation)) this.#give(buffer, start, end, stream, conversation)
+        else if (stream !== undefined) this.#hold({ sequence: this.#sequence, buffer, start, end, stream })
+        else return false
+      }
+      this.#at = end
+      this.#sequence++
+    }
+    return true
   }
 
   #pumpLines(conversation: Conversation): boolean {
@@ -116,9 +131,10 @@ export class Outbox {
       again = false
       for (const line of this.#lines.values()) {
         for (let held = line.first(); held !== undefined && this.#isFree(held); held = line.first()) {
-          if (!this.#hasRoom(held.object, conversation)) break
+          const { buffer, start, end, stream } = held.object
+          if (!this.#hasRoom(start, end, stream, conversation)) break
           this.#leaveLines(held)
-          this.#give(held.object, conversation)
+          this.#give(buffer, start, end, stream, conversation)
           again = true
           moved = true
         }
@@ -139,29 +155,35 @@ export class Outbox {
     }
   }
 
-  #give(object: OutgoingObject, conversation: Conversation): void {
-    conversation.sendKept(object.buffer, object.start, object.end)
-    if (object.stream === undefined) this.#sentBytes += object.end - object.start
+  #give(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    stream: OutgoingBody | undefined,
+    conversation: Conversation,
+  ): void {
+    conversation.sendKept(buffer, start, end)
+    if (stream === undefined) this.#sentBytes += end - start
     else {
       // The relay opens the window once it has a place for the object.
-      conversation.openStream(object.stream.id, object.stream.source, 0)
+      conversation.openStream(stream.id, stream.source, 0)
       this.#openStreams++
     }
   }
 
-  #hasRoom(object: OutgoingObject, conversation: Conversation): boolean {
-    if (object.stream !== undefined) return this.#openStreams < this.#streamsMax
-    return this.#sentBytes + (object.end - object.start) <= conversation.peerLimit
+  #hasRoom(start: number, end: number, stream: OutgoingBody | undefined, conversation: Conversation): boolean {
+    if (stream !== undefined) return this.#openStreams < this.#streamsMax
+    return this.#sentBytes + (end - start) <= conversation.peerLimit
   }
 
   /** Whether one of its groups is blocked, or earlier objects of one of its lanes wait. */
-  #mustWait(object: OutgoingObject): boolean {
+  #mustWait(buffer: Buffer, start: number, end: number): boolean {
     if (this.#blocked.size === 0 && this.#lines.size === 0) return false
-    return this.#lanesOf(object).some((lane) => this.#blocked.has(lane) || this.#lines.has(lane))
+    return this.#lanesOf(buffer, start, end).some((lane) => this.#blocked.has(lane) || this.#lines.has(lane))
   }
 
   #hold(object: OutgoingObject): void {
-    const held: HeldObject = { object, lanes: this.#lanesOf(object) }
+    const held: HeldObject = { object, lanes: this.#lanesOf(object.buffer, object.start, object.end) }
     for (const lane of held.lanes) {
       let line = this.#lines.get(lane)
       if (line === undefined) {
@@ -173,19 +195,9 @@ export class Outbox {
   }
 
   /** The frame was made by this library from names that were checked. */
-  #lanesOf({ buffer, start, end }: OutgoingObject): string[] {
+  #lanesOf(buffer: Buffer, start: number, end: number): string[] {
     const { kind, groups } = this.#routes.read(buffer, start, end)
     return groups.map((group) => laneName(kind, group))
-  }
-
-  #trimQueue(): void {
-    if (this.#queueHead === this.#queue.length) {
-      if (this.#queueHead > 0) this.#queue = []
-      this.#queueHead = 0
-    } else if (this.#queueHead > 4096 && this.#queueHead * 2 > this.#queue.length) {
-      this.#queue.splice(0, this.#queueHead)
-      this.#queueHead = 0
-    }
   }
 }
 

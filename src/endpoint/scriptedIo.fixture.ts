@@ -16,7 +16,7 @@ import {
   readJson,
 } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
-import { writeUint32 } from '../wire/integers.ts'
+import { readUint32, writeUint32 } from '../wire/integers.ts'
 import {
   encodeRoute,
   encodeStreamBegin,
@@ -102,7 +102,9 @@ export class ScriptedIo implements Io {
         return
       case FrameType.OBJECT:
       case FrameType.STREAM_BEGIN:
-        this.sent.push(this.#readObject(Buffer.from(buffer.subarray(start, end))))
+        for (let at = start; at < end; at += readUint32(buffer, at)) {
+          this.sent.push(this.#readObject(Buffer.from(buffer.subarray(at, at + readUint32(buffer, at)))))
+        }
         return
       case FrameType.NOTIFY: {
         const { group, count } = readCountOfGroup(buffer, start, end)

@@ -205,12 +205,14 @@ export class EndpointSession implements ConnectorOwner {
       case FrameType.ACCEPTED:
         this.#accepted(buffer, start, end)
         return
-      case FrameType.REJECTED:
-        this.#outbox.resolve(readRejected(buffer, start, end).sequence, this.#conversation)
+      case FrameType.REJECTED: {
+        const { sequence } = readRejected(buffer, start, end)
+        this.#outbox.resolve(sequence, sequence, this.#conversation)
         this.#passOn(buffer, start, end)
         this.#pumpOutbox()
         this.#checkStopped()
         return
+      }
       case FrameType.BLOCKED:
         this.#outbox.block(readText(buffer, start, end))
         this.#passNotice(buffer, start, end)
@@ -252,7 +254,7 @@ export class EndpointSession implements ConnectorOwner {
     const { from, to } = readAccepted(buffer, start, end)
     if (to - from > this.#outbox.unresolved)
       throw createError('PROTOCOL_VIOLATION', 'The relay accepts what was never sent.')
-    for (let sequence = from; sequence <= to; sequence++) this.#outbox.resolve(sequence, this.#conversation)
+    this.#outbox.resolve(from, to, this.#conversation)
     this.#passOn(buffer, start, end)
     this.#pumpOutbox()
     this.#checkStopped()
@@ -424,7 +426,7 @@ export class EndpointSession implements ConnectorOwner {
     const { port } = this.#host
     const marker = encodeJson(RecordType.RETURNED, {})
     let returned = 0
-    for (const { buffer, start, end, stream } of this.#outbox.unresolvedObjects) {
+    for (const { buffer, start, end, stream } of this.#outbox.unresolvedObjects()) {
       port.write(this.#id, marker, 0, marker.length)
       if (stream !== undefined) {
         this.#conversation?.closeStream(stream.id)

@@ -18,11 +18,10 @@ import(workerData.built).then(({ RingReader, RingWriter }) => {
       continue
     }
     const bytes = reader.end - reader.start
-    while (!writer.reserve(bytes));
-    for (let index = 0; index < bytes; index++) writer.buffer[writer.at + index] = 255 - reader.buffer[reader.start + index]
-    const { endpoint } = reader
+    while (!writer.reserve(reader.endpoint, bytes));
+    for (let index = 4; index < bytes; index++) writer.buffer[writer.at + index] = 255 - reader.buffer[reader.start + index]
     reader.release()
-    writer.commit(endpoint, bytes)
+    writer.commit(bytes)
     left--
   }
 })
@@ -39,22 +38,23 @@ it('gets every record through a thread and back, whole and in order', async () =
   })
   const writer = new RingWriter(there)
   const reader = new RingReader(back)
-  const bytesOf = (index: number) => (index * 37) % 700
+  const bytesOf = (index: number) => 5 + ((index * 37) % 700)
   let sent = 0
   let received = 0
   while (received < records) {
-    while (sent < records && writer.reserve(bytesOf(sent))) {
+    while (sent < records && writer.reserve(sent, bytesOf(sent))) {
       writer.buffer.fill(sent, writer.at, writer.at + bytesOf(sent))
-      writer.commit(sent, bytesOf(sent))
+      writer.commit(bytesOf(sent))
       sent++
     }
     if (!reader.next()) {
       await Promise.race([new Promise((resolve) => setImmediate(resolve)), ended])
       continue
     }
-    const expected = Buffer.alloc(bytesOf(received), 255 - (received & 0xff))
+    const expected = Buffer.alloc(bytesOf(received) - 4, 255 - (received & 0xff))
     expect(reader.endpoint).toBe(received)
-    expect(expected.equals(reader.buffer.subarray(reader.start, reader.end))).toBe(true)
+    expect(reader.end - reader.start).toBe(bytesOf(received))
+    expect(expected.equals(reader.buffer.subarray(reader.start + 4, reader.end))).toBe(true)
     reader.release()
     received++
   }
