@@ -1,7 +1,4 @@
-import { vi } from 'vitest'
 import { RawRelay, settle, sharedAuthenticator } from '../../test/support/relayWorld.ts'
-import { EndpointTable, type Io } from '../background/io.ts'
-import { createPortPair } from '../background/portPair.ts'
 import { FakeClock } from '../clock.fixture.ts'
 import { ObjectEncoder } from '../objects/encoder.ts'
 import { createMemoryLink, type MemoryLink } from '../transport/memoryTransport.ts'
@@ -26,14 +23,9 @@ import {
   stampSource,
   writeObjectHead,
 } from '../wire/objectHeader.ts'
-import { Endpoint } from './endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
 import type { EndpointOptions } from './endpointOptions.ts'
-import { EndpointSession } from './session.ts'
-import { TicketPool } from './ticketPool.ts'
-
-const scripted = vi.hoisted(() => ({ io: undefined as unknown }))
-
-vi.mock('../background/openIo.ts', () => ({ openIo: () => scripted.io }))
+import { type OpenedProgram, openProgram } from './openedProgram.fixture.ts'
 
 /** What a delivery of the relay by hand is stamped with. */
 export interface Stamps {
@@ -60,52 +52,22 @@ export class RestartedRelay {
   #relay: RawRelay | undefined
   #link: MemoryLink | undefined
   readonly #encoder = new ObjectEncoder()
-  readonly #onRing: () => void
+  readonly #program: OpenedProgram
   #read = 0
-  #busy = false
 
   private constructor(
     options: Partial<EndpointOptions>,
     authenticator: Awaited<ReturnType<typeof sharedAuthenticator>>,
   ) {
     const { clock } = this
-    const table = new EndpointTable()
-    let session: EndpointSession | undefined
-    let attachments = 0
-    const host = {
-      clock,
-      tickets: new TicketPool(clock),
-      connect: async () => {
-        this.#link = createMemoryLink({ schedule: (run) => clock.soon(run) })
-        this.#relay = new RawRelay(this.#link.far, authenticator)
-        this.#read = 0
-        return this.#link.near
-      },
-      nextAttachment: () => ++attachments,
-      ended: () => undefined,
+    const connect = async () => {
+      this.#link = createMemoryLink({ schedule: (run) => clock.soon(run) })
+      this.#relay = new RawRelay(this.#link.far, authenticator)
+      this.#read = 0
+      return this.#link.near
     }
-    const { program, io } = createPortPair(table, {
-      record(endpoint, buffer, start, end) {
-        if (session !== undefined) session.record(buffer, start, end)
-        // Written by checkEndpointOptions.
-        else session = new EndpointSession(endpoint, readJson(buffer, start, end) as never, { ...host, port: io })
-      },
-    })
-    this.#onRing = program.bell.onRing
-    program.bell.onRing = () => {
-      if (!this.#busy) this.#onRing()
-    }
-    const inlineIo: Io = {
-      port: program,
-      canBlock: false,
-      add: (records) => table.add(records),
-      remove: (id) => table.remove(id),
-    }
-    scripted.io = inlineIo
-    this.endpoint = new Endpoint({
-      ...{ host: '127.0.0.1', port: 1, password: 'correct horse battery staple', groups: ['g', 'h', 'g.dead'] },
-      ...{ security: 'none', reconnect: { initialDelayMs: 100, maxDelayMs: 100, jitter: 0 }, ...options },
-    })
+    this.#program = openProgram(clock, connect, { groups: ['g', 'h', 'g.dead'], ...options })
+    this.endpoint = this.#program.endpoint
     this.endpoint.on('error', (error) => this.errors.push(error))
   }
 
@@ -149,8 +111,7 @@ export class RestartedRelay {
 
   /** The program computes, and reads nothing that its I/O has for it. */
   set busy(busy: boolean) {
-    this.#busy = busy
-    if (!busy) this.#onRing()
+    this.#program.setBusy(busy)
   }
 
   /** The relay has received so many frames of the session. */

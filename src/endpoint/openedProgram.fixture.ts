@@ -1,0 +1,65 @@
+import { vi } from 'vitest'
+import { PASSWORD } from '../../test/support/relayWorld.ts'
+import { EndpointTable, type Io } from '../background/io.ts'
+import { createPortPair } from '../background/portPair.ts'
+import type { Clock } from '../clock.ts'
+import type { Transport } from '../transport/transport.ts'
+import { readJson } from '../wire/controlFrames.ts'
+import { Endpoint } from './endpoint.ts'
+import type { EndpointOptions } from './endpointOptions.ts'
+import { EndpointSession } from './session.ts'
+import { TicketPool } from './ticketPool.ts'
+
+const scripted = vi.hoisted(() => ({ io: undefined as unknown }))
+
+vi.mock('../background/openIo.ts', () => ({ openIo: () => scripted.io }))
+
+/** An endpoint, all of it: the program's side, and its I/O. */
+export interface OpenedProgram {
+  readonly endpoint: Endpoint
+  /** A busy program computes, and reads nothing that its I/O has for it. */
+  setBusy(busy: boolean): void
+}
+
+/** Makes an endpoint that connects by `connect`, in the time of `clock`, without sockets and threads. */
+export function openProgram(
+  clock: Clock,
+  connect: () => Promise<Transport>,
+  options: Partial<EndpointOptions> = {},
+): OpenedProgram {
+  const table = new EndpointTable()
+  let session: EndpointSession | undefined
+  let attachments = 0
+  const { program, io } = createPortPair(table, {
+    record(endpoint, buffer, start, end) {
+      if (session !== undefined) session.record(buffer, start, end)
+      else {
+        const host = { clock, tickets: new TicketPool(clock), connect, port: io, ended: () => undefined }
+        // Written by checkEndpointOptions.
+        const configuration = readJson(buffer, start, end) as never
+        session = new EndpointSession(endpoint, configuration, { ...host, nextAttachment: () => ++attachments })
+      }
+    },
+  })
+  const { onRing } = program.bell
+  let isBusy = false
+  program.bell.onRing = () => {
+    if (!isBusy) onRing()
+  }
+  const inlineIo: Io = {
+    port: program,
+    canBlock: false,
+    add: (records) => table.add(records),
+    remove: (id) => table.remove(id),
+  }
+  scripted.io = inlineIo
+  const endpoint = new Endpoint({
+    ...{ host: '127.0.0.1', port: 1, password: PASSWORD, security: 'none' },
+    ...{ reconnect: { initialDelayMs: 100, maxDelayMs: 100, jitter: 0 }, ...options },
+  })
+  const setBusy = (busy: boolean): void => {
+    isBusy = busy
+    if (!busy) onRing()
+  }
+  return { endpoint, setBusy }
+}

@@ -1,0 +1,125 @@
+import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
+import { openStore } from '../../src/store/memoryStore.ts'
+import type { AcceptedRun, Recovery, Store, StoredObject } from '../../src/store/store.ts'
+
+/** The copies of an object in the queue of one group. */
+interface Place {
+  readonly payload: StoredObject
+  readonly group: string
+  readonly groupIndex: number
+  readonly order: number
+  readonly copies: { attempt: number; session: string | undefined }[]
+}
+
+/**
+ * What outlives a relay in tests: all that it told its store up to the last commit. It knows places in the simplest of ways, and
+ * finds out whether what the broker tells makes sense.
+ */
+export class KeptMemory {
+  readonly #store = openStore()
+  readonly #places = new Set<Place>()
+  readonly #broadcasts = new Map<string, Omit<Place, 'copies'>>()
+  readonly #answers = new Map<string, readonly AcceptedRun[]>()
+  /** What the present run of the relay told since its last commit; a killed one tells nothing more. */
+  #told: (() => void)[] = []
+  #sources = 0
+
+  /** The store of the next run. */
+  open(): Store {
+    const store = this.#store
+    const told: (() => void)[] = []
+    this.#told = told
+    const tell = (what: () => void): void => void told.push(what)
+    return {
+      relayName: 'the-relay',
+      keepsLeases: true,
+      journal: this.#journal(tell),
+      isSparse: false,
+      memoryBytes: 0,
+      recover: (recovery) => this.#recover(recovery),
+      takeSource: () => ++this.#sources,
+      refusal: () => undefined,
+      keep: (buffer, start, end) => store.keep(buffer, start, end),
+      keepLarge: (begin, bodyBytes) => store.keepLarge(begin, bodyBytes),
+      release: () => undefined,
+      rememberAnswers: (session, runs) => tell(() => void this.#answers.set(session, runs)),
+      commit: () => {
+        if (told === this.#told) for (const what of told.splice(0)) what()
+        return undefined
+      },
+      moveTogether: () => undefined,
+      close: async () => undefined,
+    }
+  }
+
+  /** How many copies are left. */
+  get copies(): number {
+    return [...this.#places].reduce((sum, { copies }) => sum + copies.length, 0)
+  }
+
+  #recover({ place, answers }: Recovery): void {
+    for (const { copies, ...where } of this.#places) {
+      for (const copy of copies) place({ ...where, ...copy, kind: 'produce', copies: 1 })
+    }
+    for (const where of this.#broadcasts.values()) {
+      place({
+        ...where,
+        kind: 'broadcast',
+        attempt: 0,
+        copies: 1,
+        session: undefined,
+      } satisfies KeptPlace<StoredObject>)
+    }
+    for (const [session, runs] of this.#answers) answers(session, runs)
+  }
+
+  #journal(tell: (what: () => void) => void): BrokerJournal<StoredObject> {
+    return {
+      queued: (payload, group, groupIndex, order, count) =>
+        tell(() => {
+          const copies = Array.from({ length: count }, () => ({ attempt: 1, session: undefined }))
+          this.#places.add({ payload, group, groupIndex, order, copies })
+        }),
+      leased: (payload, group, attempt, session, order) =>
+        tell(() => {
+          this.#copy(payload, group, order, attempt, undefined).copy.session = session
+        }),
+      returned: (payload, group, attempt, session, nextAttempt, order) =>
+        tell(() => {
+          const { copy } = this.#copy(payload, group, order, attempt, session)
+          copy.session = undefined
+          copy.attempt = nextAttempt
+        }),
+      buried: (payload, group, attempt, session, dead, deadOrder, nextAttempt, order) =>
+        tell(() => {
+          const { groupIndex } = this.#remove(payload, group, order, attempt, session)
+          const copies = [{ attempt: nextAttempt, session: undefined }]
+          this.#places.add({ payload, group: dead, groupIndex, order: deadOrder, copies })
+        }),
+      acknowledged: (payload, group, attempt, session, order) =>
+        tell(() => void this.#remove(payload, group, order, attempt, session)),
+      dropped: (payload, group, attempt, copies, order) =>
+        tell(() => {
+          for (let left = copies; left > 0; left--) this.#remove(payload, group, order, attempt, undefined)
+        }),
+      lastBroadcast: (payload, group, groupIndex, order) =>
+        tell(() => void this.#broadcasts.set(group, { payload, group, groupIndex, order })),
+    }
+  }
+
+  #remove(payload: StoredObject, group: string, order: number, attempt: number, session: string | undefined): Place {
+    const { place, copy } = this.#copy(payload, group, order, attempt, session)
+    place.copies.splice(place.copies.indexOf(copy), 1)
+    if (place.copies.length === 0) this.#places.delete(place)
+    return place
+  }
+
+  #copy(payload: StoredObject, group: string, order: number, attempt: number, session: string | undefined) {
+    for (const place of this.#places) {
+      if (place.payload !== payload || place.group !== group || place.order !== order) continue
+      const copy = place.copies.find((other) => other.attempt === attempt && other.session === session)
+      if (copy !== undefined) return { place, copy }
+    }
+    throw new Error(`The broker tells of a copy that there is not: ${group}, attempt ${attempt}, of ${session}.`)
+  }
+}
