@@ -4,6 +4,10 @@ import type { Conversation } from '../wire/conversation.ts'
 import { FIRST_CLAIMED_LEASE, FrameType } from '../wire/frameTypes.ts'
 import { LeaseLedger, type LedgerEntry } from './leaseLedger.ts'
 
+/** A relay lets so many leases be claimed at once (PROTOCOL.md, chapter 16); some room is for what is settled in passing. */
+const CLAIMS_MAX = 900_000
+const RUN_LEASES_MAX = 50_000
+
 /** The leases of a session that is over, which the present one claims. */
 interface EarlierLeases {
   readonly ledger: LeaseLedger
@@ -107,8 +111,12 @@ export class Claims {
     if (!this.#endDue) return
     this.#endDue = false
     // First what is not settled: of equal copies, one that was settled may be gone, and would take the place of another.
-    for (const { ledger, firstNumber } of this.#earlier.values())
-      this.#claim(ledger.claim(0, ledger.count - 1), firstNumber)
+    let left = CLAIMS_MAX
+    for (const { ledger, firstNumber } of this.#earlier.values()) {
+      const entries = ledger.claim(0, ledger.count - 1).slice(0, left)
+      this.#claim(entries, firstNumber)
+      left -= entries.length
+    }
     for (const earlier of this.#earlier.values()) this.#settleAgain(earlier)
     this.#send(encodeText(FrameType.RECLAIM_END, ''))
   }
@@ -121,7 +129,8 @@ export class Claims {
     const entries = ledger.untold()
     for (let begin = 0, end = 0; begin < entries.length; begin = end) {
       const { action = 0, number: from = 0 } = entries[begin] ?? {}
-      for (end = begin + 1; entries[end]?.action === action && entries[end]?.number === from + end - begin; end++);
+      const isNext = (at: number) => entries[at]?.action === action && entries[at]?.number === from + at - begin
+      for (end = begin + 1; end < begin + RUN_LEASES_MAX && isNext(end); end++);
       const run = entries.slice(begin, end)
       this.#claim(run, firstNumber)
       const frame = this.#sendSettlement(action, firstNumber + from, firstNumber + from + run.length - 1)

@@ -309,16 +309,4 @@ describe('The last broadcast of a group', () => {
     await world.deliver('one', 0, broadcast)
     expect(await world.endpoint.retrieveAll()).toEqual(['one', 'one', 'one'])
   })
-
-  it('gives its room back when it is dropped', async () => {
-    const limits = { inboxBytesMax: 200_000, objectBytesMax: 1_000_000 }
-    const world = await RestartedRelay.open({}, { limits })
-    await world.deliverLarge(large, 0, true, broadcast)
-    expect(await world.endpoint.pop()).toEqual([large])
-    await world.restart()
-    await world.deliverLarge(large, 0, true, broadcast)
-    await world.deliverLarge(large, 1, true, broadcast)
-    expect(await world.endpoint.retrieveAll()).toEqual([large])
-    expect(world.errors).toEqual([])
-  })
 })

@@ -283,6 +283,8 @@ describe('An endpoint', () => {
     ['no limits', { limits: null }, 'PROTOCOL_VIOLATION'],
     ['room for less than one frame', { limits: { sendWindowBytes: 1_000 } }, 'PROTOCOL_VIOLATION'],
     ['a count that is none', { received: -1 }, 'PROTOCOL_VIOLATION'],
+    ['an answer that is neither yes nor no', { keepsLeases: 1 }, 'PROTOCOL_VIOLATION'],
+    ['claims that are neither due nor not', { reclaims: null }, 'PROTOCOL_VIOLATION'],
     ['frames that it never sent', { received: 3 }, 'PROTOCOL_VIOLATION'],
   ])('gives up when WELCOME holds %s', async (_, fields, code) => {
     const { clock, endpoint, relay } = await withRawRelay()

@@ -395,6 +395,7 @@ export class EndpointSession implements ConnectorOwner {
   #stop(deadlineMs: number): void {
     this.#stopping = true
     this.#claims.answeredAll()
+    this.#link?.requestFlush()
     this.#stopTimer = this.#host.clock.after(deadlineMs, () => this.#finish(true))
     this.#checkStopped()
   }
