@@ -9,6 +9,8 @@ const MiB = 1_048_576
 const RESERVE_BYTES_MAX = 32 * MiB
 /** Of a small disk, or a small `bytesMax`, it is this part. */
 const RESERVE_PART = 1 / 8
+/** On a disk at least so much: the data file is made longer before it is needed. */
+const DISK_RESERVE_BYTES_MIN = 4 * MiB
 /** The disk is looked at after so much was written, or so long after the last time. */
 const LOOK_BYTES = 32 * MiB
 const LOOK_MS = 1_000
@@ -98,7 +100,8 @@ export class DiskRoom {
     if (space.dataFile !== undefined) this.#dataFile ??= space.dataFile
     if (space.dataFile !== this.#dataFile) this.#parts.lost()
     const unusedBytes = Math.max(0, space.dataFileBytes - keptBytes())
-    const diskBytes = keptBytes() + space.freeBytes + unusedBytes - reserveOf(space.totalBytes)
+    const diskReserveBytes = Math.max(DISK_RESERVE_BYTES_MIN, reserveOf(space.totalBytes))
+    const diskBytes = keptBytes() + space.freeBytes + unusedBytes - diskReserveBytes
     this.#keptBytesMax = Math.min(diskBytes, bytesMax - reserveOf(bytesMax))
     if (this.#isFull && keptBytes() < this.#keptBytesMax - reserveOf(bytesMax) / 4) this.#isFull = false
   }

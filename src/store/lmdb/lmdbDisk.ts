@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { open, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../../clock.ts'
 import { createError, type ObjectRelayError } from '../../errors.ts'
@@ -12,6 +12,7 @@ import { checkDataFile } from './checkDataFile.ts'
 import { CommitQueue } from './commitQueue.ts'
 import { CountedBodies } from './countedBodies.ts'
 import { LogDatabase } from './database.ts'
+import { DataFileRoom } from './dataFileRoom.ts'
 import { DiskRoom } from './diskRoom.ts'
 import { folderError, inUse } from './folderErrors.ts'
 import type { OpenDatabase } from './loadLmdb.ts'
@@ -39,6 +40,7 @@ export class LmdbDisk implements LogDisk {
   readonly #folder: string
   readonly #options: LmdbDiskOptions
   readonly #database: LogDatabase
+  readonly #fileRoom: DataFileRoom
   readonly #presence: Presence
   readonly #sizes = new SegmentSizes()
   readonly #room: DiskRoom
@@ -55,6 +57,7 @@ export class LmdbDisk implements LogDisk {
     const folder = options.dir
     const { presence, isNew } = await claimFolder(folder)
     let database: LogDatabase | undefined
+    let fileRoom: DataFileRoom | undefined
     try {
       const dataFile = join(folder, folderNames.data)
       if (isNew) await rm(dataFile, { force: true })
@@ -63,15 +66,18 @@ export class LmdbDisk implements LogDisk {
         isReadOnly: false,
         isSynced: options.durability === 'synced',
       })
+      fileRoom = await DataFileRoom.open(dataFile)
+      await fileRoom.make([])
       const owner = randomInt(1, OWNER_MAX)
       await database.own(owner)
       await syncFolder(folder)
       if (isNew) await markUsed(folder)
-      const disk = new LmdbDisk({ options, database, presence, owner, host, clock })
+      const disk = new LmdbDisk({ options, database, fileRoom, presence, owner, host, clock })
       await disk.bodies.list()
       await disk.#room.look()
       return disk
     } catch (thrown) {
+      await fileRoom?.close()
       await database?.close().catch(() => undefined)
       await presence.release()
       throw folderError(folder, 'opened', thrown)
@@ -81,15 +87,17 @@ export class LmdbDisk implements LogDisk {
   private constructor(parts: {
     options: LmdbDiskOptions
     database: LogDatabase
+    fileRoom: DataFileRoom
     presence: Presence
     owner: number
     host: StoreHost
     clock: Clock
   }) {
-    const { options, database, presence, owner, host, clock } = parts
+    const { options, database, fileRoom, presence, owner, host, clock } = parts
     this.#folder = options.dir
     this.#options = options
     this.#database = database
+    this.#fileRoom = fileRoom
     this.#presence = presence
     const isSynced = options.durability === 'synced'
     this.bodies = new CountedBodies(new BodyFolder(join(this.#folder, folderNames.bodies), { isSynced }))
@@ -105,6 +113,7 @@ export class LmdbDisk implements LogDisk {
     this.#queue = new CommitQueue({
       clock,
       write: async (changes) => {
+        await fileRoom.make(changes)
         if (!(await database.change(changes, owner))) throw inUse(this.#folder)
       },
       explain: (thrown) => folderError(this.#folder, 'written', thrown),
@@ -148,8 +157,9 @@ export class LmdbDisk implements LogDisk {
     await this.#queue.ended()
     try {
       await this.#database.close()
-      if (this.#options.durability === 'written') await syncFile(join(this.#folder, folderNames.data))
+      if (this.#options.durability === 'written') await this.#fileRoom.sync()
     } finally {
+      await this.#fileRoom.close()
       await this.#presence.release()
     }
   }
@@ -164,14 +174,4 @@ export class LmdbDisk implements LogDisk {
 function roomOf(bytes: number): number {
   if (bytes <= SHARED_PAGE_BYTES) return bytes + PAGE_HEADER_BYTES
   return Math.ceil((bytes + PAGE_HEADER_BYTES) / PAGE_BYTES) * PAGE_BYTES
-}
-
-/** What was only written until now is safe from a failure of the machine, too. */
-async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r+')
-  try {
-    await handle.datasync()
-  } finally {
-    await handle.close()
-  }
 }

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+import { closeSync, copyFileSync, cpSync, fstatSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { lmdbStore } from 'objectrelay/lmdb'
+
+// A process of its own, since a store that maps a damaged file may take the process with it. It is told which damages to do to
+// copies of a store, and says after each what became of it.
+
+const PAGE_BYTES = 4_096
+const host = { report: () => undefined }
+
+async function open(dir) {
+  const { module, options } = lmdbStore({ dir, durability: 'written' })
+  const { openStore } = await import(module)
+  return await openStore(options, host)
+}
+
+/** Makes a store with some of everything in it, in several commits. */
+export async function makeStore(dir, objects = 300) {
+  const store = await open(dir)
+  const kept = []
+  for (let id = 0; id < objects; id++) {
+    const frame = Buffer.alloc(64 + ((id * 7_919) % (id % 10 === 0 ? 60_000 : 3_000)), (id % 250) + 1)
+    frame.writeUInt32LE(frame.length, 0)
+    frame[4] = 0x20
+    const payload = store.keep(frame, 0, frame.length)
+    store.journal.queued(payload, `group ${id % 3}`, 0, id + 1, 1)
+    if (id % 4 === 0) store.journal.leased(payload, `group ${id % 3}`, 1, `session ${id % 5}`, id + 1)
+    kept.push(payload)
+    if (id % 20 === 0) store.rememberAnswers(`session ${id % 5}`, [{ from: 1, to: id + 1, memberCounts: [id] }])
+    if (id % 6 === 5) await store.commit()
+    if (id % 4 === 0 && id >= 100) {
+      const old = kept[id - 100]
+      store.journal.acknowledged(old, `group ${(id - 100) % 3}`, 1, `session ${(id - 100) % 5}`, id - 99)
+      store.release(old)
+    }
+  }
+  await store.commit()
+  const state = digestOf(store)
+  await store.close()
+  return state
+}
+
+/** All that a store tells, in one line. */
+function digestOf(store) {
+  const lines = []
+  store.recover({
+    place({ payload, ...place }) {
+      const { buffer, start, end } = payload
+      const content = createHash('sha256').update(buffer.subarray(start, end)).digest('hex')
+      lines.push(JSON.stringify([place, content]))
+    },
+    answers: (session, runs) => lines.push(JSON.stringify([session, runs])),
+  })
+  return `${lines.length} ${createHash('sha256').update(lines.sort().join('\n')).digest('hex')}`
+}
+
+/** The state of a store, or the code of the error that it was refused with. */
+export async function stateOf(dir) {
+  let store
+  try {
+    store = await open(dir)
+    return digestOf(store)
+  } catch (error) {
+    return error.code === undefined || error.details === undefined ? `untyped ${error.stack}` : error.code
+  } finally {
+    await store?.close()
+  }
+}
+
+/** Damages one file: `[kind, first, second]`, numbers from 0 up to 1 that say where. */
+function damage(path, [kind, first, second]) {
+  const file = openSync(path, 'r+')
+  const { size } = fstatSync(file)
+  const pages = Math.floor(size / PAGE_BYTES)
+  const pageAt = (part) => Math.floor(part * pages) * PAGE_BYTES
+  const page = Buffer.alloc(PAGE_BYTES)
+  const other = Buffer.alloc(PAGE_BYTES)
+  const offset = Math.floor(first * size)
+  if (kind === 'truncate') ftruncateSync(file, offset)
+  if (kind === 'flip' || kind === 'flipEarly') {
+    // Half of them where the trees begin.
+    const at = kind === 'flip' ? offset : pageAt(Math.floor(first * 2) / pages) + Math.floor(((first * 2) % 1) * 170)
+    readSync(file, page, 0, 1, at)
+    page[0] ^= 1 << Math.floor(second * 8)
+    writeSync(file, page, 0, 1, at)
+  }
+  if (kind === 'zero') writeSync(file, page, 0, PAGE_BYTES, pageAt(first))
+  if (kind === 'swap') {
+    readSync(file, page, 0, PAGE_BYTES, pageAt(first))
+    readSync(file, other, 0, PAGE_BYTES, pageAt(second))
+    writeSync(file, other, 0, PAGE_BYTES, pageAt(first))
+    writeSync(file, page, 0, PAGE_BYTES, pageAt(second))
+  }
+  if (kind === 'flipHeader') {
+    const at = pageAt(first) + Math.floor(second * 48)
+    readSync(file, page, 0, 1, at)
+    page[0] ^= 1 << (offset % 8)
+    writeSync(file, page, 0, 1, at)
+  }
+  closeSync(file)
+}
+
+if (process.send !== undefined) {
+  process.on('message', async ({ from, dir, damages, index }) => {
+    for (const [at, what] of damages.entries()) {
+      process.send({ begins: index + at })
+      rmSync(dir, { recursive: true, force: true })
+      cpSync(from, dir, { recursive: true, filter: (path) => !path.endsWith('relay.socket') })
+      copyFileSync(join(from, 'data.mdb'), join(dir, 'data.mdb'))
+      damage(join(dir, 'data.mdb'), what)
+      process.send({ index: index + at, state: await stateOf(dir) })
+    }
+    process.send({ done: true })
+  })
+}
