@@ -1,8 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
-// The tests outside src/ use the package by its name, as a user does, and so run what was built.
-const objectrelay = fileURLToPath(new URL('./dist/index.js', import.meta.url))
+// The tests outside src/ use the package by its names, as a user does, and so run what was built.
+const built = {
+  'objectrelay/lmdb': fileURLToPath(new URL('./dist/store/lmdb/lmdbStore.js', import.meta.url)),
+  objectrelay: fileURLToPath(new URL('./dist/index.js', import.meta.url)),
+}
 
 export default defineConfig({
   test: {
@@ -15,7 +18,7 @@ export default defineConfig({
         },
       },
       {
-        resolve: { alias: { objectrelay } },
+        resolve: { alias: built },
         test: {
           name: 'system',
           include: ['test/{contracts,scenarios,faults,package}/**/*.test.ts'],
@@ -24,7 +27,7 @@ export default defineConfig({
         },
       },
       {
-        resolve: { alias: { objectrelay } },
+        resolve: { alias: built },
         test: { name: 'peers', include: ['test/peers/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
       },
     ],
