@@ -14,22 +14,31 @@ export interface OpenedLog {
   readonly reports: ObjectRelayError[]
 }
 
-/** Opens what is on a disk, or a new log. */
+/** Opens what is on a disk, or a new log; with the files and the clock of an earlier run, if there was one. */
 export async function openLog(
   content?: MemoryDisk,
-  files?: SimulatedFiles,
+  earlier?: Pick<OpenedLog, 'files' | 'clock'>,
   newRelayName: string = 'the-relay',
 ): Promise<OpenedLog> {
-  const clock = new FakeClock()
-  const bodies = files ?? new SimulatedFiles(clock)
-  const disk = content ?? new MemoryDisk(bodies)
+  const clock = earlier?.clock ?? new FakeClock()
+  const files = earlier?.files ?? new SimulatedFiles(clock)
+  const disk = content ?? new MemoryDisk(files)
   const reports: ObjectRelayError[] = []
   const host = { report: (error: ObjectRelayError): void => void reports.push(error) }
-  return {
-    disk,
-    files: bodies,
-    clock,
-    reports,
-    store: await LogStore.open(disk, { newRelayName, clock, host }),
+  return { disk, files, clock, reports, store: await LogStore.open(disk, { newRelayName, clock, host }) }
+}
+
+/** Lets the disk do what it was asked for, and time pass, until `promise` is settled. */
+export async function settle<T>({ disk, clock }: Pick<OpenedLog, 'disk' | 'clock'>, promise: Promise<T>): Promise<T> {
+  let isSettled = false
+  const settled = (): void => {
+    isSettled = true
   }
+  promise.then(settled, settled)
+  for (let turns = 0; !isSettled && turns < 10_000; turns++) {
+    disk.complete()
+    clock.advance(1)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return promise
 }
