@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
+import { type Packing, packingDefaults } from '../core/contract.ts'
 import type { BrokerJournal } from '../core/journal.ts'
 import { createError } from '../errors.ts'
 import { Slab } from '../wire/slab.ts'
@@ -56,29 +57,43 @@ export interface MemoryStoreParts {
 /** So much memory may be taken by frames that are gone, beside what is kept, before it is worth the work. */
 const WASTE_BYTES_MAX = 8 * 1024 * 1024
 
+/** No arena is larger: a frame has at most 128 KiB. */
+const ARENA_BYTES_MAX = 256 * 1024
+
 /** One slab of memory. */
 class Arena {
-  readonly bytes: number
+  readonly number: number
+  readonly buffer: Buffer
   /** Of the frames in it that are not gone. */
   liveBytes = 0
 
-  constructor(bytes: number) {
-    this.bytes = bytes
+  constructor(number: number, buffer: Buffer) {
+    this.number = number
+    this.buffer = buffer
+  }
+
+  get bytes(): number {
+    return this.buffer.length
   }
 }
 
+/** The start of a frame that is gone. */
+const GONE = -1
+
+/** The handle of one kept frame. Many of them may wait: it has no field that can be done without. */
 class StoredFrame implements KeptFrame {
   readonly bytes: number
-  buffer: Buffer
+  arena: Arena
   start: number
-  /** `undefined` once it is gone. */
-  arena: Arena | undefined
 
-  constructor(buffer: Buffer, start: number, bytes: number, arena: Arena) {
-    this.buffer = buffer
+  constructor(arena: Arena, start: number, bytes: number) {
+    this.arena = arena
     this.start = start
     this.bytes = bytes
-    this.arena = arena
+  }
+
+  get buffer(): Buffer {
+    return this.arena.buffer
   }
 
   get end(): number {
@@ -97,8 +112,9 @@ export class MemoryStore implements Store {
   readonly keepsLeases = false
   readonly journal: BrokerJournal<StoredObject> = silentJournal
   readonly #slab = new Slab()
-  readonly #arenas = new Set<Arena>()
-  #current = new Arena(0)
+  /** By number. */
+  readonly #arenas = new Map<number, Arena>()
+  #current = new Arena(0, Buffer.alloc(0))
   #arenaBytes = 0
   #liveBytes = 0
   /** What the arenas took after the last time that frames were moved. */
@@ -111,6 +127,19 @@ export class MemoryStore implements Store {
   constructor({ files, host, clock, closed }: MemoryStoreParts) {
     this.#spool = new Spool({ files, isTemporary: true, clock, host })
     this.#closed = closed
+  }
+
+  /** Tells frames by the number of their arena and their place in it. */
+  readonly packing: Packing<StoredObject> = {
+    ...packingDefaults,
+    pack: (object) =>
+      object instanceof StoredFrame ? object.arena.number * ARENA_BYTES_MAX + object.start : Number.NaN,
+    unpack: (packed, bytes) => {
+      const number = Math.floor(packed / ARENA_BYTES_MAX)
+      const arena = this.#arenas.get(number)
+      if (arena === undefined) throw new Error(`There is no arena ${number} any more, though something in it is kept.`)
+      return new StoredFrame(arena, packed - number * ARENA_BYTES_MAX, bytes)
+    },
   }
 
   /** Nothing outlives the relay. */
@@ -136,7 +165,7 @@ export class MemoryStore implements Store {
     const arena = this.#arenaFor(bytes)
     arena.liveBytes += bytes
     this.#liveBytes += bytes
-    return new StoredFrame(this.#slab.buffer, this.#slab.copy(buffer, start, end), bytes, arena)
+    return new StoredFrame(arena, this.#slab.copy(buffer, start, end), bytes)
   }
 
   keepLarge(begin: Buffer, bodyBytes: number): LargeBody {
@@ -146,9 +175,9 @@ export class MemoryStore implements Store {
   release(object: StoredObject): void {
     if (object instanceof SpooledBody) object.release()
     if (!(object instanceof StoredFrame)) return
-    const { arena, bytes } = object
-    if (arena === undefined) return
-    object.arena = undefined
+    const { arena, bytes, start } = object
+    if (start === GONE) return
+    object.start = GONE
     arena.liveBytes -= bytes
     this.#liveBytes -= bytes
     if (arena.liveBytes === 0 && arena !== this.#current) this.#forget(arena)
@@ -165,34 +194,32 @@ export class MemoryStore implements Store {
     this.#slab.reserve(bytes)
     if (this.#slab.buffer === buffer) return this.#current
     if (this.#current.liveBytes === 0) this.#forget(this.#current)
-    this.#current = new Arena(this.#slab.buffer.length)
-    this.#arenas.add(this.#current)
+    this.#current = new Arena(this.#current.number + 1, this.#slab.buffer)
+    this.#arenas.set(this.#current.number, this.#current)
     this.#arenaBytes += this.#current.bytes
     return this.#current
   }
 
   #forget(arena: Arena): void {
-    if (this.#arenas.delete(arena)) this.#arenaBytes -= arena.bytes
+    if (this.#arenas.delete(arena.number)) this.#arenaBytes -= arena.bytes
   }
 
   moveTogether(kept: Iterable<StoredObject>): void {
     const sparse = new Set(
-      [...this.#arenas].filter((arena) => arena !== this.#current && arena.liveBytes * 2 < arena.bytes),
+      [...this.#arenas.values()].filter((arena) => arena !== this.#current && arena.liveBytes * 2 < arena.bytes),
     )
     for (const object of kept) {
-      if (object instanceof StoredFrame && object.arena !== undefined && sparse.has(object.arena))
-        this.#move(object, object.arena)
+      if (object instanceof StoredFrame && object.start !== GONE && sparse.has(object.arena)) this.#move(object)
     }
     for (const arena of sparse) if (arena.liveBytes === 0) this.#forget(arena)
     this.#movedAtBytes = this.#arenaBytes
   }
 
   /** Whoever still sends from the old memory has a view of its own on it. */
-  #move(frame: StoredFrame, from: Arena): void {
-    const { buffer, start, end, bytes } = frame
+  #move(frame: StoredFrame): void {
+    const { buffer, start, end, bytes, arena: from } = frame
     const arena = this.#arenaFor(bytes)
     frame.start = this.#slab.copy(buffer, start, end)
-    frame.buffer = this.#slab.buffer
     frame.arena = arena
     from.liveBytes -= bytes
     arena.liveBytes += bytes
