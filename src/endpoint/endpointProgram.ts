@@ -184,9 +184,10 @@ export class EndpointProgram implements EndpointRecords {
     const unacknowledged = this.#receiver.countUnacknowledged()
     this.#receiver.beginEpoch()
     if (epochBefore === 0) return
-    const consequence = claims
-      ? 'What it had lent stays with whoever took it, and broadcasts of the meantime may be missing.'
+    const lent = claims
+      ? 'What it had lent stays with whoever took it.'
       : `The ${unacknowledged} produced objects in the inbox may be delivered to others as well.`
+    const consequence = `${claims || unacknowledged > 0 ? `${lent} ` : ''}Broadcasts of the meantime may be missing.`
     const error = createError(
       'SESSION_LOST',
       `The relay at ${this.#address} did not know this endpoint any more: it was restarted, or the endpoint was away for longer than sessionGraceMs. What it had not accepted is sent again. ${consequence}`,
