@@ -137,13 +137,15 @@ export class LmdbDisk implements LogDisk {
   }
 
   async commit({ segments, dropBefore, values }: LogChange): Promise<void> {
+    const dropped = this.#sizes.dropBefore(dropBefore)
+    // One that was full and empty again between two commits is never written.
+    const kept = segments.filter(({ number }) => number >= dropBefore)
     let bytes = 0
-    for (const segment of segments) {
+    for (const segment of kept) {
       this.#sizes.add(segment.number, roomOf(segment.bytes.length))
       bytes += segment.bytes.length
     }
-    const dropped = this.#sizes.dropBefore(dropBefore)
-    await this.#queue.add({ segments, dropped, values }, bytes)
+    await this.#queue.add({ segments: kept, dropped, values }, bytes)
     this.#room.wrote(bytes)
   }
 
