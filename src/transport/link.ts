@@ -95,6 +95,14 @@ export class Link implements LinkWriter {
     this.transport.write(bytes)
   }
 
+  cork(): void {
+    this.transport.cork?.()
+  }
+
+  uncork(): void {
+    this.transport.uncork?.()
+  }
+
   get pendingBytes(): number {
     return this.transport.pendingBytes
   }

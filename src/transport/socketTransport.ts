@@ -55,6 +55,14 @@ export class SocketTransport implements Transport {
     }
   }
 
+  cork(): void {
+    this.#socket.cork()
+  }
+
+  uncork(): void {
+    this.#socket.uncork()
+  }
+
   end(): void {
     this.#socket.end()
   }

@@ -9,6 +9,9 @@ import { Slab } from './slab.ts'
 /** Where a conversation writes its bytes: one connection. */
 export interface LinkWriter {
   write(bytes: Buffer): void
+  /** What is written until {@link LinkWriter.uncork} leaves as one write. */
+  cork?(): void
+  uncork?(): void
   /** Bytes written and not yet taken by the operating system. */
   readonly pendingBytes: number
 }
@@ -16,6 +19,8 @@ export interface LinkWriter {
 /** Runs shorter than this are gathered into one write. */
 const GATHERED_RUN_BYTES_MAX = 16 * 1024
 const GATHERED_BYTES_MAX = 64 * 1024
+/** Parts that are longer than this on average are not copied together: the memory for that would cost more than it saves. */
+const COPIED_PART_BYTES_MAX = 4 * 1024
 /** Receipt is confirmed at the latest after this many bytes. */
 const CONFIRM_BYTES = 64 * 1024
 
@@ -262,9 +267,16 @@ class GatheredWrite {
   }
 
   flush(): void {
-    const [only] = this.#parts
+    const parts = this.#parts
+    const [only] = parts
     if (only === undefined) return
-    this.#link.write(this.#parts.length === 1 ? only : Buffer.concat(this.#parts, this.bytes))
+    if (parts.length === 1) this.#link.write(only)
+    else if (this.bytes <= COPIED_PART_BYTES_MAX * parts.length) this.#link.write(Buffer.concat(parts, this.bytes))
+    else {
+      this.#link.cork?.()
+      for (const part of parts) this.#link.write(part)
+      this.#link.uncork?.()
+    }
     this.#parts = []
     this.bytes = 0
   }

@@ -70,6 +70,8 @@ export class SimulatedFiles implements BodyFiles {
 class SimulatedFile implements BodyFile {
   readonly #disk: SimulatedFiles
   readonly #name: string
+  /** Where it lies, and may grow. */
+  #room: Buffer = Buffer.alloc(0)
 
   constructor(disk: SimulatedFiles, name: string) {
     this.#disk = disk
@@ -82,11 +84,14 @@ class SimulatedFile implements BodyFile {
     await this.#disk.wait()
     if (faults.writeError !== undefined) throw faults.writeError
     const before = files.get(this.#name) ?? Buffer.alloc(0)
-    const written = Buffer.concat(parts)
-    const after = Buffer.alloc(Math.max(before.length, offset + written.length))
-    before.copy(after)
-    written.copy(after, offset)
-    files.set(this.#name, after)
+    const end = Math.max(before.length, offset + parts.reduce((sum, part) => sum + part.length, 0))
+    if (end > this.#room.length) {
+      this.#room = Buffer.alloc(2 * end)
+      before.copy(this.#room)
+    }
+    let at = offset
+    for (const part of parts) at += part.copy(this.#room, at)
+    files.set(this.#name, this.#room.subarray(0, end))
   }
 
   async read(offset: number, into: Buffer): Promise<void> {
@@ -101,7 +106,7 @@ class SimulatedFile implements BodyFile {
 
   async sync(): Promise<void> {
     await this.#disk.wait()
-    this.#disk.synced.set(this.#name, this.#disk.files.get(this.#name) ?? Buffer.alloc(0))
+    this.#disk.synced.set(this.#name, Buffer.from(this.#disk.files.get(this.#name) ?? Buffer.alloc(0)))
   }
 
   close(): Promise<void> {

@@ -5,6 +5,7 @@ import { BodyFileUse } from './bodyFileUse.ts'
 import { BodyParts } from './bodyParts.ts'
 import { BodyReadBack } from './bodyReadBack.ts'
 import { BodyWriter } from './bodyWriter.ts'
+import { ReaderPace } from './readerPace.ts'
 import type { Spool } from './spool.ts'
 import { type ReadableBody, SpooledReader } from './spooledReader.ts'
 
@@ -36,6 +37,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
   readonly #disk: OnDisk | undefined
   /** It took room among those that stay in memory. */
   readonly #isWhole: boolean
+  readonly #pace: ReaderPace
   #roomEnd: number
   #failure: ObjectRelayError | undefined
   #finishing: { resolve: () => void; reject: (error: ObjectRelayError) => void } | undefined
@@ -56,6 +58,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
     this.#isWhole = !isThere && spool.takesWhole(bytes)
     this.#disk = this.#isWhole ? undefined : this.#onDisk(isThere)
     this.#isSafe = isThere || spool.options.isTemporary
+    this.#pace = new ReaderPace(spool.options.clock, () => this.#raiseRoom())
     this.#roomEnd = this.#disk === undefined || isThere ? bytes : this.#roomFrom(0)
   }
 
@@ -123,7 +126,12 @@ export class SpooledBody implements LargeBody, ReadableBody {
   closeReader(reader: SpooledReader): void {
     if (!this.#readers.delete(reader)) return
     this.#trim()
+    this.#raiseRoom()
     this.#removeIfUnused()
+  }
+
+  readerMoved(): void {
+    this.#raiseRoom()
   }
 
   availableFrom(offset: number): number {
@@ -153,24 +161,31 @@ export class SpooledBody implements LargeBody, ReadableBody {
   #progressed(): void {
     this.#trim()
     this.#makeSafe()
-    this.#raiseRoom(this.#roomFrom(this.#writtenEnd))
+    this.#raiseRoom()
   }
 
   #roomFrom(writtenEnd: number): number {
     return Math.min(this.bytes, writtenEnd + (this.#spool.isCrowded ? bodyPieceBytes : bodyUnwrittenBytesMax))
   }
 
-  #raiseRoom(roomEnd: number): void {
+  #raiseRoom(): void {
+    if (this.#roomEnd === this.bytes) return
+    // What is not written, and cannot be, stays in memory.
+    const isBroken = this.#disk?.writer?.isStopped === true && this.#isSafe
+    const roomEnd = isBroken ? this.bytes : this.#pacedRoom()
     if (roomEnd <= this.#roomEnd) return
     this.#roomEnd = roomEnd
     this.onRoom?.()
   }
 
+  #pacedRoom(): number {
+    return this.#pace.limit(this.#roomFrom(this.#writtenEnd), this.#parts.end, this.#readers)
+  }
+
   #cannotBeWritten(cause: unknown): void {
     const error = this.#spool.writingFailed(cause)
     if (this.#isSafe) {
-      // What is not written stays in memory.
-      this.#raiseRoom(this.bytes)
+      this.#raiseRoom()
       return
     }
     this.#failure = error
@@ -217,6 +232,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
   #removeIfUnused(): void {
     if (!this.#isReleased || this.#isGone || this.#readers.size > 0) return
     this.#isGone = true
+    this.#pace.stop()
     this.#spool.countParts(-this.#parts.dropBefore(this.#parts.end))
     if (this.#isWhole) this.#spool.leavesWhole(this.bytes)
     this.#disk?.readBack.close()

@@ -8,6 +8,8 @@ export interface ReadableBody {
   availableFrom(offset: number): number
   /** Bytes that are available. */
   pieces(offset: number, length: number): readonly Buffer[]
+  /** A reader has read. */
+  readerMoved(): void
   closeReader(reader: SpooledReader): void
 }
 
@@ -41,6 +43,7 @@ export class SpooledReader implements LargeReader {
     }
     const pieces = this.#body.pieces(offset, length)
     this.position += length
+    this.#body.readerMoved()
     return pieces
   }
 
