@@ -1,6 +1,7 @@
 // The benchmark: `npm run bench -- W1 W2 --io both --runs 3`. What is measured and how to read it: docs/performance.md.
 import { writeFileSync } from 'node:fs'
 import { readArguments, usage } from './arguments.js'
+import { measureGrowth } from './growth.js'
 import { installDependencies } from './harness/install.js'
 import { measureOnce } from './harness/session.js'
 import { absenceOf, systemsFor } from './harness/systems.js'
@@ -50,6 +51,8 @@ async function main() {
   const machine = describeMachine()
   process.stdout.write(`${machine.line}\n`)
   if (options.scale !== 1) process.stdout.write(`scale ${options.scale}: a trial, not the workload as it is defined\n`)
+  let isComplete = true
+  for (const name of options.growths) isComplete = (await measureGrowth(name, options)) && isComplete
   const summaries = []
   for (const name of options.workloads) {
     const summary = await measureWorkload(options, name)
@@ -60,7 +63,8 @@ async function main() {
     const { runs, scale } = options
     writeFileSync(options.json, `${JSON.stringify({ machine, runs, scale, summaries }, null, 2)}\n`)
   }
-  if (summaries.some((summary) => summary.systems.some((system) => system.failures.length > 0))) process.exitCode = 1
+  if (summaries.some((summary) => summary.systems.some((system) => system.failures.length > 0))) isComplete = false
+  if (!isComplete) process.exitCode = 1
 }
 
 main().catch((error) => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ function lmdbEntry() {
 function missingStore({ store }) {
   if (store !== 'lmdb') return undefined
   const entry = lmdbEntry()
-  if (entry === undefined) return 'this build has no durable store'
+  if (entry === undefined || !existsSync(entry)) return 'this build has no durable store'
   try {
     createRequire(entry).resolve('lmdb')
     return undefined

@@ -1,6 +1,7 @@
 // What each process of a run executes: it does as the orchestrator says over IPC, and ends with it.
 import { loadDriver } from '../drivers/catalogue.js'
 import { findWorkload } from '../workloads/catalogue.js'
+import { nowMs } from './clock.js'
 import { usageOf } from './processUsage.js'
 
 /** @type {import('./types.js').RunningRelay | undefined} */
@@ -23,8 +24,10 @@ function usageNow() {
 /** @type {Record<string, (argument: any) => any>} */
 const actions = {
   async startRelay({ driver, options }) {
-    relay = await (await loadDriver(driver)).startRelay(options)
-    return relay.address
+    const { startRelay } = await loadDriver(driver)
+    const startedMs = nowMs()
+    relay = await startRelay(options)
+    return { address: relay.address, startMs: nowMs() - startedMs }
   },
   async prepare({ workload, role, driver: driverName, address: first, options, parameters }) {
     const driver = driverName === '' ? undefined : await loadDriver(driverName)

@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadDriver } from '../drivers/catalogue.js'
-import { nowMs } from './clock.js'
 import { Participant } from './participant.js'
 
 /** @typedef {import('./types.js').Workload} Workload */
@@ -84,18 +83,16 @@ async function startRelay({ system, driver, cast, onEnd }) {
 async function restartRelay(performance) {
   const { cast } = performance
   await cast.get('relay')?.kill()
-  const killedMs = nowMs()
-  const address = await startRelay(performance)
-  const restartMs = nowMs() - killedMs
+  const { address, startMs } = await startRelay(performance)
   await Promise.all([...cast.values()].map((participant) => participant.call('moveTo', { address })))
-  return { restartMs }
+  return { startMs }
 }
 
 /** @param {Performance} performance */
 async function perform(performance) {
   const { workload, system, parameters, cast, onEnd } = performance
   const { driver, options } = system
-  const address = driver === '' ? {} : await startRelay(performance)
+  const address = driver === '' ? {} : (await startRelay(performance)).address
   for (const role of Object.keys(workload.roles)) {
     const participant = new Participant(role, onEnd)
     cast.set(role, participant)

@@ -42,6 +42,9 @@ export async function absenceOf(workload, { driver: name, options }) {
   if (workload.needsKeptObjects && !driver.keepsObjects) {
     return { note: '-', reason: 'it keeps nothing for a consumer that comes later' }
   }
+  if (workload.restartsBefore !== undefined && !driver.restarts) {
+    return { note: '-', reason: 'its restart is not measured here' }
+  }
   // The limit that all are compared with stays, whatever it lacks.
   if (workload.isDurable && driver.isDurable === false) return { note: '-', reason: 'it keeps nothing on disk' }
   return undefined

@@ -88,6 +88,24 @@
  */
 
 /**
+ * What a plot shows: `value` is a metric's name, or `cpu` for the processor time of all processes.
+ * @typedef {{ file: string, title: string, value: string, y: import('../report/plot.js').Axis }} GrowthPlot
+ */
+
+/**
+ * A workload that is run at several points of an axis, to show how cost grows.
+ * @typedef {Workload & GrowthAxis} GrowthWorkload
+ */
+
+/**
+ * @typedef {object} GrowthAxis
+ * @property {import('../report/plot.js').Axis} axis
+ * @property {number[]} points
+ * @property {(point: number, driver: Driver) => boolean} [carries] Whether a system goes that far.
+ * @property {GrowthPlot[]} plots
+ */
+
+/**
  * @typedef {object} Outcome
  * @property {Metric[]} metrics
  * @property {Record<string, number>} cpuUsPerObject By process.

@@ -19,7 +19,7 @@ function noteOf({ absence, failures }) {
  * @param {{ metrics: string[], processes: string[] }} columns
  */
 function formatRow(system, { metrics, processes }) {
-  const cells = [system.name]
+  const cells = [system.name, ...(metrics.length === 0 ? [noteOf(system)] : [])]
   for (const [index, name] of metrics.entries()) {
     const metric = system.metrics.find((each) => each.name === name)
     const note = index === 0 ? noteOf(system) : '-'
@@ -28,7 +28,7 @@ function formatRow(system, { metrics, processes }) {
   }
   for (const process of processes) cells.push(formatValue(system.cpuUsPerObject[process] ?? Number.NaN))
   const peaks = processes.map((process) => system.peakRssMiB[process]?.toFixed(0) ?? '-')
-  cells.push(system.metrics.length === 0 ? '-' : peaks.join(' / '))
+  if (processes.length > 0) cells.push(system.metrics.length === 0 ? '-' : peaks.join(' / '))
   return cells
 }
 
@@ -64,10 +64,10 @@ export function formatTable(summary) {
   const model = summary.systems.find(({ metrics }) => metrics.length > 0) ?? summary.systems[0]
   const metrics = model?.metrics ?? []
   const processes = Object.keys(model?.cpuUsPerObject ?? {})
-  const header = ['system']
+  const header = ['system', ...(metrics.length === 0 ? ['figures'] : [])]
   for (const { name, unit } of metrics) header.push(unit === '' ? name : `${name} ${unit}`, `x ${summary.limit}`)
   for (const process of processes) header.push(`${process} CPU us`)
-  header.push(`peak MiB: ${processes.join(' / ')}`)
+  if (processes.length > 0) header.push(`peak MiB: ${processes.join(' / ')}`)
   const columns = { metrics: metrics.map(({ name }) => name), processes }
   const table = alignColumns([header, ...summary.systems.map((system) => formatRow(system, columns))])
   return `${summary.workload}: ${summary.title}\n\n${table}\n${formatRemarks(summary)}`

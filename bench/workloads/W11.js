@@ -1,5 +1,5 @@
 import { codecNames, loadCodec } from '../codecs/catalogue.js'
-import { nowMs } from '../harness/clock.js'
+import { rateOf } from '../harness/rate.js'
 import { arrayObjects } from '../objects/array.js'
 import { makeNested } from '../objects/nested.js'
 import { makeSmall } from '../objects/small.js'
@@ -10,27 +10,6 @@ const kinds = [
   { name: '64 KiB', object: () => arrayObjects(64 * 1024).make(1) },
   { name: '64 MiB', object: () => arrayObjects(64 * 1024 * 1024).make(1) },
 ]
-
-/**
- * Operations in a second, the best of three times: what disturbs a loop only ever slows it down.
- * @param {() => unknown} operation
- * @param {number} forMs
- */
-function rateOf(operation, forMs) {
-  let best = 0
-  for (let round = 0; round < 3; round++) {
-    const startedMs = nowMs()
-    let operations = 0
-    let elapsedMs = 0
-    for (let batch = 1; elapsedMs < forMs; batch = Math.min(batch * 2, 256)) {
-      for (let index = 0; index < batch; index++) operation()
-      operations += batch
-      elapsedMs = nowMs() - startedMs
-    }
-    best = Math.max(best, (operations / elapsedMs) * 1000)
-  }
-  return best
-}
 
 /** @param {import('../harness/types.js').RoleContext} context */
 async function codecRole({ variant, parameters }) {

@@ -7,7 +7,7 @@ const groupsPerEndpoint = 250
  * The crowd that does nothing: its endpoints in a group each, and groups that somebody was in once.
  * @param {import('../harness/types.js').RoleContext} context
  */
-async function crowdRole({ driver, connect, parameters }) {
+export async function crowdRole({ driver, connect, parameters }) {
   const { endpoints = 0, emptyGroups = 0 } = parameters
   for (let first = 0; driver?.makesGroups && first < emptyGroups; first += groupsPerEndpoint) {
     const receives = Array.from({ length: groupsPerEndpoint }, (_group, index) => `empty-${first + index}`)
@@ -30,8 +30,8 @@ export const workload = {
   ...w1,
   name: 'W12',
   title: 'W1 beside 1 000 idle endpoints in 1 000 groups, and 10 000 empty groups (compare with W1)',
-  parameters: (scale, driver) => ({
-    ...w1.parameters(scale, driver),
+  parameters: (scale, driver, point) => ({
+    ...w1.parameters(scale, driver, point),
     endpoints: Math.round(1_000 * scale),
     emptyGroups: Math.round(10_000 * scale),
   }),

@@ -1,4 +1,5 @@
 // mosquitto, quality of service 1: a shared subscription is a queue, a plain one hears broadcasts.
+import { TLSSocket } from 'node:tls'
 import { connectAsync } from 'mqtt'
 import { Intake } from '../intake.js'
 import { decode, encode } from './codec.js'
@@ -54,7 +55,7 @@ async function connect({ port, certificate }, { receives = [], sendsTo = '', lis
     properties: { receiveMaximum },
   })
   // Otherwise each answer waits for the acknowledgement of what was sent before it.
-  client.stream.setNoDelay?.(true)
+  if (client.stream instanceof TLSSocket) client.stream.setNoDelay(true)
   const intake = new Intake()
   client.on('error', (error) => intake.fail(error))
   client.on('message', (_topic, bytes) => intake.hand(decode(bytes)))
@@ -76,6 +77,7 @@ export const driver = {
   // It keeps objects only for members that were there before.
   keepsObjects: false,
   makesGroups: false,
+  isDurable: false,
   objectBytesMax: 64 * 1024 * 1024,
   missing: () => missingServer('mosquitto', 'mosquitto'),
   startRelay,

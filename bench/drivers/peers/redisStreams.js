@@ -119,6 +119,7 @@ async function connect(address, { receives = [], sendsTo = '', listens = false }
 export const driver = {
   keepsObjects: true,
   makesGroups: false,
+  isDurable: false,
   objectBytesMax: 64 * 1024 * 1024,
   missing,
   startRelay,

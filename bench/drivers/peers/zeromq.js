@@ -150,6 +150,7 @@ export const driver = {
   // What waits at a proxy is in a buffer that fills.
   keepsObjects: false,
   makesGroups: false,
+  isDurable: false,
   objectBytesMax: 64 * 1024 * 1024,
   // Each proxy keeps a thread of Node's pool, which has four.
   environment: { UV_THREADPOOL_SIZE: '16' },
