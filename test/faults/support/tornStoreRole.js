@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { closeSync, copyFileSync, cpSync, fstatSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, cpSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { lmdbStore } from 'objectrelay/lmdb'
 
@@ -7,6 +7,7 @@ import { lmdbStore } from 'objectrelay/lmdb'
 // copies of a store, and says after each what became of it.
 
 const PAGE_BYTES = 4_096
+const LAST_PAGE_AT = 144
 const host = { report: () => undefined }
 
 async function open(dir) {
@@ -16,7 +17,7 @@ async function open(dir) {
 }
 
 /** Makes a store with some of everything in it, in several commits. */
-export async function makeStore(dir, objects = 300) {
+async function makeStore(dir, objects = 300) {
   const store = await open(dir)
   const kept = []
   for (let id = 0; id < objects; id++) {
@@ -56,7 +57,7 @@ function digestOf(store) {
 }
 
 /** The state of a store, or the code of the error that it was refused with. */
-export async function stateOf(dir) {
+async function stateOf(dir) {
   let store
   try {
     store = await open(dir)
@@ -68,10 +69,18 @@ export async function stateOf(dir) {
   }
 }
 
+/** How far the file is in use, which its two meta pages say; behind it lies room for later. */
+function usedBytes(file) {
+  const meta = Buffer.alloc(2 * PAGE_BYTES)
+  readSync(file, meta, 0, meta.length, 0)
+  const lastPages = [0, PAGE_BYTES].map((at) => Number(meta.readBigUInt64LE(at + LAST_PAGE_AT)))
+  return (Math.max(...lastPages) + 1) * PAGE_BYTES
+}
+
 /** Damages one file: `[kind, first, second]`, numbers from 0 up to 1 that say where. */
 function damage(path, [kind, first, second]) {
   const file = openSync(path, 'r+')
-  const { size } = fstatSync(file)
+  const size = usedBytes(file)
   const pages = Math.floor(size / PAGE_BYTES)
   const pageAt = (part) => Math.floor(part * pages) * PAGE_BYTES
   const page = Buffer.alloc(PAGE_BYTES)
@@ -101,16 +110,16 @@ function damage(path, [kind, first, second]) {
   closeSync(file)
 }
 
-if (process.send !== undefined) {
-  process.on('message', async ({ from, dir, damages, index }) => {
-    for (const [at, what] of damages.entries()) {
-      process.send({ begins: index + at })
-      rmSync(dir, { recursive: true, force: true })
-      cpSync(from, dir, { recursive: true, filter: (path) => !path.endsWith('relay.socket') })
-      copyFileSync(join(from, 'data.mdb'), join(dir, 'data.mdb'))
-      damage(join(dir, 'data.mdb'), what)
-      process.send({ index: index + at, state: await stateOf(dir) })
-    }
-    process.send({ done: true })
-  })
-}
+process.on('message', async ({ make, from, dir, damages }) => {
+  if (make !== undefined) {
+    await makeStore(make)
+    process.send({ state: await stateOf(make) })
+  }
+  for (const what of damages ?? []) {
+    rmSync(dir, { recursive: true, force: true })
+    cpSync(from, dir, { recursive: true })
+    damage(join(dir, 'data.mdb'), what)
+    process.send({ state: await stateOf(dir) })
+  }
+  process.exit()
+})
