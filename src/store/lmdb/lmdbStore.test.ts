@@ -1,0 +1,154 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Store } from '../store.ts'
+import { frameOf } from '../storeWitness.fixture.ts'
+import { lmdbStore, openStore } from './lmdbStore.ts'
+import { loadLmdb } from './loadLmdb.ts'
+
+const MARKER = 'objectrelay-store.json'
+
+let parent: string
+let dir: string
+let stores: Store[]
+beforeEach(() => {
+  parent = mkdtempSync(join(tmpdir(), 'lmdb-folder-'))
+  dir = join(parent, 'deep', 'store')
+  stores = []
+})
+afterEach(async () => {
+  for (const store of stores) await store.close()
+  rmSync(parent, { recursive: true, force: true })
+})
+
+async function opened(folder = dir): Promise<Store> {
+  const { options } = lmdbStore({ dir: folder, durability: 'written' })
+  const store = await openStore(options, { report: () => undefined })
+  stores.push(store)
+  return store
+}
+
+/** A store that was used and is closed. */
+async function used(): Promise<void> {
+  const store = await opened()
+  const frame = frameOf(1, 100)
+  store.journal.queued(store.keep(frame, 0, frame.length), 'group', 0, 1, 1)
+  await store.commit()
+  await store.close()
+}
+
+function isCode(code: string): object {
+  return expect.objectContaining({ code })
+}
+
+describe('lmdbStore', () => {
+  it('checks its options at once, in the thread of the program', () => {
+    expect(lmdbStore({ dir: 'relative' }).options).toMatchObject({
+      dir: join(process.cwd(), 'relative'),
+      durability: 'synced',
+    })
+    for (const options of [
+      { dir: '' },
+      { dir: 'a\0b' },
+      { dir, bytesMax: 10 },
+      { dir, size: 1 },
+      { dir, durability: 'fast' },
+    ]) {
+      // @ts-expect-error Programs without types give anything.
+      expect(() => lmdbStore(options)).toThrow(isCode('INVALID_OPTION'))
+    }
+    // @ts-expect-error The same.
+    expect(() => lmdbStore()).toThrow(isCode('INVALID_OPTION'))
+  })
+
+  it('says how to install the package that it needs', async () => {
+    const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
+    const loading = loadLmdb(() => Promise.reject(missing))
+    await expect(loading).rejects.toMatchObject({
+      code: 'STORE_MISSING_PACKAGE',
+      message: expect.stringContaining('npm install lmdb'),
+    })
+  })
+})
+
+describe('the folder of a store', () => {
+  it('is made, for this user only', async () => {
+    await opened()
+    expect(readdirSync(dir).sort()).toEqual(['bodies', 'data.mdb', 'lock.mdb', MARKER, 'relay.socket'])
+    if (process.platform === 'win32') return
+    for (const path of [dir, join(dir, 'bodies')]) expect(statSync(path).mode & 0o777).toBe(0o700)
+    for (const name of ['data.mdb', MARKER]) expect(statSync(join(dir, name)).mode & 0o777).toBe(0o600)
+  })
+
+  it('is refused if there is something else in it, which stays as it is', async () => {
+    mkdirSync(dir, { recursive: true })
+    writeFileSync(join(dir, 'photo.jpg'), 'photo')
+    await expect(opened()).rejects.toMatchObject({
+      code: 'STORE_FOREIGN',
+      message: expect.stringContaining('photo.jpg'),
+    })
+    expect(readdirSync(dir)).toEqual(['photo.jpg'])
+    const file = join(dir, 'photo.jpg')
+    await expect(opened(file)).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+    await expect(opened(join(file, 'below'))).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+  })
+
+  it('may be an empty one, even at the root of a disk', async () => {
+    mkdirSync(join(dir, 'lost+found'), { recursive: true })
+    await opened()
+  })
+
+  it('is refused if it is of a later format', async () => {
+    await used()
+    writeFileSync(join(dir, MARKER), JSON.stringify({ store: 'objectrelay', format: 2, isNew: false }))
+    await expect(opened()).rejects.toMatchObject({ code: 'STORE_VERSION', details: { version: 2, known: 1 } })
+  })
+
+  it.each(['', 'x', '{}', '[]', '{"store":"objectrelay","format":0,"isNew":false}', 'x'.repeat(5_000)])(
+    'is refused if its marker says %j',
+    async (text) => {
+      await used()
+      writeFileSync(join(dir, MARKER), text)
+      await expect(opened()).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+    },
+  )
+
+  it('is refused if its data file is missing, empty or cut off', async () => {
+    await used()
+    const data = join(dir, 'data.mdb')
+    const bytes = readFileSync(data)
+    truncateSync(data, 10_000)
+    await expect(opened()).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+    truncateSync(data, 0)
+    await expect(opened()).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+    unlinkSync(data)
+    await expect(opened()).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+    writeFileSync(data, bytes)
+    await opened()
+  })
+
+  it('is begun anew if the relay that made it was killed before it was used', async () => {
+    mkdirSync(dir, { recursive: true })
+    writeFileSync(join(dir, MARKER), JSON.stringify({ store: 'objectrelay', format: 1, isNew: true }))
+    writeFileSync(join(dir, 'data.mdb'), 'half a page')
+    await opened()
+  })
+
+  it('is refused while another relay has it, and free when that one has closed it', async () => {
+    const store = await opened()
+    await expect(opened()).rejects.toMatchObject({ code: 'STORE_IN_USE', details: { dir } })
+    await store.close()
+    await opened()
+  })
+})
