@@ -40,7 +40,7 @@ describe('the package', () => {
   it('holds what was built and what is to be read, and nothing else', () => {
     const expected = /^(dist\/.*\.(js|d\.ts)|docs\/[\w-]+\.md|[A-Z]+\.md|LICENSE|package\.json)$/
     const paths = packed.files.map(({ path }) => path)
-    expect(paths.filter((path) => !expected.test(path) || /\.(test|fixture)\./.test(path))).toEqual([])
+    expect(paths.filter((path) => !expected.test(path) || /\.(test|fixture|contract)\./.test(path))).toEqual([])
     for (const path of [
       'README.md',
       'LICENSE',

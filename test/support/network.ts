@@ -17,6 +17,8 @@ type Options<Groups extends object> = Partial<EndpointOptions<Groups>>
 
 /** The relays and endpoints of one test: all on loopback, all with one password, all stopped at its end. */
 export class Network {
+  /** What all relays of a test file get besides what the test says; each file has a process of its own. */
+  static relayDefaults: () => Promise<Partial<RelayOptions>> = async () => ({})
   readonly #io: 'thread' | 'inline'
   readonly #endpoints: { stop(options: { deadlineMs: number }): Promise<unknown> }[] = []
   readonly #relays: Relay[] = []
@@ -26,7 +28,8 @@ export class Network {
   }
 
   async relay(options: Partial<RelayOptions> = {}): Promise<Relay> {
-    const relay = await Relay.start({ port: 0, host, password, ...options })
+    const usual = await Network.relayDefaults()
+    const relay = await Relay.start({ port: 0, host, password, ...usual, ...options })
     this.#relays.push(relay)
     return relay
   }
