@@ -34,6 +34,11 @@ export class OutputGate {
   /** Something happened with `gated`: it is let out at the end of this turn, or when it is kept. */
   request(gated: Gated): void {
     this.#waiting.add(gated)
+    this.schedule()
+  }
+
+  /** Something happened that nobody is to be told of. */
+  schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
     this.#clock.soon(() => {

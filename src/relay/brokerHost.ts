@@ -1,0 +1,173 @@
+import type { Clock, Timer } from '../clock.ts'
+import { Broker } from '../core/broker.ts'
+import type { AcceptedGroup, BrokerEvent, BrokerOutput, Delivery } from '../core/contract.ts'
+import type { Session } from '../core/session.ts'
+import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import type { RelayLimits } from '../limits.ts'
+import type { AcceptedRun, Store, StoredObject } from '../store/store.ts'
+import type { ReclaimedLease } from '../wire/controlFrames.ts'
+import { AbsentLeases } from './absentLeases.ts'
+import { OutputGate } from './outputGate.ts'
+import type { RelaySession } from './relaySession.ts'
+
+export interface BrokerHostOptions {
+  readonly acceptedGroups: null | Readonly<Record<string, AcceptedGroup>>
+  readonly limits: RelayLimits
+}
+
+/** What the host of a broker needs, and whom it tells what. */
+export interface BrokerHostParts {
+  readonly clock: Clock
+  readonly store: Store
+  /** What an earlier run had answered to a session. */
+  answers(session: string, runs: readonly AcceptedRun[]): void
+  event(event: BrokerEvent): void
+  /** The store can keep or read nothing any more. */
+  failed(error: ObjectRelayError): void
+}
+
+/** The broker between the sessions of this thread, its store and its clock. */
+export class BrokerHost {
+  readonly broker: Broker<StoredObject>
+  readonly gate: OutputGate
+  readonly #parts: BrokerHostParts
+  readonly #sessions = new Map<Session<StoredObject>, RelaySession>()
+  readonly #absentLeases = new AbsentLeases()
+  #joining: RelaySession | undefined
+  #timer: Timer | undefined
+  #timerDueMs = Number.POSITIVE_INFINITY
+  #tidying = false
+
+  constructor({ acceptedGroups, limits }: BrokerHostOptions, parts: BrokerHostParts) {
+    this.#parts = parts
+    const { clock, store } = parts
+    this.gate = new OutputGate(clock, store, (error) => parts.failed(error))
+    const packing = store.packing === undefined ? {} : { packing: store.packing }
+    this.broker = new Broker({ acceptedGroups, limits, ...packing }, this.#output(), store.journal)
+    this.#recover()
+  }
+
+  /** Goes on where an earlier run of the relay ended. */
+  #recover(): void {
+    const { store, clock } = this.#parts
+    store.recover({
+      place: (place) => {
+        this.broker.restore(place)
+        this.#absentLeases.add(place)
+      },
+      answers: (session, runs) => this.#parts.answers(session, runs),
+    })
+    this.broker.restored(clock.nowMs())
+    this.watch()
+  }
+
+  /** Lets a session join its groups; while it does, it is given things already. Throws what {@link Broker.join} throws. */
+  join(session: RelaySession, inboxBytes: number): void {
+    const { groups, broadcasts, reclaims } = session.hello
+    this.#joining = session
+    try {
+      session.session = this.broker.join(session.name, groups, { broadcasts, inboxBytes })
+      this.#sessions.set(session.session, session)
+    } finally {
+      this.#joining = undefined
+    }
+    // One that does not know how to claim what it had cannot be waited for.
+    if (!reclaims) this.broker.endReclaim(session.session)
+  }
+
+  /** A session that has left the broker is told nothing more. */
+  forget({ session }: RelaySession): void {
+    this.#sessions.delete(session)
+    this.gate.schedule()
+  }
+
+  /** A session claims a lease of an earlier run. */
+  reclaim({ name, session }: RelaySession, reclaim: ReclaimedLease): void {
+    const absent = this.#absentLeases.find(name, reclaim)
+    if (absent === undefined) return
+    this.broker.reclaim(session, absent.object, absent.group, reclaim.attempt, reclaim.leaseNumber)
+  }
+
+  /** A session has claimed all that it claims. */
+  endReclaim({ session }: RelaySession): void {
+    this.broker.endReclaim(session)
+    this.#forgetAbsent()
+  }
+
+  #forgetAbsent(): void {
+    const claiming = new Set<string>()
+    for (const { id, earlier } of this.#sessions.keys()) if (earlier !== undefined) claiming.add(id)
+    this.#absentLeases.forget((name) => claiming.has(name) || this.broker.isAbsent(name))
+  }
+
+  #output(): BrokerOutput<StoredObject> {
+    return {
+      deliver: (session, delivery) => this.#deliver(session, delivery),
+      accepted: (session, sequence, counts) => this.#sessionOf(session)?.accepted(sequence, counts),
+      rejected: (session, sequence, error) => this.#sessionOf(session)?.rejected(sequence, error),
+      admitted: (session, sequence) => this.#sessionOf(session)?.admitted(sequence),
+      abortDelivery: (session, payload, leaseNumber) => {
+        if ('begin' in payload) this.#sessionOf(session)?.abortDelivery(payload, leaseNumber)
+      },
+      blocked: (session, group) => this.#sessionOf(session)?.blocked(group, true),
+      unblocked: (session, group) => this.#sessionOf(session)?.blocked(group, false),
+      released: (payload) => this.#letGo(payload),
+      event: (event) => this.#parts.event(event),
+    }
+  }
+
+  #deliver(session: Session<StoredObject>, delivery: Delivery<StoredObject>): void {
+    try {
+      this.#sessionOf(session)?.deliver(delivery)
+    } catch (thrown) {
+      // The store cannot read what it keeps. Nobody is told anything that is not so: the relay ends.
+      this.#parts.failed(toObjectRelayError(thrown, 'STORE_FAILED'))
+    }
+  }
+
+  #letGo(object: StoredObject): void {
+    const { store, clock } = this.#parts
+    store.release(object)
+    if (!store.isSparse || this.#tidying) return
+    this.#tidying = true
+    // Not from within the broker, which is about to use some of them.
+    clock.soon(() => this.#tidy())
+  }
+
+  #tidy(): void {
+    const { store, failed } = this.#parts
+    this.#tidying = false
+    try {
+      store.moveTogether(this.broker.payloads(), this.broker.places())
+    } catch (thrown) {
+      failed(toObjectRelayError(thrown, 'STORE_FAILED'))
+    }
+    this.gate.schedule()
+  }
+
+  /** While it joins, a session that the broker already delivers to is not in the table yet. */
+  #sessionOf(session: Session<StoredObject>): RelaySession | undefined {
+    return this.#sessions.get(session) ?? (this.#joining?.name === session.id ? this.#joining : undefined)
+  }
+
+  /** Sees to it that the broker is told of the time when its next deadline, which may be another one now, is due. */
+  watch(): void {
+    const { clock } = this.#parts
+    const dueMs = this.broker.nextDeadlineMs()
+    if (dueMs === undefined || dueMs >= this.#timerDueMs) return
+    this.#timer?.cancel()
+    this.#timerDueMs = dueMs
+    this.#timer = clock.after(Math.max(0, dueMs - clock.nowMs()), () => {
+      this.#timerDueMs = Number.POSITIVE_INFINITY
+      this.broker.advance(clock.nowMs())
+      this.#forgetAbsent()
+      this.gate.schedule()
+      this.watch()
+    })
+  }
+
+  /** Time does not matter any more. */
+  stop(): void {
+    this.#timer?.cancel()
+  }
+}
