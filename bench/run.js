@@ -45,6 +45,9 @@ async function measureWorkload(options, name) {
 }
 
 async function main() {
+  // To leave as at any other end lets the processes of a run and its folder go too.
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+    process.once(signal, () => process.exit(130))
   const options = readArguments(process.argv.slice(2))
   if (options.help) return void process.stdout.write(usage)
   installDependencies()

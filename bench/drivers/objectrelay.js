@@ -46,7 +46,7 @@ async function storeOption({ store, folder, durability = 'synced' }) {
   const entry = store === 'lmdb' ? lmdbEntry() : undefined
   if (entry === undefined) return {}
   const { lmdbStore } = await import(entry.href)
-  return { store: lmdbStore({ dir: folder, durability }) }
+  return { store: lmdbStore({ dir: join(folder ?? tmpdir(), 'store'), durability }) }
 }
 
 /** @param {import('../harness/types.js').SystemOptions} options */

@@ -1,8 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { loadDriver } from '../drivers/catalogue.js'
 import { Participant } from './participant.js'
+import { makeRunFolder, removeRunFolder } from './runFolder.js'
 
 /** @typedef {import('./types.js').Workload} Workload */
 /** @typedef {import('./types.js').System} System */
@@ -71,7 +69,9 @@ async function runPhase(workload, phase, cast) {
 
 /** @param {Performance} performance */
 async function startRelay({ system, driver, cast, onEnd }) {
-  const participant = new Participant('relay', onEnd, driver?.environment)
+  // What a relay leaves in the temporary folder goes with the run, also when the relay was killed.
+  const environment = { ...driver?.environment, TMPDIR: system.options.folder ?? '' }
+  const participant = new Participant('relay', onEnd, environment)
   cast.set('relay', participant)
   return participant.call('startRelay', { driver: system.driver, options: system.options })
 }
@@ -143,7 +143,7 @@ export async function measureOnce({ workload, system, scale, point = 0, timeoutM
   })
   // At the end all processes are ended on purpose.
   accident.catch(() => {})
-  const folder = mkdtempSync(join(tmpdir(), 'objectrelay-bench-store-'))
+  const folder = makeRunFolder()
   try {
     const driver = system.driver === '' ? undefined : await loadDriver(system.driver)
     const parameters = workload.parameters(scale, driver, point)
@@ -162,6 +162,6 @@ export async function measureOnce({ workload, system, scale, point = 0, timeoutM
     return { metrics: [], cpuUsPerObject: {}, peakRssMiB: {}, failure }
   } finally {
     await Promise.all([...cast.values()].map((participant) => participant.end()))
-    rmSync(folder, { recursive: true, force: true })
+    removeRunFolder(folder)
   }
 }

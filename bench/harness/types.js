@@ -44,7 +44,7 @@
  * @property {string} io
  * @property {string} [store] Where objectrelay keeps what waits: `memory` or `lmdb`.
  * @property {string} [durability] Of that store.
- * @property {string} [folder] Its folder, fresh for each run.
+ * @property {string} [folder] For all that the relay keeps on disk, fresh for each run.
  * @property {string} [variant] In a workload that has variants: which.
  */
 
