@@ -20,6 +20,8 @@ export class SimulatedRelay {
   readonly #note: (what: string) => void
   readonly store: SimulatedStore
   #server: RelayServer | undefined
+  /** Drops that the present run has told of, by group. */
+  #toldOfDrops = new Map<string, number>()
 
   constructor(options: {
     scheduler: Scheduler
@@ -47,6 +49,7 @@ export class SimulatedRelay {
       { ticketMs: limits.ticketMs },
     )
     this.#ledger.relayRestarted(this.store.remembers)
+    this.#toldOfDrops = new Map()
     const store = await this.store.open(thread)
     const server = new RelayServer(
       { acceptedGroups, limits },
@@ -64,10 +67,17 @@ export class SimulatedRelay {
   /** It ends from one moment to the next; `told`: whether its operating system still says so to the endpoints. */
   kill(told: boolean): void {
     this.#note(`relay ${this.run} is killed${told ? '' : ', silently'}`)
+    this.#countUntoldDrops()
     this.thread.kill()
     this.store.crash()
     this.#network.listening = undefined
     for (const connection of this.#network.connections) this.#network.cut(connection, told ? 'endpoint' : 'none')
+  }
+
+  /** Some of what was dropped, for good, has not been told of yet: such events are gathered for a while. */
+  #countUntoldDrops(): void {
+    for (const { name, dropped } of Object.values(this.stats()?.groups ?? {}))
+      this.#ledger.dropped(name, dropped - (this.#toldOfDrops.get(name) ?? 0))
   }
 
   stats(): RelayStats | undefined {
@@ -89,6 +99,7 @@ export class SimulatedRelay {
         this.#note(
           `relay drops ${event.value.count} of ${event.value.kind} ${event.value.group}: ${event.value.reason}`,
         )
+        this.#toldOfDrops.set(event.value.group, (this.#toldOfDrops.get(event.value.group) ?? 0) + event.value.count)
         if (event.value.kind === 'produce') this.#ledger.dropped(event.value.group, event.value.count)
         return
       case 'endpointRefused':
