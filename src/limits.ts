@@ -115,7 +115,7 @@ export const fixedLimits = {
   /** Bytes of the same ring with `io: 'inline'`. */
   inlineRingBytes: 1_048_576,
   /** Bytes that were given to one connection and not taken by the operating system; beyond, small frames wait. */
-  linkPendingBytesMax: 1_048_576,
+  linkPendingBytesMax: 262_144,
   /** Beyond this, chunks of large objects wait, so that what is small overtakes them. */
   linkPendingBulkBytesMax: 131_072,
   /** Object bytes on their way to one endpoint that it has not confirmed, however much room it says it has: they are kept for its return. */

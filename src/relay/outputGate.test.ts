@@ -41,7 +41,7 @@ test('holds back whatever happened until it is kept, and makes one change of a t
   gate.request(one)
   expect(await heard()).toEqual(['seal one', 'commit'])
   commits[0]?.resolve()
-  expect(await heard()).toEqual(['open one', 'open two'])
+  expect(await heard()).toEqual(['open two', 'open one'])
   expect(gate.isOpen).toBe(false)
   commits[1]?.resolve()
   expect(await heard()).toEqual(['open one'])

@@ -56,6 +56,8 @@ export class OutputGate {
     const outlets: (() => void)[] = []
     for (const gated of this.#waiting) outlets.push(gated.seal())
     this.#waiting.clear()
+    // Who sent something is here before who gets it, and has to wait less urgently for its answer.
+    outlets.reverse()
     const kept = this.#store.commit()
     if (kept === undefined) {
       for (const open of outlets) open()
