@@ -1,17 +1,18 @@
-import { createError, type ObjectRelayError } from '../errors.ts'
+import { createError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { accept, admitHeld, admitNew, reject, relayFullError } from './admission.ts'
 import { broadcast, drainBacklog } from './broadcasts.ts'
 import type { BrokerOptions, BrokerOutput, JoinOptions, Payload, Route } from './contract.ts'
 import { Core } from './core.ts'
 import { addCredit, dispatch } from './dispatch.ts'
-import { type BrokerJournal, type KeptPlace, silentJournal } from './journal.ts'
+import type { BrokerJournal, KeptPlace } from './journal.ts'
 import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject.ts'
 import { acknowledge, noteProgress, release } from './leases.ts'
 import * as lifecycle from './lifecycle.ts'
 import type { Parcel, Plan } from './parcel.ts'
 import { keptPayloads } from './payloads.ts'
 import { keptPlaces } from './places.ts'
+import { planFor } from './planning.ts'
 import { trimDeadLetters } from './queueing.ts'
 import { acknowledgeReclaimed, endReclaim, reclaim, reclaimedLeaseMin, releaseReclaimed } from './reclaim.ts'
 import { Restoration } from './restore.ts'
@@ -20,7 +21,9 @@ import { type BrokerStats, readStats } from './stats.ts'
 
 /** How a session ends. */
 export interface LeaveOptions {
+  /** Whether what it had was tried in vain. Default true. */
   readonly attemptCounted?: boolean
+  /** Its endpoint is about to join anew, at this time. */
   readonly absentFromMs?: number
 }
 
@@ -33,7 +36,7 @@ export class Broker<P extends Payload> {
   readonly core: Core<P>
   private restoration: Restoration<P> | undefined = undefined
 
-  constructor(options: BrokerOptions<P>, output: BrokerOutput<P>, journal: BrokerJournal<P> = silentJournal) {
+  constructor(options: BrokerOptions<P>, output: BrokerOutput<P>, journal: BrokerJournal<P>) {
     this.core = new Core(options, output, journal)
   }
 
@@ -73,7 +76,7 @@ export class Broker<P extends Payload> {
   /** A whole object arrived. It is accepted or rejected, now or when there is room. */
   send(session: Session<P>, sequence: number, route: Route, payload: P): void {
     checkNotEnded(session)
-    const plan = this.planFor(session, sequence, route, payload)
+    const plan = planFor(this.core, session, sequence, route, payload)
     if (plan !== undefined) {
       if (route.kind === 'produce') admitNew(this.core, session, sequence, plan, payload, undefined)
       else this.broadcastWhole(session, sequence, plan, payload)
@@ -85,7 +88,7 @@ export class Broker<P extends Payload> {
   begin(session: Session<P>, sequence: number, route: Route, payload: P): void {
     checkNotEnded(session)
     checkBegin(this.core, session, sequence)
-    const plan = this.planFor(session, sequence, route, payload)
+    const plan = planFor(this.core, session, sequence, route, payload)
     if (plan !== undefined) beginLarge(this.core, session, sequence, route.kind, plan, payload)
     this.settle()
   }
@@ -249,24 +252,6 @@ export class Broker<P extends Payload> {
     core.letParcelGo(parcel)
   }
 
-  /** Where an object goes; `undefined` if it was rejected because it can never get there. */
-  private planFor(session: Session<P>, sequence: number, route: Route, payload: P): Plan<P> | undefined {
-    const { core } = this
-    if (core.stopped) {
-      const message = 'The relay is stopping and accepts nothing more. Send to it again when it has been started again.'
-      reject(core, session, sequence, undefined, payload, createError('RELAY_STOPPED', message))
-      return undefined
-    }
-    const plan = core.directory.plan(session, route)
-    if (plan instanceof Error) {
-      reject(core, session, sequence, undefined, payload, plan)
-      return undefined
-    }
-    if (plan.tooManyFor === undefined && payload.bytes <= plan.bytesMax) return plan
-    reject(core, session, sequence, plan, payload, neverFits(plan, payload))
-    return undefined
-  }
-
   /** Moves what can move in the groups that were touched, until nothing more can. */
   private settle(): void {
     const { core } = this
@@ -289,16 +274,6 @@ export class Broker<P extends Payload> {
       if (core.rotation.length > 0) admitHeld(core, core)
     } while (touched.length > 0)
   }
-}
-
-function neverFits<P extends Payload>({ tooManyFor, bytesMax }: Plan<P>, { bytes }: P): ObjectRelayError {
-  if (tooManyFor !== undefined) {
-    const { name, maxConsumables } = tooManyFor
-    const message = `More copies were sent to the group "${name}" than may wait there (${maxConsumables}). Send fewer, or raise its maxConsumables.`
-    return createError('QUEUE_FULL', message, { details: { group: name, maxConsumables } })
-  }
-  const message = `An object of ${bytes} bytes was sent where at most ${bytesMax} fit. Raise limits.objectBytesMax, groupBytesMax or relayBytesMax.`
-  return createError('OBJECT_TOO_LARGE', message, { details: { bytes, bytesMax } })
 }
 
 function checkNotEnded<P extends Payload>(session: Session<P>): void {

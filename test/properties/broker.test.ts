@@ -195,7 +195,7 @@ describe('a broker, in any course of events,', () => {
           run.check()
         }
       }),
-      { numRuns: 3_000 },
+      { numRuns: 2_000 },
     )
   })
 

@@ -9,6 +9,7 @@ import type {
   JoinOptions,
   Route,
 } from '../../src/core/contract.ts'
+import { silentJournal } from '../../src/core/journal.ts'
 import type { Session } from '../../src/core/session.ts'
 import type { ObjectRelayError } from '../../src/errors.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
@@ -31,7 +32,11 @@ export class TestBroker implements BrokerOutput<TestPayload> {
   private sequence = 0
 
   constructor(limits: Partial<BrokerLimits> = {}, acceptedGroups: BrokerOptions['acceptedGroups'] = null) {
-    this.broker = new Broker({ acceptedGroups, limits: { ...relayLimitDefaults, ...limits } }, this)
+    this.broker = new Broker<TestPayload>(
+      { acceptedGroups, limits: { ...relayLimitDefaults, ...limits } },
+      this,
+      silentJournal,
+    )
   }
 
   join(id: string, groups: string | string[] = [], options: Partial<JoinOptions> = {}): TestSession {
