@@ -1,5 +1,6 @@
 import { readUint32 } from '../wire/integers.ts'
 import type { ChunkSource } from '../wire/outgoingStream.ts'
+import type { SendSlab } from './sendMemory.ts'
 
 /** The body of a large object, and the number under which it goes. */
 export interface OutgoingBody {
@@ -17,6 +18,8 @@ export interface OutgoingObject {
   readonly end: number
   /** Of a large object. */
   readonly stream: OutgoingBody | undefined
+  /** Of a small one: what it lies in. */
+  readonly slab: SendSlab | undefined
 }
 
 /** Frames of objects with consecutive sequences that lie in a row: those of small ones, or that of one large object. */
@@ -25,6 +28,7 @@ export class KeptRun {
   readonly start: number
   readonly end: number
   readonly stream: OutgoingBody | undefined
+  readonly slab: SendSlab | undefined
   readonly firstSequence: number
   readonly lastSequence: number
   /** All before this one are resolved. */
@@ -37,6 +41,7 @@ export class KeptRun {
     this.start = object.start
     this.end = object.end
     this.stream = object.stream
+    this.slab = object.slab
     this.firstSequence = object.sequence
     this.lastSequence = object.sequence + countFrames(object) - 1
     this.#from = object.sequence
@@ -70,11 +75,11 @@ export class KeptRun {
 
   /** Each object that is not resolved, as a frame of its own. */
   *objects(): Generator<OutgoingObject> {
-    const { buffer, stream } = this
+    const { buffer, stream, slab } = this
     let sequence = this.firstSequence
     for (let start = this.start; start < this.end; sequence++) {
       const end = start + readUint32(buffer, start)
-      if (this.isUnresolved(sequence)) yield { sequence, buffer, start, end, stream }
+      if (this.isUnresolved(sequence)) yield { sequence, buffer, start, end, stream, slab }
       start = end
     }
   }

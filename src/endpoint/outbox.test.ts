@@ -44,16 +44,27 @@ class Sender {
     const route = encodeRoute({ kind, groups: names, copies: names.map(() => 1) })
     const sequence = this.#sequence++
     const id = 100 + sequence
-    let buffer: Buffer
-    if (large) buffer = encodeStreamBegin(route, sequence, 0, id, bytes)
-    else {
-      buffer = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + bytes)
-      writeObjectHead(buffer, 0, FrameType.OBJECT, route, sequence, 0)
-      buffer.writeUInt32LE(buffer.length)
+    if (large) {
+      const source = new PartsSource([Buffer.alloc(bytes)])
+      this.outbox.addLarge(encodeStreamBegin(route, sequence, 0, id, bytes), { id, source, parts: [] })
+      return sequence
     }
-    const stream = large ? { id, source: new PartsSource([Buffer.alloc(bytes)]), parts: [] } : undefined
-    this.outbox.add({ sequence, buffer, start: 0, end: buffer.length, stream })
+    const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + bytes)
+    writeObjectHead(frame, 0, FrameType.OBJECT, route, sequence, 0)
+    frame.writeUInt32LE(frame.length)
+    this.outbox.addFrames(frame, 0, frame.length, this.conversation)
     return sequence
+  }
+
+  /** A new link for the same session: the sequences that leave again. */
+  resume(): number[] {
+    this.#sent = []
+    this.conversation.attach(
+      { write: (bytes) => this.#reader.push(bytes), pendingBytes: 0 },
+      this.conversation.log.confirmedFrames,
+    )
+    this.conversation.pump()
+    return this.#sent
   }
 
   /** The sequences that leave now. */
@@ -151,6 +162,43 @@ describe('The outbox', () => {
     expect(() => {
       for (let index = 0; index < 200_000; index++) outbox.block(`group ${index}`)
     }).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
+  })
+
+  it('does not believe a relay that answers for what it was not sent', () => {
+    const sender = new Sender({ room: 100 })
+    sender.outbox.block('b')
+    sender.add('produce', 'b', { bytes: 20 })
+    for (let index = 0; index < 3; index++) sender.add('produce', 'a', { bytes: 20 })
+    expect(sender.pump()).toEqual([1, 2])
+    for (const sequence of [0, 3]) {
+      expect(() => sender.outbox.resolve(sequence, sequence, sender.conversation)).toThrow(
+        expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }),
+      )
+    }
+    sender.outbox.resolve(1, 2, sender.conversation)
+    expect(sender.outbox.unresolved).toBe(2)
+  })
+
+  it('uses memory again only when all in it is answered and confirmed', () => {
+    const sender = new Sender({ room: 100_000_000 })
+    const unconfirmed = () => sender.conversation.log.appendedFrames - sender.conversation.log.confirmedFrames
+    let next = 0
+    for (let round = 0; round < 200; round++) {
+      for (let index = 0; index < 3; index++) sender.add('produce', 'a', { bytes: 60_000 })
+      sender.pump()
+      // What was answered and is not confirmed, and what is confirmed and not answered, has its own content when it is sent again.
+      const answers = round < 100 ? 3 : 2
+      sender.outbox.resolve(next, next + answers - 1, sender.conversation)
+      next += answers
+      const confirms = round < 100 ? Math.min(1, unconfirmed()) : unconfirmed()
+      sender.conversation.confirmed(sender.conversation.log.confirmedFrames + confirms, 100_000_000)
+      if (round % 50 !== 49) continue
+      const { log } = sender.conversation
+      const frames = Array.from({ length: unconfirmed() }, (_, index) => log.confirmedFrames + index)
+      expect(sender.resume()).toEqual(frames)
+      const objects = [...sender.outbox.unresolvedObjects()].map(({ buffer, start }) => readSequence(buffer, start))
+      expect(objects).toEqual(Array.from({ length: objects.length }, (_, index) => next + index))
+    }
   })
 
   it('costs no more for each object when very many wait', () => {

@@ -2,12 +2,17 @@ import { Deque } from '../core/deque.ts'
 import { createError } from '../errors.ts'
 import type { Conversation } from '../wire/conversation.ts'
 import { readUint32 } from '../wire/integers.ts'
+import { readSequence } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { KeptRun, KeptRuns, type OutgoingBody, type OutgoingObject } from './keptRuns.ts'
+import { SendMemory } from './sendMemory.ts'
 
 /** An object that waits in the lines of all its lanes. */
 interface HeldObject {
-  readonly object: OutgoingObject
+  readonly run: KeptRun
+  readonly sequence: number
+  readonly start: number
+  readonly end: number
   readonly lanes: readonly string[]
 }
 
@@ -22,6 +27,7 @@ const BLOCKED_GROUPS_MAX = 100_000
  */
 export class Outbox {
   readonly #kept = new KeptRuns()
+  readonly #memory = new SendMemory()
   readonly #routes = new RouteCache(() => true)
   /** What is neither given to the conversation nor held in lines: of the first run, what begins at `#at` with `#sequence`. */
   #queue = new Deque<KeptRun>()
@@ -29,6 +35,8 @@ export class Outbox {
   #sequence = 0
   /** By lane: what waits, in order. An object for several groups stands in several lines, and leaves when it is the first in all. */
   readonly #lines = new Map<string, Deque<HeldObject>>()
+  /** The sequences of the objects in lines. */
+  readonly #held = new Set<number>()
   /** Lanes that the relay has blocked. */
   readonly #blocked = new Set<string>()
   #sentBytes = 0
@@ -44,8 +52,22 @@ export class Outbox {
     for (const run of this.#kept.values()) yield* run.objects()
   }
 
-  /** Takes an object over, or several small ones that lie in a row, the first of which has that sequence. */
-  add(objects: OutgoingObject): void {
+  /** Takes small objects over whose frames lie in a row; they are copied. */
+  addFrames(source: Buffer, start: number, end: number, conversation: Conversation | undefined): void {
+    const slab = this.#memory.copy(source, start, end, conversation?.log)
+    slab.runs++
+    const at = slab.end - (end - start)
+    const { buffer } = slab
+    this.#add({ sequence: readSequence(buffer, at), buffer, start: at, end: slab.end, stream: undefined, slab })
+  }
+
+  /** Takes a large object over. */
+  addLarge(begin: Buffer, stream: OutgoingBody): void {
+    const sequence = readSequence(begin, 0)
+    this.#add({ sequence, buffer: begin, start: 0, end: begin.length, stream, slab: undefined })
+  }
+
+  #add(objects: OutgoingObject): void {
     const run = new KeptRun(objects)
     this.#kept.add(run)
     this.#enqueue(run)
@@ -61,13 +83,25 @@ export class Outbox {
     this.#sequence = firstSequence
   }
 
-  /** The relay has accepted or rejected the objects of these sequences. */
+  /** The relay has accepted or rejected the objects of these sequences. Throws `PROTOCOL_VIOLATION`. */
   resolve(from: number, to: number, conversation: Conversation | undefined): void {
-    this.#kept.resolve(from, to, ({ stream }) => {
+    if (to - from > this.unresolved || !this.#wereGiven(from, to))
+      throw createError('PROTOCOL_VIOLATION', 'The relay answers for objects that were never sent.')
+    this.#kept.resolve(from, to, ({ stream, slab, unresolved }) => {
+      if (slab !== undefined && unresolved === 0) slab.runs--
       if (stream === undefined || conversation?.hasStream(stream.id) !== true) return
       conversation.closeStream(stream.id)
       this.#openStreams--
     })
+    if (this.unresolved === 0) this.#memory.idle()
+  }
+
+  #wereGiven(from: number, to: number): boolean {
+    if (this.#queue.length > 0 && to >= this.#sequence) return false
+    if (this.#held.size > 0) {
+      for (let sequence = from; sequence <= to; sequence++) if (this.#held.has(sequence)) return false
+    }
+    return true
   }
 
   block(group: string): void {
@@ -82,9 +116,11 @@ export class Outbox {
 
   /** A session begins at the relay: everything that was not accepted is to be sent, from the oldest on. */
   restart(streamsMax: number): void {
+    this.#memory.restart()
     this.#queue = new Deque()
     for (const run of this.#kept.values()) this.#enqueue(run)
     this.#lines.clear()
+    this.#held.clear()
     this.#blocked.clear()
     this.#sentBytes = 0
     this.#openStreams = 0
@@ -108,14 +144,14 @@ export class Outbox {
 
   /** Gives, or holds, what is left of a run; returns whether that was all. */
   #pumpRun(run: KeptRun, conversation: Conversation): boolean {
-    const { buffer, stream } = run
+    const { buffer } = run
     while (this.#at < run.end) {
       const start = this.#at
       const end = start + readUint32(buffer, start)
       if (run.isUnresolved(this.#sequence)) {
-        if (this.#mustWait(buffer, start, end)) this.#hold({ sequence: this.#sequence, buffer, start, end, stream })
-        else if (this.#hasRoom(start, end, stream, conversation)) this.#give(buffer, start, end, stream, conversation)
-        else if (stream !== undefined) this.#hold({ sequence: this.#sequence, buffer, start, end, stream })
+        if (this.#mustWait(buffer, start, end)) this.#hold(run, start, end)
+        else if (this.#hasRoom(run, start, end, conversation)) this.#give(run, start, end, conversation)
+        else if (run.stream !== undefined) this.#hold(run, start, end)
         else return false
       }
       this.#at = end
@@ -131,10 +167,10 @@ export class Outbox {
       again = false
       for (const line of this.#lines.values()) {
         for (let held = line.first(); held !== undefined && this.#isFree(held); held = line.first()) {
-          const { buffer, start, end, stream } = held.object
-          if (!this.#hasRoom(start, end, stream, conversation)) break
+          const { run, start, end } = held
+          if (!this.#hasRoom(run, start, end, conversation)) break
           this.#leaveLines(held)
-          this.#give(buffer, start, end, stream, conversation)
+          this.#give(run, start, end, conversation)
           again = true
           moved = true
         }
@@ -148,6 +184,7 @@ export class Outbox {
   }
 
   #leaveLines(held: HeldObject): void {
+    this.#held.delete(held.sequence)
     for (const lane of held.lanes) {
       const line = this.#lines.get(lane)
       line?.shift()
@@ -155,14 +192,9 @@ export class Outbox {
     }
   }
 
-  #give(
-    buffer: Buffer,
-    start: number,
-    end: number,
-    stream: OutgoingBody | undefined,
-    conversation: Conversation,
-  ): void {
+  #give({ buffer, stream, slab }: KeptRun, start: number, end: number, conversation: Conversation): void {
     conversation.sendKept(buffer, start, end)
+    if (slab !== undefined) slab.lastFrame = conversation.log.appendedFrames
     if (stream === undefined) this.#sentBytes += end - start
     else {
       // The relay opens the window once it has a place for the object.
@@ -171,7 +203,7 @@ export class Outbox {
     }
   }
 
-  #hasRoom(start: number, end: number, stream: OutgoingBody | undefined, conversation: Conversation): boolean {
+  #hasRoom({ stream }: KeptRun, start: number, end: number, conversation: Conversation): boolean {
     if (stream !== undefined) return this.#openStreams < this.#streamsMax
     return this.#sentBytes + (end - start) <= conversation.peerLimit
   }
@@ -182,8 +214,9 @@ export class Outbox {
     return this.#lanesOf(buffer, start, end).some((lane) => this.#blocked.has(lane) || this.#lines.has(lane))
   }
 
-  #hold(object: OutgoingObject): void {
-    const held: HeldObject = { object, lanes: this.#lanesOf(object.buffer, object.start, object.end) }
+  #hold(run: KeptRun, start: number, end: number): void {
+    const held: HeldObject = { run, sequence: this.#sequence, start, end, lanes: this.#lanesOf(run.buffer, start, end) }
+    this.#held.add(held.sequence)
     for (const lane of held.lanes) {
       let line = this.#lines.get(lane)
       if (line === undefined) {

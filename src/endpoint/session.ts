@@ -20,9 +20,8 @@ import {
 import { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { readUint32, writeUint32 } from '../wire/integers.ts'
-import { readSequence, STREAM_BEGIN_TAIL_BYTES } from '../wire/objectHeader.ts'
+import { STREAM_BEGIN_TAIL_BYTES } from '../wire/objectHeader.ts'
 import { PartsSource } from '../wire/outgoingStream.ts'
-import { Slab } from '../wire/slab.ts'
 import { Arrivals } from './arrivals.ts'
 import { Claims } from './claims.ts'
 import { Connector, type ConnectorHost, type ConnectorOwner } from './connector.ts'
@@ -58,7 +57,6 @@ export class EndpointSession implements ConnectorOwner {
   readonly #claims = new Claims()
   /** By group: the last broadcast that the program was given. */
   readonly #lastBroadcasts = new LastBroadcasts()
-  readonly #slab = new Slab()
   #conversation: Conversation | undefined
   #arrivals: Arrivals | undefined
   #link: Link | undefined
@@ -121,30 +119,16 @@ export class EndpointSession implements ConnectorOwner {
   // ── to the relay ──────────────────────────────────────────────────────────────────────────────
 
   #send(buffer: Buffer, start: number, end: number): void {
-    const at = this.#slab.copy(buffer, start, end)
-    const kept = this.#slab.buffer
-    this.#outbox.add({
-      sequence: readSequence(kept, at),
-      buffer: kept,
-      start: at,
-      end: at + end - start,
-      stream: undefined,
-    })
+    this.#outbox.addFrames(buffer, start, end, this.#conversation)
     this.#pumpOutbox()
   }
 
   #sendLarge(buffer: Buffer, start: number, end: number): void {
     const frame = Buffer.from(buffer.subarray(start, end))
-    const id = readUint32(frame, frame.length - 12)
+    const id = readUint32(frame, frame.length - STREAM_BEGIN_TAIL_BYTES)
     const parts = this.#host.port.bell.takeAttachment(id)
     const source = new PartsSource(parts.map((part) => new Uint8Array(part)))
-    this.#outbox.add({
-      sequence: readSequence(frame, 0),
-      buffer: frame,
-      start: 0,
-      end: frame.length,
-      stream: { id, source, parts },
-    })
+    this.#outbox.addLarge(frame, { id, source, parts })
     this.#pumpOutbox()
   }
 
@@ -252,8 +236,6 @@ export class EndpointSession implements ConnectorOwner {
 
   #accepted(buffer: Buffer, start: number, end: number): void {
     const { from, to } = readAccepted(buffer, start, end)
-    if (to - from > this.#outbox.unresolved)
-      throw createError('PROTOCOL_VIOLATION', 'The relay accepts what was never sent.')
     this.#outbox.resolve(from, to, this.#conversation)
     this.#passOn(buffer, start, end)
     this.#pumpOutbox()
