@@ -22,22 +22,16 @@ import {
 import { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
-import {
-  OBJECT_HEAD_BYTES,
-  readSequence,
-  readStreamBeginTail,
-  stampAttempt,
-  stampSource,
-} from '../wire/objectHeader.ts'
+import { stampAttempt } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { AcceptedRuns } from './acceptedRuns.ts'
 import { HeldOutput } from './heldOutput.ts'
 import type { Hello } from './hello.ts'
-import { IncomingBodies } from './incomingBodies.ts'
+import { Intake } from './intake.ts'
 import { routeOf } from './objectRoute.ts'
 import { OutgoingBodies } from './outgoingBodies.ts'
 import type { Gated, OutputGate } from './outputGate.ts'
-import { findRun, UnconfirmedAnswers } from './pastAnswers.ts'
+import { UnconfirmedAnswers } from './pastAnswers.ts'
 
 /** What a session needs of the relay. */
 export interface RelaySessionHost {
@@ -85,20 +79,16 @@ export class RelaySession implements LinkHandler, Gated {
   readonly #routes = new RouteCache(isGroupName)
   readonly #accepted: AcceptedRuns
   readonly #answers = new UnconfirmedAnswers()
-  /** What an earlier session of this endpoint was answered that it may not know. */
-  readonly #pastAnswers: readonly AcceptedRun[]
   readonly #output: HeldOutput
-  readonly #incoming: IncomingBodies
+  readonly #intake: Intake
   readonly #outgoing: OutgoingBodies
   #session: Session<StoredObject> | undefined
   /** It was answered something since the store was told what its answers are. */
   #answersChanged = false
-  #receivedBytes = 0
   /** Object bytes, counted from the session's beginning, that the broker may deliver. */
   #windowLimit: number
 
   constructor(source: number, hello: Hello, host: RelaySessionHost, pastAnswers: readonly AcceptedRun[] = []) {
-    this.#pastAnswers = pastAnswers
     this.name = hello.session
     this.source = source
     this.hello = hello
@@ -117,26 +107,7 @@ export class RelaySession implements LinkHandler, Gated {
       this.#output.do(() => this.#answers.sent(this.conversation.log.appendedFrames))
     })
     this.#outgoing = new OutgoingBodies(this.conversation, () => this.link?.requestFlush())
-    this.#incoming = this.#incomingBodies()
-  }
-
-  #incomingBodies(): IncomingBodies {
-    const { broker, limits, gate } = this.#host
-    const { bulkWindowBytes, streamsMax } = limits
-    return new IncomingBodies({
-      bulkWindowBytes,
-      streamsMax,
-      openWindow: (stream, limit) => this.#say(encodeStreamOffset(FrameType.STREAM_WINDOW, stream, limit)),
-      completed: (sequence, body) => {
-        broker.complete(this.session, sequence)
-        this.#output.do(() => body.releaseEnd())
-        gate.request(this)
-      },
-      lost: (sequence, error) => {
-        broker.abort(this.session, sequence)
-        this.rejected(sequence, error)
-      },
-    })
+    this.#intake = new Intake(this, host, pastAnswers)
   }
 
   /** The broker's view of it; given once. */
@@ -163,13 +134,13 @@ export class RelaySession implements LinkHandler, Gated {
   /** What the endpoint was answered and may not know. */
   get unknownAnswers(): AcceptedRun[] {
     this.#accepted.flush()
-    return [...this.#pastAnswers, ...this.#answers.runs]
+    return [...this.#intake.pastAnswers, ...this.#answers.runs]
   }
 
   /** The session is over: objects that are still arriving must not hold on to it. */
   dispose(): void {
     this.#outgoing.close()
-    this.#incoming.clear()
+    this.#intake.clear()
   }
 
   // ── from the endpoint ─────────────────────────────────────────────────────────────────────────
@@ -179,7 +150,7 @@ export class RelaySession implements LinkHandler, Gated {
     if (this.session.state === 'ended') return
     switch (type) {
       case FrameType.OBJECT:
-        this.#object(buffer, start, end)
+        this.#intake.object(buffer, start, end)
         break
       case FrameType.ACKNOWLEDGE: {
         const { from, to } = readLeaseRange(buffer, start, end)
@@ -195,13 +166,11 @@ export class RelaySession implements LinkHandler, Gated {
         break
       }
       case FrameType.STREAM_BEGIN:
-        this.#streamBegin(buffer, start, end)
+        this.#intake.streamBegin(buffer, start, end)
         break
-      case FrameType.STREAM_ABORT: {
-        const sequence = this.#incoming.forget(readStreamOffset(buffer, start, end).stream)
-        if (sequence !== undefined) this.#host.broker.abort(this.session, sequence)
+      case FrameType.STREAM_ABORT:
+        this.#intake.streamAbort(readStreamOffset(buffer, start, end).stream)
         break
-      }
       case FrameType.RECLAIM:
         this.#host.reclaim(this, readReclaim(buffer, start, end))
         break
@@ -227,7 +196,7 @@ export class RelaySession implements LinkHandler, Gated {
 
   chunk(id: number, offset: number, buffer: Buffer, start: number, end: number): void {
     if (this.session.state === 'ended') return
-    this.#incoming.chunk(id, offset, buffer.subarray(start, end))
+    this.#intake.chunk(id, offset, buffer.subarray(start, end))
   }
 
   received(): void {
@@ -258,7 +227,7 @@ export class RelaySession implements LinkHandler, Gated {
     if (this.#host.limits.progressMs > 0) this.#host.watch()
     const mark = this.#output.mark()
     const { receivedFrames } = this.conversation
-    const receivedBytes = this.#receivedBytes
+    const { receivedBytes } = this.#intake
     return () => {
       this.#output.release(mark)
       this.conversation.receiptLimit = receivedFrames
@@ -275,61 +244,17 @@ export class RelaySession implements LinkHandler, Gated {
     conversation.grantedLimit = Math.max(conversation.grantedLimit, receivedBytes + room)
   }
 
-  /** A frame for the endpoint. */
-  #say(frame: Buffer): void {
+  /** A frame for the endpoint, which may leave when all that happened before is kept. */
+  say(frame: Buffer): void {
     this.#output.send(frame)
     this.#host.gate.request(this)
-  }
-
-  #object(buffer: Buffer, start: number, end: number): void {
-    this.#receivedBytes += end - start
-    if (this.#receivedBytes > this.conversation.grantedLimit) {
-      throw createError('PROTOCOL_VIOLATION', 'The endpoint sent more than it was given room for.')
-    }
-    const route = this.#routes.read(buffer, start, end)
-    stampSource(buffer, start, this.source)
-    stampAttempt(buffer, start, 1)
-    const sequence = readSequence(buffer, start)
-    if (this.#answeredBefore(sequence)) return
-    const { broker, store } = this.#host
-    const refusal = store.refusal(end - start)
-    if (refusal === undefined) broker.send(this.session, sequence, route, store.keep(buffer, start, end))
-    else this.rejected(sequence, refusal)
   }
 
   #notify(buffer: Buffer, start: number, end: number): void {
     const { group, count } = readCountOfGroup(buffer, start, end)
     const added = this.#host.broker.notify(this.session, group, count)
     if (count !== -1) return
-    this.#say(encodeDemand(group, Math.min(added, DEMAND_MAX)))
-  }
-
-  #streamBegin(buffer: Buffer, start: number, end: number): void {
-    const route = this.#routes.read(buffer, start, end)
-    const { stream, bodyBytes } = readStreamBeginTail(buffer, start + OBJECT_HEAD_BYTES + route.destinationBytes, end)
-    this.#incoming.check(stream, bodyBytes)
-    const sequence = readSequence(buffer, start)
-    // Its chunks do not come: it was given no room for them.
-    if (this.#answeredBefore(sequence)) return
-    const { broker, store } = this.#host
-    const refusal = store.refusal(bodyBytes)
-    if (refusal !== undefined) {
-      this.rejected(sequence, refusal)
-      return
-    }
-    const begin = Buffer.from(buffer.subarray(start, end))
-    stampSource(begin, 0, this.source)
-    const body = store.keepLarge(begin, bodyBytes)
-    this.#incoming.begin(stream, sequence, body)
-    broker.begin(this.session, sequence, route, body)
-  }
-
-  /** An object that the relay has already, because the endpoint does not know its answer: it gets that once more. */
-  #answeredBefore(sequence: number): boolean {
-    const run = findRun(this.#pastAnswers, sequence)
-    if (run === undefined) return false
-    this.accepted(sequence, run.memberCounts)
-    return true
+    this.say(encodeDemand(group, Math.min(added, DEMAND_MAX)))
   }
 
   // ── to the endpoint: called by the broker ─────────────────────────────────────────────────────
@@ -354,35 +279,41 @@ export class RelaySession implements LinkHandler, Gated {
     return routeOf(this.#routes, payload).groups[groupIndex] !== group
   }
 
+  /** Does something when all that happened before is kept. */
+  whenKept(action: () => void): void {
+    this.#output.do(action)
+    this.#host.gate.request(this)
+  }
+
   accepted(sequence: number, memberCounts: readonly number[]): void {
     this.#accepted.add(sequence, memberCounts)
     this.#host.gate.request(this)
   }
 
   rejected(sequence: number, error: ObjectRelayError): void {
-    this.#incoming.rejected(sequence)
+    this.#intake.rejected(sequence)
     this.#accepted.flush()
-    this.#say(encodeRejected(sequence, toPlainError(error)))
+    this.say(encodeRejected(sequence, toPlainError(error)))
   }
 
   admitted(sequence: number): void {
-    this.#incoming.admitted(sequence)
+    this.#intake.admitted(sequence)
   }
 
   abortDelivery(body: LargeBody, leaseNumber: number): void {
     const stream = this.#outgoing.abort(body, leaseNumber)
-    if (stream !== undefined) this.#say(encodeStreamOffset(FrameType.STREAM_ABORT, stream, 0))
+    if (stream !== undefined) this.say(encodeStreamOffset(FrameType.STREAM_ABORT, stream, 0))
   }
 
   blocked(group: string, isBlocked: boolean): void {
     this.#accepted.flush()
-    this.#say(encodeText(isBlocked ? FrameType.BLOCKED : FrameType.UNBLOCKED, group))
+    this.say(encodeText(isBlocked ? FrameType.BLOCKED : FrameType.UNBLOCKED, group))
   }
 
   /** Answers a goodbye, behind everything that was sent before. */
   sayGoodbye(): void {
     this.#accepted.flush()
-    this.#say(encodeText(FrameType.GOODBYE, ''))
+    this.say(encodeText(FrameType.GOODBYE, ''))
   }
 
   #deliverLarge(body: LargeBody, { attempt, leaseNumber }: Delivery<StoredObject>): void {

@@ -66,7 +66,7 @@ export interface AcceptedRun {
 
 /** Who is told what an earlier run of the relay kept. */
 export interface Recovery {
-  /** In any order; several for one object, of which the payload is the same one. */
+  /** In any order, but all places of one object one after another, with the same payload. */
   place(place: KeptPlace<StoredObject>): void
   /** What a session was answered and may not know. */
   answers(session: string, runs: readonly AcceptedRun[]): void
