@@ -131,7 +131,9 @@ export class RecoveredObjects {
           bytes: segment.frameBytes(index),
           body: segment.bodyOf(index),
         })
-        for (const copies of segment.copiesOf(index)) yield this.#placeOf(payload, copies)
+        const ordinary = segment.ordinaryAt(index)
+        if (ordinary !== undefined) yield this.#placeOf(payload, ordinary)
+        else for (const copies of segment.copiesOf(index)) yield this.#placeOf(payload, copies)
       }
     }
   }
@@ -141,10 +143,11 @@ export class RecoveredObjects {
     for (const segment of this.segments) yield* segment.keptBodies()
   }
 
-  #placeOf<P extends Payload>(payload: P, copies: Copies): KeptPlace<P> {
-    const group = this.#names[copies.group] ?? ''
-    const session = copies.session === undefined ? undefined : this.#names[copies.session]
-    return { ...copies, payload, group, session }
+  #placeOf<P extends Payload>(payload: P, told: Copies): KeptPlace<P> {
+    const { kind, groupIndex, order, attempt, copies } = told
+    const group = this.#names[told.group] ?? ''
+    const session = told.session === undefined ? undefined : this.#names[told.session]
+    return { payload, kind, group, groupIndex, order, attempt, copies, session }
   }
 }
 

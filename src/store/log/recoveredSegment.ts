@@ -117,11 +117,16 @@ export class RecoveredSegment {
 
   /** All copies of an object; not to be changed. */
   copiesOf(index: number): readonly Copies[] {
+    const ordinary = this.ordinaryAt(index)
+    return ordinary === undefined ? (this.#many.get(index) ?? []) : [ordinary]
+  }
+
+  /** The only place of an object that is in one place, once, and was never delivered, as nearly all are. */
+  ordinaryAt(index: number): Copies | undefined {
     const group = this.#groups[index] ?? NOWHERE
-    if (group === NOWHERE) return []
-    if (group === ELSEWHERE) return this.#many.get(index) ?? []
+    if (group < 0) return undefined
     const order = this.#orders[index] ?? 0
-    return [{ kind: 'produce', group, groupIndex: 0, order, attempt: 1, copies: 1, session: undefined }]
+    return { kind: 'produce', group, groupIndex: 0, order, attempt: 1, copies: 1, session: undefined }
   }
 
   add(index: number, added: Copies): void {
