@@ -17,6 +17,7 @@ function makeGate(commit?: () => undefined) {
   const store: Pick<Store, 'commit'> = { commit: commit ?? later }
   const gate = new OutputGate(clock, store, ({ code }) => said.push(code))
   const speaker = (name: string) => ({
+    isWaiting: false,
     seal: () => {
       said.push(`seal ${name}`)
       return () => said.push(`open ${name}`)

@@ -4,6 +4,8 @@ import type { Store } from '../store/store.ts'
 
 /** One that has something to say, or was told something. */
 export interface Gated {
+  /** Whether it waits at the gate; the gate's own. */
+  isWaiting: boolean
   /** Tells the store what it has to know of it, and returns what lets everything up to now leave. */
   seal(): () => void
 }
@@ -16,7 +18,7 @@ export class OutputGate {
   readonly #clock: Clock
   readonly #store: Pick<Store, 'commit'>
   readonly #failed: (error: ObjectRelayError) => void
-  readonly #waiting = new Set<Gated>()
+  #waiting: Gated[] = []
   #scheduled = false
   #underWay = 0
 
@@ -28,12 +30,14 @@ export class OutputGate {
 
   /** Whether nothing is held back. */
   get isOpen(): boolean {
-    return this.#waiting.size === 0 && this.#underWay === 0
+    return this.#waiting.length === 0 && this.#underWay === 0
   }
 
   /** Something happened with `gated`: it is let out at the end of this turn, or when it is kept. */
   request(gated: Gated): void {
-    this.#waiting.add(gated)
+    if (gated.isWaiting) return
+    gated.isWaiting = true
+    this.#waiting.push(gated)
     this.schedule()
   }
 
@@ -49,13 +53,17 @@ export class OutputGate {
 
   /** Calls back when all that happened until now is kept. */
   afterCommit(done: () => void): void {
-    this.request({ seal: () => done })
+    this.request({ isWaiting: false, seal: () => done })
   }
 
   #commit(): void {
     const outlets: (() => void)[] = []
-    for (const gated of this.#waiting) outlets.push(gated.seal())
-    this.#waiting.clear()
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const gated of waiting) {
+      gated.isWaiting = false
+      outlets.push(gated.seal())
+    }
     // Who sent something is here before who gets it, and has to wait less urgently for its answer.
     outlets.reverse()
     const kept = this.#store.commit()

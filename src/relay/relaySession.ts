@@ -71,6 +71,7 @@ export class RelaySession implements LinkHandler, Gated {
   readonly hello: Hello
   readonly conversation: Conversation
   link: Link | undefined
+  isWaiting = false
   /** Whether the endpoint has read a WELCOME to this session: it confirms so at once. */
   #isKnownToEndpoint = false
   /** Where its last link came from. */
