@@ -33,7 +33,7 @@ async function codecRole({ variant, parameters }) {
 /** @type {import('../harness/types.js').Workload} */
 export const workload = {
   name: 'W11',
-  title: 'the codec alone, operations/s; msgpackr and cbor-x without code generation',
+  title: 'the codec alone, operations for a second of processor time; msgpackr and cbor-x without code generation',
   variants: codecNames,
   phases: ['run'],
   parameters: (scale) => ({ forMs: 300 * scale }),

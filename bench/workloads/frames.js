@@ -110,7 +110,7 @@ async function framesRole({ variant, parameters: { forMs = 0 } }) {
 /** @type {import('../harness/types.js').Workload} */
 export const workload = {
   name: 'frames',
-  title: 'frames in and out, frames/s by the size of the body, against copying the same bytes blindly',
+  title: 'frames in and out by the size of the body, for a second of processor time, against copying the same bytes',
   variants: Object.keys(variants),
   phases: ['run'],
   parameters: (scale) => ({ forMs: 200 * scale }),
