@@ -5,6 +5,7 @@ import { defineKeys } from './keys.ts'
 import { defineProduce } from './produce.ts'
 import { defineReceive } from './receive.ts'
 import { defineRelay } from './relay.ts'
+import { defineStore } from './store.ts'
 
 const overview = `
 A relay is the centre; endpoints on any machine connect to it, each a member of one or more groups. An object is
@@ -37,5 +38,6 @@ export function createProgram(): Command {
   defineBroadcast(program)
   defineReceive(program)
   defineKeys(program)
+  defineStore(program)
   return program
 }

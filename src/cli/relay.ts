@@ -1,7 +1,10 @@
 import type { Command } from 'commander'
+import { createError, ObjectRelayError } from '../errors.ts'
 import { relayLimitDefaults } from '../limits.ts'
 import { Relay } from '../relay/relay.ts'
 import type { RelayOptions } from '../relay/relayOptions.ts'
+import { type LmdbStoreOptions, lmdbStore } from '../store/lmdb/lmdbStore.ts'
+import type { StoreDescriptor } from '../store/store.ts'
 import {
   addCommonFlags,
   addConfigFlag,
@@ -34,6 +37,8 @@ Examples:
   Without knowing the password itself:
     $ objectrelay keys verifier --out relay.verifier
     $ objectrelay relay -p 3000 --password-verifier relay.verifier
+  What waits outlives the relay and its machine (after: npm install lmdb):
+    $ objectrelay relay -p 3000 --store relay-store
   Everything in a file, and a log for machines:
     $ objectrelay relay --config relay.json --json
 
@@ -81,12 +86,38 @@ async function startRelay(command: Command, { output, log }: { output: Output; l
   if (resolved.values.port === undefined)
     throw usageError('--port', 'is missing: it is the port to listen on, or 0 for any')
   const { where, ...password } = await passwordOf({ flags, config }, output, { allowVerifier: true })
-  const options = { ...resolved.values, ...password, on: log.listeners }
+  const { store, durability, storeBytesMax, ...values } = resolved.values
+  const options = { ...values, ...password, on: log.listeners }
   const sources = new Map(resolved.sources).set('password', where).set('passwordVerifier', where)
-  return await explainingSources({ values: options, sources }, relaySettings, () =>
+  return await explainingSources({ values: options, sources }, relaySettings, async () => {
+    const kept = storeOf({ store, durability, storeBytesMax })
     // Relay.start checks each of the values, which come from outside.
-    Relay.start(options as unknown as RelayOptions),
-  )
+    return await Relay.start({ ...options, ...kept } as unknown as RelayOptions)
+  })
+}
+
+/** The store as the library takes it; it checks the values. */
+function storeOf({ store, durability, storeBytesMax }: Readonly<Record<string, unknown>>): { store?: StoreDescriptor } {
+  if (store === undefined) {
+    if (durability !== undefined) throw usageError('--durability', 'needs --store')
+    if (storeBytesMax !== undefined) throw usageError('--store-max', 'needs --store')
+    return {}
+  }
+  const options = { dir: store, durability, bytesMax: storeBytesMax }
+  try {
+    return { store: lmdbStore(options as LmdbStoreOptions) } // checked there, whatever they are
+  } catch (thrown) {
+    throw renamed(thrown)
+  }
+}
+
+/** Options have other names here than in the store, so that one can tell where they came from. */
+function renamed(thrown: unknown): unknown {
+  if (!(thrown instanceof ObjectRelayError)) return thrown
+  const names: Readonly<Record<string, string>> = { dir: 'store', bytesMax: 'storeBytesMax' }
+  const { option } = thrown.details
+  const name = typeof option === 'string' ? names[option] : undefined
+  return name === undefined ? thrown : createError(thrown.code, thrown.message, { details: { option: name } })
 }
 
 /** Resolves at the first signal; rejects when the relay fails by itself. */

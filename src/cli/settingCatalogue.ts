@@ -3,7 +3,7 @@ import { isRecord } from '../options.ts'
 import { parseAcceptedGroups } from './acceptFlags.ts'
 import { parseLimit, parseLimitValue } from './limitFlags.ts'
 import type { Setting } from './settings.ts'
-import { parseDurationMs } from './units.ts'
+import { parseBytes, parseDurationMs } from './units.ts'
 
 /** The first and only text, as it is: the library checks it and says what it must be. */
 const text = ([first = '']: readonly string[]): unknown => first
@@ -13,6 +13,8 @@ const number = ([first = '']: readonly string[]): unknown => (/^-?\d{1,15}$/.tes
 
 const duration = ([first = '']: readonly string[]): unknown =>
   first === 'never' ? Number.POSITIVE_INFINITY : (parseDurationMs(first) ?? first)
+
+const bytes = ([first = '']: readonly string[]): unknown => parseBytes(first) ?? first
 
 const port: Setting = {
   name: 'port',
@@ -56,6 +58,28 @@ export const relaySettings: readonly Setting[] = [
     read: text,
   },
   security,
+  {
+    name: 'store',
+    flag: '--store <folder>',
+    variable: 'OBJECTRELAY_STORE',
+    help: 'keep what waits in this folder, so that it outlives the relay; needs the package lmdb (default: in memory)',
+    read: text,
+  },
+  {
+    name: 'durability',
+    flag: '--durability <synced|written>',
+    variable: 'OBJECTRELAY_DURABILITY',
+    help: "with --store: 'synced' (default) survives a failure of the machine, 'written' the end of the relay only",
+    read: text,
+  },
+  {
+    name: 'storeBytesMax',
+    flag: '--store-max <size>',
+    variable: 'OBJECTRELAY_STORE_MAX',
+    help: "with --store: the most that it may keep, such as '100GiB' (default: as much as the disk has)",
+    read: bytes,
+    readConfig: (value) => (typeof value === 'string' ? bytes([value]) : value),
+  },
   limits(Object.keys(relayLimitDefaults)),
 ]
 

@@ -1,9 +1,7 @@
-import { join } from 'node:path'
 import type { Database, Transaction } from 'lmdb'
 import type { SegmentBytes } from '../log/logDisk.ts'
 import { storeCorrupt } from '../log/storeCorrupt.ts'
 import type { OpenDatabase } from './loadLmdb.ts'
-import { folderNames } from './storeFolder.ts'
 
 /** How a database is opened. */
 export interface DatabaseMode {
@@ -104,7 +102,7 @@ export class LogDatabase {
 
   /** Copies all of it, as it is at this moment, into another folder. */
   async copyTo(folder: string): Promise<void> {
-    await this.#database.backup(join(folder, folderNames.data), false)
+    await this.#database.backup(folder, false)
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,7 @@ import { FrameType } from '../../wire/frameTypes.ts'
 import { writeUint32 } from '../../wire/integers.ts'
 import { encodeRoute, encodeStreamBegin, writeObjectHead } from '../../wire/objectHeader.ts'
 import type { KeptFrame, LargeBody, Store } from '../store.ts'
+import { backupStore } from './backupStore.ts'
 import { exportGroup } from './exportGroup.ts'
 import { inspectStore } from './inspectStore.ts'
 import { lmdbStore, openStore } from './lmdbStore.ts'
@@ -109,6 +110,25 @@ describe.each([true, false])('a store, with a relay that runs: %s', (isInUse) =>
       for await (const piece of body()) bytes += piece.length
       expect([bodyBytes, bytes]).toEqual([3_000_000, 3_000_000])
     }
+  })
+})
+
+describe.each([true, false])('backupStore, with a relay that runs: %s', (isInUse) => {
+  it('makes a store of its own that has everything, and overwrites nothing', async () => {
+    const into = await filled()
+    if (!isInUse) await into.close()
+    const copy = join(dir, 'copies', 'one')
+    const before = (await inspectStore(dir)).groups
+    await backupStore(dir, copy)
+    await into.close()
+    expect((await inspectStore(copy)).groups).toEqual(before)
+    await purgeGroup(dir, 'tasks')
+    const { options } = lmdbStore({ dir: copy })
+    store = await openStore(options, { report: () => undefined })
+    let places = 0
+    store.recover({ place: () => places++, answers: () => undefined })
+    expect(places).toBe(7)
+    await expect(backupStore(dir, copy)).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
   })
 })
 

@@ -7,6 +7,12 @@ import type { Store, StoreDescriptor, StoreHost } from '../store.ts'
 import { type Durability, LmdbDisk, type LmdbDiskOptions } from './lmdbDisk.ts'
 import { loadLmdb } from './loadLmdb.ts'
 
+export { backupStore } from './backupStore.ts'
+export { exportGroup, type StoredCopy } from './exportGroup.ts'
+export { inspectStore, type StoreContent, type StoredGroup } from './inspectStore.ts'
+export type { Durability } from './lmdbDisk.ts'
+export { type Purged, purgeGroup } from './purgeGroup.ts'
+
 /** The options of {@link lmdbStore}. */
 export interface LmdbStoreOptions {
   /** The folder that keeps everything: made if it is not there; one relay at a time. On a disk of this machine, not of another. */
