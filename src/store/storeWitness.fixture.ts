@@ -103,6 +103,23 @@ export class StoreWitness {
     add(one, { kind: 'produce', group, groupIndex, order, attempt: 1, copies, session: undefined })
   }
 
+  /** Keeps an object that nothing but its place in a queue needs. */
+  produce(bytes: number, group = 'g'): Witnessed {
+    const one = this.keep(bytes)
+    this.queue(one, group)
+    one.isNeeded = false
+    return one
+  }
+
+  /** One copy of what waits is given to a session, which takes it. */
+  consume(one: Witnessed, session = 'a-session'): void {
+    const waiting = one.places.find((place) => place.session === undefined)
+    if (waiting === undefined) throw new Error('It does not wait.')
+    this.lease(one, waiting, session)
+    const lease = one.places.find((place) => place.session === session)
+    if (lease !== undefined) this.acknowledge(one, lease)
+  }
+
   lease(one: Witnessed, place: Place, session: string): void {
     this.store.journal.leased(one.object, place.group, place.attempt, session, place.order)
     add(one, { ...take(one, place, 1), copies: 1, session })
@@ -204,4 +221,24 @@ function take(one: Witnessed, place: Place, copies: number): Place {
   place.copies -= copies
   if (place.copies === 0) one.places.splice(one.places.indexOf(place), 1)
   return place
+}
+
+/** What a store that was opened again tells. */
+export function recoveredPlaces(store: Store): KeptPlace<StoredObject>[] {
+  const places: KeptPlace<StoredObject>[] = []
+  store.recover({ place: (place) => void places.push(place), answers: () => {} })
+  return places
+}
+
+/** One of an object's places, for a call with others behind it. */
+export function placeAt<T>(places: readonly T[], index: number): [T] {
+  const place = places[index]
+  if (place === undefined) throw new Error('It has no such place.')
+  return [place]
+}
+
+/** The only place of an object, and all copies there. */
+export function onlyPlaceOf<T extends { readonly copies: number }>(places: readonly T[]): [T, number] {
+  const [place] = placeAt(places, 0)
+  return [place, place.copies]
 }

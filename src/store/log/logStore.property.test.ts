@@ -4,7 +4,7 @@ import { ObjectRelayError } from '../../errors.ts'
 import { arbitrarySteps, happen, type Step } from '../storeHistory.fixture.ts'
 import { type Knowledge, StoreWitness } from '../storeWitness.fixture.ts'
 import { MemoryDisk } from './memoryDisk.fixture.ts'
-import { type OpenedLog, openLog } from './openLog.fixture.ts'
+import { committed, type OpenedLog, openLog } from './openLog.fixture.ts'
 
 /** What happens in one run of a relay, and how it ends. */
 interface Run {
@@ -74,10 +74,10 @@ describe('The log, whatever happens', () => {
         for (const [index, step] of steps.entries()) {
           happen(witness, step)
           if (index % 10 !== 0) continue
-          await settled(log)
+          await committed(log)
           if (index === (where % 15) * 10) older = new MemoryDisk(log.files, undefined, log.disk)
         }
-        await settled(log)
+        await committed(log)
         const disk = log.disk.crash()
         damage(disk, older, kind, where, bit)
         const outcome = await knowledgeOf(disk)
@@ -94,12 +94,6 @@ function ignore(): void {}
 /** Lets everything that waits for a promise run. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
-}
-
-async function settled({ store, disk }: OpenedLog): Promise<void> {
-  const kept = store.commit()
-  disk.complete()
-  await kept
 }
 
 /** What is found on a disk, or why it is not opened. */

@@ -1,6 +1,7 @@
 import { FakeClock } from '../../clock.fixture.ts'
 import type { ObjectRelayError } from '../../errors.ts'
 import { SimulatedFiles } from '../spool/simulatedFiles.fixture.ts'
+import { StoreWitness } from '../storeWitness.fixture.ts'
 import { LogStore } from './logStore.ts'
 import { MemoryDisk } from './memoryDisk.fixture.ts'
 
@@ -41,4 +42,17 @@ export async function settle<T>({ disk, clock }: Pick<OpenedLog, 'disk' | 'clock
     await new Promise((resolve) => setImmediate(resolve))
   }
   return promise
+}
+
+/** Commits, and waits until the disk has done so. */
+export async function committed({ store, disk }: OpenedLog): Promise<void> {
+  const kept = store.commit()
+  disk.complete()
+  await kept
+}
+
+/** The relay ends without notice, and is started again. */
+export async function reopened(log: OpenedLog): Promise<{ log: OpenedLog; witness: StoreWitness }> {
+  const again = await openLog(log.disk.crash(), log)
+  return { log: again, witness: StoreWitness.recover(again.store) }
 }
