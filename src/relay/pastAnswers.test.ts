@@ -12,6 +12,15 @@ test('remembers what a session was answered, once, whatever the order of the ans
   expect(answers.take('another')).toEqual([])
 })
 
+test('finds everything that was answered, also what was answered again in another session', () => {
+  const answers = new PastAnswers(nobody)
+  answers.keep('one', [run(0, 100, 1), run(150, 160, 1), run(10, 20, 2), run(90, 120, 3), run(150, 155, 2)])
+  const runs = answers.take('one')
+  expect(runs).toEqual([run(0, 100, 1), run(101, 120, 3), run(150, 160, 1)])
+  for (const sequence of [0, 15, 50, 100, 101, 120, 150, 160]) expect(findRun(runs, sequence)).toBeDefined()
+  for (const sequence of [121, 149, 161]) expect(findRun(runs, sequence)).toBe(undefined)
+})
+
 test('forgets who ended first when there is too much to remember', () => {
   const forgotten: string[] = []
   const answers = new PastAnswers((session) => forgotten.push(session), 3)

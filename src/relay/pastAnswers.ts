@@ -64,8 +64,7 @@ export class PastAnswers {
   /** A session ended. */
   keep(session: string, answers: Iterable<AcceptedRun>): void {
     this.take(session)
-    // Lanes that are blocked for a while make the order of the answers another one than that of the objects.
-    const runs = [...answers].sort((one, other) => one.from - other.from).slice(-RUNS_PER_SESSION_MAX)
+    const runs = inOrder(answers).slice(-RUNS_PER_SESSION_MAX)
     if (runs.length === 0) return
     this.#sessions.set(session, runs)
     this.#runs += runs.length
@@ -85,7 +84,21 @@ export class PastAnswers {
   }
 }
 
-/** The run that holds the sequence; `runs` ascend. */
+/**
+ * Runs that ascend and do not overlap. Lanes that are blocked for a while make the order of the answers another one than that of the
+ * objects; and what was answered again, in a session behind another, stands there twice.
+ */
+function inOrder(answers: Iterable<AcceptedRun>): AcceptedRun[] {
+  const runs: AcceptedRun[] = []
+  for (const run of [...answers].sort((one, other) => one.from - other.from)) {
+    const end = runs.at(-1)?.to ?? -1
+    if (run.from > end) runs.push(run)
+    else if (run.to > end) runs.push({ ...run, from: end + 1 })
+  }
+  return runs
+}
+
+/** The run that holds the sequence; `runs` ascend and do not overlap. */
 export function findRun(runs: readonly AcceptedRun[], sequence: number): AcceptedRun | undefined {
   let low = 0
   let high = runs.length
