@@ -8,6 +8,12 @@ export interface FuzzCounts {
   taken: number
   /** Objects that the neighbours exchanged. */
   exchanged: number
+  /** How often a relay was killed and started again. */
+  restarts: number
+  /** How often a relay then waited for what an endpoint claims. */
+  awaited: number
+  /** Leases that were claimed. */
+  claims: number
   /** How often which error was told. */
   readonly refusals: Record<string, number>
   /** How often which lie was told. */
@@ -23,7 +29,7 @@ export interface FuzzOptions {
 }
 
 export function noCounts(): FuzzCounts {
-  return { peers: 0, frames: 0, taken: 0, exchanged: 0, refusals: {}, lies: {} }
+  return { peers: 0, frames: 0, taken: 0, exchanged: 0, restarts: 0, awaited: 0, claims: 0, refusals: {}, lies: {} }
 }
 
 export function addTo(table: Record<string, number>, name: string): void {

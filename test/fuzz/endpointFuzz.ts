@@ -13,8 +13,8 @@ import { fuzzLimits, fuzzLink, type Keyring, OneTicket, PASSWORD, sharedKeyring 
 import { addTo, type FuzzCounts, type FuzzOptions } from './counts.ts'
 import { fail } from './failure.ts'
 import { FuzzIo } from './fuzzIo.ts'
-import { Liar } from './liar.ts'
-import { liarHabits } from './liarHabits.ts'
+import { Liar, LiarBook } from './liar.ts'
+import { liarHabits, welcomeRightly } from './liarHabits.ts'
 import { type LiarLie, liarLies, welcomeLying } from './liarLies.ts'
 import { Neighbours } from './neighbours.ts'
 import { pickWeighted } from './peerHabits.ts'
@@ -40,6 +40,7 @@ export class EndpointFuzz {
   readonly #note: (what: string) => void
   readonly #destinations = new Destinations()
   #liar: Liar | undefined
+  #book = new LiarBook(false)
   #mistake: string | undefined
 
   private constructor(seed: number, keyring: Keyring, { counts, note = () => undefined }: FuzzOptions) {
@@ -77,7 +78,7 @@ export class EndpointFuzz {
   #connect(port: number, server: RelayServer): MemoryTransport {
     const link = fuzzLink((run) => this.#clock.soon(run), this.#random)
     if (port === HONEST_PORT) server.admit({ transport: link.far, authenticated: () => undefined })
-    else this.#liar = new Liar(link.far, this.#keyring.authenticator.begin(link.far.channelBinding))
+    else this.#liar = new Liar(link.far, this.#keyring.authenticator.begin(link.far.channelBinding), this.#book)
     return link.near
   }
 
@@ -85,6 +86,7 @@ export class EndpointFuzz {
     const random = this.#random
     this.#counts.peers++
     this.#liar = undefined
+    this.#book = new LiarBook(random.chance(0.7))
     const groups = random.some(['g', 'h'], 0.6)
     const program = this.#open(groups)
     await settle(this.#clock)
@@ -93,6 +95,7 @@ export class EndpointFuzz {
       await this.#beRelay(program)
       this.#checkBounds(program)
     }
+    this.#counts.claims += this.#book.claims.size
     const stopped = program.stopping.run(500)
     for (let left = 10; left > 0; left--) {
       this.#clock.advance(100)
@@ -162,7 +165,11 @@ export class EndpointFuzz {
     }
     if (liar.phase === 'hello') {
       if (random.chance(0.15)) await this.#judge(program, liar, 'its WELCOME', welcomeLying(liar, random))
-      else liar.welcome()
+      else {
+        welcomeRightly(liar, random)
+        await settle(this.#clock)
+        this.#checkClaims(program, liar)
+      }
     } else if (random.chance(0.07)) {
       const [name, lie] = random.pick(lieTable)
       const isSure = !liar.hasLied && !liar.goodbyeHeard
@@ -176,6 +183,13 @@ export class EndpointFuzz {
     } else pickWeighted(random, liarHabits)(liar, random)
     if (random.chance(0.2)) this.#clock.advance(random.integer(0, random.chance(0.05) ? 12_000 : 50))
     await settle(this.#clock)
+  }
+
+  /** A program that does nothing else has said at once what it has. */
+  #checkClaims({ status }: EndpointProgram, { awaitsClaims, reclaimEnds, transport }: Liar): void {
+    if (!awaitsClaims || transport.closed || status.failure !== undefined) return
+    if (reclaimEnds !== 1) fail(`The endpoint ended its claims ${reclaimEnds} times.`)
+    this.#counts.awaited++
   }
 
   async #judge(program: EndpointProgram, liar: Liar, name: string, verdict: Verdict): Promise<void> {

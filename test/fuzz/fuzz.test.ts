@@ -27,6 +27,8 @@ describe('Authenticated endpoints that misbehave', () => {
     expect(Object.keys(counts.lies).sort(), 'every lie was told').toEqual(Object.keys(lies).sort())
     expect(total(counts.refusals)).toBeGreaterThan(counts.peers)
     expect(counts.exchanged).toBeGreaterThan(1_000)
+    expect(counts.restarts).toBeGreaterThan(50)
+    expect(counts.awaited).toBeGreaterThan(50)
   })
 })
 
@@ -38,5 +40,7 @@ describe('A relay that misbehaves', () => {
     expect(total(counts.refusals)).toBeGreaterThan(counts.peers / 3)
     expect(counts.exchanged).toBe(counts.peers * 3)
     expect(counts.taken).toBeGreaterThan(100)
+    expect(counts.awaited).toBeGreaterThan(50)
+    expect(counts.claims).toBeGreaterThan(10)
   })
 })

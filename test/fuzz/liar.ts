@@ -4,14 +4,16 @@ import type { RelayProof } from '../../src/security/relayProof.ts'
 import type { MemoryTransport } from '../../src/transport/memoryTransport.ts'
 import {
   encodeJson,
+  type ReclaimedLease,
   readConfirm,
   readCountOfGroup,
   readJson,
   readLeaseRange,
+  readReclaim,
   readStreamOffset,
 } from '../../src/wire/controlFrames.ts'
 import { FrameReader } from '../../src/wire/frameReader.ts'
-import { FIRST_NUMBERED_TYPE, FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
+import { FIRST_CLAIMED_LEASE, FIRST_NUMBERED_TYPE, FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
 import { OBJECT_HEAD_BYTES, parseRoute, readSequence, readStreamBeginTail } from '../../src/wire/objectHeader.ts'
 import { encodeProofFrame } from '../../src/wire/proofFrame.ts'
 import { fail } from './failure.ts'
@@ -23,6 +25,26 @@ export interface LiarStream {
   readonly totalBytes: number
   offset: number
   windowBytes: number
+}
+
+/** What an endpoint's relays know of it together, over all its sessions. */
+export class LiarBook {
+  /** Whether it is told that its leases outlive the relay; the same in all sessions. */
+  readonly keepsLeases: boolean
+  sessions = 0
+  /** The produced objects that it was delivered. */
+  readonly delivered: Set<string> = new Set()
+  /** What it has claimed, by number. */
+  readonly claims: Map<number, string> = new Map()
+
+  constructor(keepsLeases: boolean) {
+    this.keepsLeases = keepsLeases
+  }
+}
+
+/** By what an endpoint names a produced object. */
+export function identityOf(source: number, sequence: number, attempt: number): string {
+  return `${source}/${sequence}/${attempt}`
 }
 
 /**
@@ -53,11 +75,16 @@ export class Liar {
   readonly outgoing: Map<number, LiarStream> = new Map()
   nextStream = 1
   nextSequence = 0
+  /** Whether it said that it waits for claims, and how often it heard that this was all. */
+  awaitsClaims = false
+  reclaimEnds = 0
+  readonly book: LiarBook
   readonly #proof: RelayProof
   readonly #reader: FrameReader
 
-  constructor(transport: MemoryTransport, proof: RelayProof) {
+  constructor(transport: MemoryTransport, proof: RelayProof, book: LiarBook) {
     this.transport = transport
+    this.book = book
     this.#proof = proof
     this.#reader = new FrameReader(
       {
@@ -89,6 +116,7 @@ export class Liar {
 
   welcome(different: object = {}): void {
     this.phase = 'open'
+    this.book.sessions++
     const limits = relayLimitDefaults
     const fields = { version: 1, agent: 'liar', relay: 'liar', resumed: false, received: 0, limits }
     this.write(encodeJson(FrameType.WELCOME, { ...fields, ...different }))
@@ -144,10 +172,17 @@ export class Liar {
       }
       case FrameType.ACKNOWLEDGE:
       case FrameType.RELEASE: {
-        const { to } = readLeaseRange(buffer, start, end)
-        if (to >= this.leases && !this.hasLied) fail(`The endpoint settles lease ${to} of ${this.leases}.`)
+        const { from, to } = readLeaseRange(buffer, start, end)
+        if (from >= FIRST_CLAIMED_LEASE) this.#checkClaims(from, to)
+        else if (to >= this.leases && !this.hasLied) fail(`The endpoint settles lease ${to} of ${this.leases}.`)
         return
       }
+      case FrameType.RECLAIM:
+        this.#claim(readReclaim(buffer, start, end))
+        return
+      case FrameType.RECLAIM_END:
+        if (!this.awaitsClaims || ++this.reclaimEnds > 1) fail('The endpoint ends its claims unasked, or twice.')
+        return
       case FrameType.STREAM_WINDOW: {
         const { stream, offset } = readStreamOffset(buffer, start, end)
         const part = this.outgoing.get(stream)
@@ -163,6 +198,21 @@ export class Liar {
       default:
         fail(`The endpoint sends a frame of type ${type}.`)
     }
+  }
+
+  #claim({ source, sequence, attempt, leaseNumber }: ReclaimedLease): void {
+    const { delivered, claims } = this.book
+    const identity = identityOf(source, sequence, attempt)
+    if (!this.awaitsClaims) fail('The endpoint claims leases that nobody waits for.')
+    if (!delivered.has(identity)) fail(`The endpoint claims ${identity}, which it was not delivered.`)
+    if ((claims.get(leaseNumber) ?? identity) !== identity) fail(`The endpoint claims two objects as ${leaseNumber}.`)
+    claims.set(leaseNumber, identity)
+  }
+
+  /** What it settles, it has claimed. */
+  #checkClaims(from: number, to: number): void {
+    for (let number = from; number <= to; number++)
+      if (!this.book.claims.has(number)) fail(`The endpoint settles ${number}, which it has not claimed.`)
   }
 
   #chunk(stream: number, offset: number, bytes: number, last: boolean): void {

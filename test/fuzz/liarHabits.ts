@@ -12,7 +12,7 @@ import { FrameType } from '../../src/wire/frameTypes.ts'
 import { encodeRoute, encodeStreamBegin, type Route, stampAttempt, stampSource } from '../../src/wire/objectHeader.ts'
 import type { SeededRandom } from '../simulation/random.ts'
 import { objectFrame } from '../support/relayWorld.ts'
-import type { Liar } from './liar.ts'
+import { identityOf, type Liar } from './liar.ts'
 import { chunk } from './peerHabits.ts'
 
 /** What a relay does that keeps the rules. */
@@ -51,14 +51,22 @@ function count(liar: Liar, group: string, kind: Route['kind'], bytes: number): v
   liar.credit.set(group, (liar.credit.get(group) ?? 0) - 1)
 }
 
+/** Each session has objects of its own. */
+function stamp(liar: Liar, kind: Route['kind'], frame: Buffer, sequence: number, attempt: number): void {
+  const source = liar.book.sessions
+  stampAttempt(frame, 0, attempt)
+  stampSource(frame, 0, source)
+  if (kind === 'produce') liar.book.delivered.add(identityOf(source, sequence, attempt))
+}
+
 const deliver: LiarHabit = (liar, random) => {
   const next = occasion(liar, random)
   if (next === undefined) return
   const { group, kind } = next
-  const frame = objectFrame(kind, group, liar.nextSequence++, body(random))
+  const sequence = liar.nextSequence++
+  const frame = objectFrame(kind, group, sequence, body(random))
   if (liar.sentObjectBytes + frame.length > liar.roomBytes) return
-  stampAttempt(frame, 0, random.integer(1, 5))
-  stampSource(frame, 0, 7)
+  stamp(liar, kind, frame, sequence, random.integer(1, 5))
   if (random.chance(0.3)) liar.send(encodeContext(0, random.integer(0, 3), false))
   count(liar, group, kind, frame.length)
   liar.send(frame)
@@ -76,7 +84,9 @@ const deliverLarge: LiarHabit = (liar, random) => {
   if (groupIndex !== 0) liar.send(encodeContext(groupIndex, 0, false))
   count(liar, group, kind, totalBytes)
   liar.outgoing.set(id, { sequence, totalBytes, offset: 0, windowBytes: 262_144 })
-  liar.send(encodeStreamBegin(encodeRoute(route), sequence, 0, id, totalBytes))
+  const begin = encodeStreamBegin(encodeRoute(route), sequence, 0, id, totalBytes)
+  stamp(liar, kind, begin, sequence, 1)
+  liar.send(begin)
 }
 
 const sendChunks: LiarHabit = (liar, random) => {
@@ -150,6 +160,14 @@ const farewell: LiarHabit = (liar) => {
 
 const cut: LiarHabit = ({ transport }) => transport.destroy()
 
+/** Welcomes the endpoint, and waits for its claims if it had a session with this relay, or one like it. */
+export function welcomeRightly(liar: Liar, random: SeededRandom): void {
+  const { keepsLeases, sessions } = liar.book
+  liar.awaitsClaims = keepsLeases && sessions > 0 && random.chance(0.8)
+  const relay = random.chance(0.1) ? 'another liar' : 'liar'
+  liar.welcome(keepsLeases ? { relay, keepsLeases, reclaims: liar.awaitsClaims } : { relay })
+}
+
 export const liarHabits: readonly (readonly [LiarHabit, number])[] = [
   [confirm, 6],
   [deliver, 8],
@@ -163,5 +181,5 @@ export const liarHabits: readonly (readonly [LiarHabit, number])[] = [
   [notice, 1],
   [rewind, 1],
   [farewell, 2],
-  [cut, 0.5],
+  [cut, 1],
 ]

@@ -7,11 +7,12 @@ import {
   encodeDemand,
   encodeJson,
   encodeNotify,
+  encodeReclaim,
   encodeRejected,
   encodeStreamOffset,
   encodeText,
 } from '../../src/wire/controlFrames.ts'
-import { FrameType } from '../../src/wire/frameTypes.ts'
+import { FIRST_CLAIMED_LEASE, FrameType } from '../../src/wire/frameTypes.ts'
 import { encodeRoute, encodeStreamBegin } from '../../src/wire/objectHeader.ts'
 import type { SeededRandom } from '../simulation/random.ts'
 import { frameOf, objectFrame as oddObject } from '../support/frames.ts'
@@ -47,10 +48,14 @@ const oddObjects = [
   () => objectFrame('produce', 'nobody', 0, 'x'),
 ]
 
+const someClaim = { source: 1, sequence: 0, groupIndex: 0, isDead: false, attempt: 1, leaseNumber: FIRST_CLAIMED_LEASE }
+
 const wordsOfEndpoints = [
   () => encodeNotify('g', 1),
   () => encodeAcknowledge(0, 0),
   () => encodeText(FrameType.GOODBYE, ''),
+  () => encodeReclaim(someClaim),
+  () => encodeText(FrameType.RECLAIM_END, ''),
   () => encodeJson(FrameType.HELLO, { version: 1 }),
   () => encodeJson(FrameType.WELCOME, { version: 1 }),
   () => frameOf(4, Buffer.alloc(52)),
@@ -212,7 +217,7 @@ export const liarLies: Readonly<Record<string, LiarLie>> = {
 export function welcomeLying(liar: Liar, random: SeededRandom): Verdict {
   liar.hasLied = true
   const limits = relayLimitDefaults
-  switch (random.integer(0, 5)) {
+  switch (random.integer(0, 7)) {
     case 0:
       liar.welcome({ received: random.pick([1_000_000, -1, 1.5, 'x', null]) })
       return 'refused'
@@ -228,6 +233,14 @@ export function welcomeLying(liar: Liar, random: SeededRandom): Verdict {
       liar.welcome({ resumed: true, received: random.integer(0, 3) })
       return 'either'
     case 4:
+      liar.welcome({ [random.pick(['keepsLeases', 'reclaims'])]: random.pick([1, 'true', {}, null, [true]]) })
+      return 'refused'
+    case 5:
+      // Waits for claims that there cannot be, of a session that goes on or was never there.
+      liar.awaitsClaims = true
+      liar.welcome({ keepsLeases: random.chance(0.5), reclaims: true, resumed: random.chance(0.3) })
+      return 'either'
+    case 6:
       liar.phase = 'open'
       liar.write(encodeJson(FrameType.WELCOME, oddJson(random)))
       return 'refused'

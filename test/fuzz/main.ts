@@ -89,9 +89,9 @@ for (const [name, counts] of [
   ['misbehaving endpoints', relays] as const,
   ['endpoints of misbehaving relays', endpoints] as const,
 ]) {
-  const { peers, lies, refusals, exchanged } = counts
+  const { peers, lies, refusals, exchanged, restarts, awaited } = counts
   console.log(
-    `${name}: ${peers}; lies: ${total(lies)}; told: ${JSON.stringify(refusals)}; exchanged beside them: ${exchanged}`,
+    `${name}: ${peers}; lies: ${total(lies)}; told: ${JSON.stringify(refusals)}; exchanged beside them: ${exchanged}; restarts: ${restarts}, after which claims were awaited: ${awaited}`,
   )
 }
 console.log(`heap before and after: ${(heapBefore / MiB).toFixed(1)} and ${((await heapBytes()) / MiB).toFixed(1)} MiB`)

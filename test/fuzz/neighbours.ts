@@ -20,6 +20,8 @@ export class Neighbours {
   readonly #next = { produce: 0, broadcast: 0 }
   readonly #sent = { produce: 0, broadcast: 0 }
   #problem: string | undefined
+  /** Whether their relay was killed, so that they may say that they lost it. */
+  #isRestarting = false
   /** Objects that were exchanged. */
   exchanged = 0
 
@@ -33,19 +35,32 @@ export class Neighbours {
     const mind = (what: string) => (value: unknown) => {
       this.#problem ??= `A neighbour hears ${what}: ${JSON.stringify(value)} ${value instanceof Error ? value.message : ''}`
     }
+    const mindUnlessRestarted = (what: string) => (value: unknown) => {
+      if (!this.#isRestarting) mind(what)(value)
+    }
     const on = {
       error: mind('an error'),
-      reconnecting: mind('that its link is lost'),
+      reconnecting: mindUnlessRestarted('that its link is lost'),
       disconnected: mind('that it is refused'),
-      sessionLost: mind('that its session is lost'),
+      sessionLost: mindUnlessRestarted('that its session is lost'),
       objectsDropped: mind('of drops'),
       blocked: mind('that it is blocked'),
     }
     return new EndpointProgram(checkEndpointOptions({ host: '127.0.0.1', port, password: PASSWORD, groups, on }), io)
   }
 
+  /** Their relay is killed and started again: they lose links and sessions, and nothing else. */
+  expectRestart(): void {
+    this.#isRestarting = true
+  }
+
+  get areConnected(): boolean {
+    return [this.#sender, this.#receiver].every(({ status }) => status.condition === 'connected')
+  }
+
   /** Sends some objects, large ones among them if asked to, and takes all of them. */
   async exchange(bytes: number): Promise<void> {
+    this.#isRestarting = false
     const answers: Promise<unknown>[] = []
     for (const kind of ['produce', 'broadcast', 'produce'] as const) {
       const object = { kind, number: this.#sent[kind]++, bytes: new Uint8Array(bytes) }

@@ -5,6 +5,7 @@ import type { EndpointProof } from '../../src/security/endpointProof.ts'
 import type { MemoryLink } from '../../src/transport/memoryTransport.ts'
 import {
   encodeJson,
+  type ReclaimedLease,
   readAccepted,
   readConfirm,
   readContext,
@@ -14,8 +15,16 @@ import {
   readStreamOffset,
 } from '../../src/wire/controlFrames.ts'
 import { FrameReader } from '../../src/wire/frameReader.ts'
-import { FIRST_NUMBERED_TYPE, FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
-import { OBJECT_HEAD_BYTES, ObjectKind, parseRoute, readStreamBeginTail } from '../../src/wire/objectHeader.ts'
+import { FIRST_CLAIMED_LEASE, FIRST_NUMBERED_TYPE, FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
+import {
+  OBJECT_HEAD_BYTES,
+  ObjectKind,
+  parseRoute,
+  readAttempt,
+  readSequence,
+  readSource,
+  readStreamBeginTail,
+} from '../../src/wire/objectHeader.ts'
 import { encodeProofFrame } from '../../src/wire/proofFrame.ts'
 import { fail } from './failure.ts'
 
@@ -35,11 +44,19 @@ export interface OutgoingPart {
   windowBytes: number
 }
 
+/** A produced object that it has on lease: by what it may claim it later, and the stream that is not whole yet. */
+export interface PeerLease {
+  readonly identity: Omit<ReclaimedLease, 'leaseNumber'>
+  stream: number | undefined
+}
+
 export interface PeerIdentity {
   readonly session: string
   readonly groups: readonly string[]
   readonly broadcasts: 'every' | 'latest'
   readonly inboxBytes: number
+  /** Whether it says that it can claim what it had before a restart. */
+  readonly reclaims: boolean
 }
 
 const ROOM_ALWAYS_ENOUGH = 64 * 1024 * 1024
@@ -70,7 +87,15 @@ export class Peer {
   receivedObjectBytes = 0
   givenRoomBytes: number
   nextLease = 0
-  readonly leases: Map<number, { readonly stream: number | undefined }> = new Map()
+  readonly leases: Map<number, PeerLease> = new Map()
+  /** What it had before the relay was started again, and has not claimed yet. */
+  earlier: ReclaimedLease[] = []
+  readonly claimed: Map<number, ReclaimedLease> = new Map()
+  /** Whether the relay waits for what it claims. */
+  reclaimDue = false
+  #nextClaim = FIRST_CLAIMED_LEASE
+  /** The relay that keeps its leases, once it said so. */
+  #keeper: unknown
   readonly incoming: Map<number, IncomingPart> = new Map()
   readonly outgoing: Map<number, OutgoingPart> = new Map()
   readonly credit: Map<string, number> = new Map()
@@ -79,8 +104,9 @@ export class Peer {
   nextStream = 1
   #proof: EndpointProof
   #reader: FrameReader
-  #contextDue = false
+  #context: { readonly groupIndex: number; readonly isDead: boolean } | undefined
   #isOwnSession = true
+  #saidReclaims = false
 
   constructor(identity: PeerIdentity, link: MemoryLink, proof: EndpointProof) {
     this.identity = identity
@@ -96,7 +122,7 @@ export class Peer {
     this.#proof = proof
     this.phase = 'proving'
     this.told = undefined
-    this.#contextDue = false
+    this.#context = undefined
     this.#reader = this.#attach()
     this.begin()
   }
@@ -121,10 +147,12 @@ export class Peer {
     different: { readonly session?: unknown; readonly [field: string]: unknown } = {},
   ): void {
     this.phase = 'greeted'
-    const { session, groups, broadcasts, inboxBytes } = this.identity
+    const { session, groups, broadcasts, inboxBytes, reclaims } = this.identity
     this.#isOwnSession = (different.session ?? session) === session
-    const fields = { version: 1, agent: 'fuzz', session, received, groups, broadcasts, inboxBytes, objectBytesMax: 1e9 }
-    this.write(encodeJson(FrameType.HELLO, { ...fields, ...different }))
+    const common = { version: 1, agent: 'fuzz', session, received, groups, broadcasts, inboxBytes, objectBytesMax: 1e9 }
+    const fields = { ...common, ...(reclaims ? { reclaims } : {}), ...different }
+    this.#saidReclaims = fields.reclaims === true
+    this.write(encodeJson(FrameType.HELLO, fields))
   }
 
   /** Room that is left for the relay. */
@@ -162,7 +190,7 @@ export class Peer {
       return
     }
     if (type >= FIRST_NUMBERED_TYPE) this.receivedFrames++
-    if (this.#contextDue && type !== FrameType.OBJECT && type !== FrameType.STREAM_BEGIN)
+    if (this.#context !== undefined && type !== FrameType.OBJECT && type !== FrameType.STREAM_BEGIN)
       fail(`A frame of type ${type} stands behind a CONTEXT.`)
     this.#take(type, buffer, start, end)
   }
@@ -191,8 +219,7 @@ export class Peer {
         this.#delivery(type, buffer, start, end)
         return
       case FrameType.CONTEXT:
-        readContext(buffer, start, end)
-        this.#contextDue = true
+        this.#context = readContext(buffer, start, end)
         return
       case FrameType.ACCEPTED: {
         const { from, to } = readAccepted(buffer, start, end)
@@ -229,8 +256,12 @@ export class Peer {
     }
   }
 
-  #welcome({ resumed, received }: Readonly<Record<string, unknown>>): void {
+  #welcome({ resumed, received, relay, keepsLeases, reclaims }: Readonly<Record<string, unknown>>): void {
     this.phase = 'open'
+    if (this.#keeper !== undefined && relay !== this.#keeper) fail('A relay that keeps leases has lost its name.')
+    if (keepsLeases === true) this.#keeper = relay
+    if (reclaims === true && (!this.#saidReclaims || resumed === true || keepsLeases !== true))
+      fail('The relay waits for claims that nobody announced, or that there cannot be.')
     this.#reader.frameBytesMax = fixedLimits.frameBytesMax
     if (resumed === true) {
       // The rest is sent again, as a whole, in the old order.
@@ -242,10 +273,11 @@ export class Peer {
       for (const frame of missing > 0 ? this.log.slice(-missing) : []) this.write(frame)
       return
     }
-    this.#beginSession()
+    this.#beginSession(reclaims === true)
   }
 
-  #beginSession(): void {
+  #beginSession(reclaims: boolean): void {
+    this.#keepEarlier(reclaims)
     // In a session of somebody else, it forgets what it knew of its own.
     this.hasLied = !this.#isOwnSession
     this.goodbyeSaid = false
@@ -262,8 +294,18 @@ export class Peer {
     for (const table of [this.leases, this.incoming, this.outgoing, this.credit]) table.clear()
   }
 
+  /** What it has not settled, it may claim, under the number that it has claimed it as before. */
+  #keepEarlier(reclaims: boolean): void {
+    const before = [...this.earlier, ...this.claimed.values()]
+    for (const { identity } of this.leases.values()) before.push({ ...identity, leaseNumber: this.#nextClaim++ })
+    this.earlier = reclaims ? before : []
+    this.reclaimDue = reclaims
+    this.claimed.clear()
+  }
+
   #delivery(type: number, buffer: Buffer, start: number, end: number): void {
-    this.#contextDue = false
+    const { groupIndex = 0, isDead = false } = this.#context ?? {}
+    this.#context = undefined
     const route = parseRoute(buffer, start, end, isGroupName)
     const isLarge = type === FrameType.STREAM_BEGIN
     const tailAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
@@ -274,7 +316,9 @@ export class Peer {
       fail(`The relay sends ${bytes} bytes, for which there is no room.`)
     this.receivedObjectBytes += bytes
     const lease = buffer[start + 5] === ObjectKind.BROADCAST ? -1 : this.nextLease++
-    if (lease >= 0) this.leases.set(lease, { stream: isLarge ? stream : undefined })
+    const [source, sequence] = [readSource(buffer, start), readSequence(buffer, start)]
+    const identity = { source, sequence, groupIndex, isDead, attempt: readAttempt(buffer, start) }
+    if (lease >= 0) this.leases.set(lease, { identity, stream: isLarge ? stream : undefined })
     if (isLarge) this.incoming.set(stream, { lease, totalBytes: bodyBytes, receivedBytes: 0, windowBytes: 65_536 })
   }
 
@@ -289,7 +333,8 @@ export class Peer {
     part.receivedBytes = Math.max(part.receivedBytes, end)
     if (part.receivedBytes < part.totalBytes) return
     this.incoming.delete(stream)
-    if (part.lease >= 0 && this.leases.has(part.lease)) this.leases.set(part.lease, { stream: undefined })
+    const lease = this.leases.get(part.lease)
+    if (lease !== undefined) lease.stream = undefined
   }
 
   #aborted(stream: number): void {

@@ -16,6 +16,9 @@ export function greetRightly(peer: Peer, random: SeededRandom): Verdict {
 
 const requiredFields = ['version', 'session', 'received', 'groups', 'broadcasts', 'inboxBytes', 'objectBytesMax']
 
+/** What may be anything, or not be there. */
+const leniently = ['epoch', 'reclaims']
+
 /** Says HELLO, or something else in its place, as no endpoint does. */
 export function greetLying(peer: Peer, random: SeededRandom, others: readonly Peer[]): Verdict {
   peer.hasLied = true
@@ -39,7 +42,7 @@ export function greetLying(peer: Peer, random: SeededRandom, others: readonly Pe
       return 'refused'
     }
     case 4:
-      peer.hello(null, { [random.pick(requiredFields)]: oddValue(random) })
+      peer.hello(null, { [random.pick([...requiredFields, ...leniently])]: oddValue(random) })
       return 'either'
     case 5:
       peer.hello(null, { groups: random.pick([['\u0000'.repeat(9_000)], ['x'.repeat(60_000)], Array(9_000).fill('')]) })

@@ -3,6 +3,7 @@ import {
   encodeChunkHead,
   encodeConfirm,
   encodeNotify,
+  encodeReclaim,
   encodeRelease,
   encodeStreamOffset,
   encodeText,
@@ -138,6 +139,32 @@ const rewind: Habit = (peer, random) => {
   }
 }
 
+/** Claims some of what it had before the relay was started again. */
+const reclaimSome: Habit = (peer, random) => {
+  if (!peer.reclaimDue) return
+  for (const lease of peer.earlier.splice(0, random.integer(1, 10))) {
+    peer.claimed.set(lease.leaseNumber, lease)
+    peer.send(encodeReclaim(lease))
+  }
+}
+
+/** It claims no more; the rest, its program never saw. */
+const endReclaim: Habit = (peer) => {
+  if (!peer.reclaimDue) return
+  peer.reclaimDue = false
+  peer.earlier = []
+  peer.send(encodeText(FrameType.RECLAIM_END, ''))
+}
+
+const settleClaimed: Habit = (peer, random) => {
+  const [from] = peer.claimed.keys()
+  if (from === undefined) return
+  let to = from
+  while (peer.claimed.has(to + 1) && random.chance(0.8)) to++
+  for (let number = from; number <= to; number++) peer.claimed.delete(number)
+  peer.send(random.chance(0.7) ? encodeAcknowledge(from, to) : encodeRelease(from, to, random.chance(0.5)))
+}
+
 const stopReading: Habit = ({ link }) => link.near.pause()
 const read: Habit = ({ link }) => link.near.resume()
 const cut: Habit = ({ link }) => link.cut()
@@ -159,6 +186,9 @@ export const habits: readonly (readonly [Habit, number])[] = [
   [releasePartial, 1],
   [openWindows, 4],
   [rewind, 1],
+  [reclaimSome, 3],
+  [endReclaim, 1],
+  [settleClaimed, 3],
   [stopReading, 0.5],
   [read, 2],
   [cut, 1],
