@@ -11,7 +11,7 @@ export { backupStore } from './backupStore.ts'
 export { exportGroup, type StoredCopy } from './exportGroup.ts'
 export { inspectStore, type StoreContent, type StoredGroup } from './inspectStore.ts'
 export type { Durability } from './lmdbDisk.ts'
-export { type Purged, purgeGroup } from './purgeGroup.ts'
+export { purgeGroup } from './purgeGroup.ts'
 
 /** The options of {@link lmdbStore}. */
 export interface LmdbStoreOptions {
