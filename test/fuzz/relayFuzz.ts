@@ -4,6 +4,7 @@ import type { RelayEventMessage } from '../../src/relay/relayEvents.ts'
 import type { MemoryLink } from '../../src/transport/memoryTransport.ts'
 import { SeededRandom } from '../simulation/random.ts'
 import { fuzzLimits, fuzzLink, type Keyring, OneTicket, sharedKeyring, ticketProof } from './channel.ts'
+import { claimLies } from './claimLies.ts'
 import { addTo, type FuzzCounts, type FuzzOptions } from './counts.ts'
 import { fail } from './failure.ts'
 import { FuzzIo } from './fuzzIo.ts'
@@ -26,7 +27,7 @@ const boundedGroups = {
   safe: {},
 }
 const lieTable: readonly (readonly [string, Lie])[] = Object.entries(lies)
-const claimTable = lieTable.filter(([name]) => name.includes('claim'))
+const claimTable: readonly (readonly [string, Lie])[] = Object.entries(claimLies)
 
 /** What a run begins with. */
 interface FuzzParts {
