@@ -5,6 +5,7 @@ import { loadDriver } from './drivers/catalogue.js'
 import { measureOnce } from './harness/session.js'
 import { absenceOf, systemsFor } from './harness/systems.js'
 import { figureOf, growthPlots } from './report/growthPlots.js'
+import { formatJson } from './report/json.js'
 import { describeMachine } from './report/machine.js'
 import { summarize } from './report/summary.js'
 import { findGrowth } from './workloads/catalogue.js'
@@ -81,6 +82,6 @@ export async function measureGrowth(name, options) {
   const { title, axis } = workload
   const { runs, scale } = options
   const figures = { machine: describeMachine(), title, axis, runs, scale, series }
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(figures, null, 2)}\n`)
+  writeFileSync(join(folder, `${name}.json`), formatJson(figures))
   return series.every(({ points }) => points.every(({ summary }) => summary.failures.length === 0))
 }

@@ -5,6 +5,7 @@ import { measureGrowth } from './growth.js'
 import { installDependencies } from './harness/install.js'
 import { measureOnce } from './harness/session.js'
 import { absenceOf, systemsFor } from './harness/systems.js'
+import { formatJson } from './report/json.js'
 import { describeMachine } from './report/machine.js'
 import { summarize } from './report/summary.js'
 import { formatTable } from './report/table.js'
@@ -64,7 +65,7 @@ async function main() {
   }
   if (options.json !== undefined) {
     const { runs, scale } = options
-    writeFileSync(options.json, `${JSON.stringify({ machine, runs, scale, summaries }, null, 2)}\n`)
+    writeFileSync(options.json, formatJson({ machine, runs, scale, summaries }))
   }
   if (summaries.some((summary) => summary.systems.some((system) => system.failures.length > 0))) isComplete = false
   if (!isComplete) process.exitCode = 1

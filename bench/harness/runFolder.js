@@ -4,6 +4,7 @@ import { join } from 'node:path'
 
 /** @type {Set<string>} */
 const folders = new Set()
+process.on('exit', () => folders.forEach(removeRunFolder))
 
 /** @param {string} folder */
 export function removeRunFolder(folder) {
@@ -14,7 +15,6 @@ export function removeRunFolder(folder) {
 /** A fresh folder for all that one run leaves on disk; gone at the latest when this process ends. */
 export function makeRunFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'objectrelay-bench-'))
-  if (folders.size === 0) process.once('exit', () => folders.forEach(removeRunFolder))
   folders.add(folder)
   return folder
 }

@@ -6,6 +6,9 @@
  * @property {number[]} ticks
  */
 
+/** A value that passes a power of ten by less than this does not make the axis a decade longer. */
+const overshootMax = 1.1
+
 /**
  * Powers of ten around the values; with only a few of them, twice and five times each too.
  * @param {number[]} values Above 0.
@@ -13,7 +16,7 @@
  */
 export function logScale(values) {
   const first = Math.floor(Math.log10(Math.min(...values)) + 1e-9)
-  const last = Math.max(first + 1, Math.ceil(Math.log10(Math.max(...values)) - 1e-9))
+  const last = Math.max(first + 1, Math.ceil(Math.log10(Math.max(...values) / overshootMax)))
   const decades = last - first
   const steps = decades <= 2 ? [1, 2, 5] : [1]
   const ticks = []

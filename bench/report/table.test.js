@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { formatJson } from './json.js'
 import { summarize } from './summary.js'
 import { formatTable } from './table.js'
 
@@ -98,4 +99,11 @@ test('all rows of a table are equally long', () => {
     .filter((line) => line.startsWith('|'))
     .map((line) => line.length)
   assert.equal(new Set(lengths).size, 1)
+})
+
+test('figures are written with a row of numbers on one line', () => {
+  const value = { values: [1, -2.5, 1e21], empty: [], systems: [{ name: 'raw2, [1]' }] }
+  const text = formatJson(value)
+  assert.deepEqual(JSON.parse(text), value)
+  assert.ok(text.includes('"values": [1, -2.5, 1e+21]'))
 })
