@@ -31,13 +31,14 @@ export type FaultKind =
 
 export function makeScenario(random: SeededRandom): Scenario {
   const groups = ['alpha', 'beta', 'gamma', 'delta'].slice(0, random.integer(1, 4))
+  const store = random.pick(['memory', 'log'] as const)
   const often = (probability: number, meansMs: readonly number[]) =>
     random.chance(probability) ? random.pick(meansMs) : Number.POSITIVE_INFINITY
   return {
     limits: makeLimits(random),
     acceptedGroups: random.chance(0.5) ? null : makeAcceptedGroups(random, groups),
     groups,
-    store: random.pick(['memory', 'log'] as const),
+    store,
     machines: random.integer(1, 4),
     endpointsPerMachine: random.integer(1, 3),
     pauseMs: random.pick([30, 60, 120, 300]),
@@ -49,7 +50,7 @@ export function makeScenario(random: SeededRandom): Scenario {
       freezeMachine: often(0.5, [2_000, 8_000]),
       freezeRelay: often(0.3, [5_000, 15_000]),
       killMachine: often(0.5, [4_000, 15_000]),
-      restartRelay: often(0.3, [6_000, 20_000]),
+      restartRelay: store === 'memory' ? often(0.3, [6_000, 20_000]) : often(0.7, [1_500, 6_000, 20_000]),
     },
   }
 }
