@@ -20,3 +20,11 @@ export function copyBytes(
   } else if (source instanceof Buffer) source.copy(target, position, start, end)
   else target.set(start === 0 && end === source.length ? source : source.subarray(start, end), position)
 }
+
+/** A copy of the bytes from `start` to `end` in memory of its own. */
+export function copyOfBytes(source: Buffer, start: number, end: number): ArrayBuffer {
+  // All of it is written at once: no need to clear it first.
+  const memory = Buffer.allocUnsafeSlow(end - start)
+  copyBytes(memory, 0, source, start, end)
+  return memory.buffer
+}

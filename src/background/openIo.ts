@@ -6,6 +6,7 @@ import { type EndpointRecords, EndpointTable, type Io } from './io.ts'
 import type { IoThreadData } from './ioThread.ts'
 import { createPortPair } from './portPair.ts'
 import { RecordPort } from './recordPort.ts'
+import { objectRuns } from './records.ts'
 import { createRingMemory, RingReader, RingWriter } from './ring.ts'
 import { ThreadBell } from './threadBell.ts'
 
@@ -72,7 +73,7 @@ class ThreadIo implements Io {
     })
     this.port = new RecordPort(
       new RingWriter(up),
-      new RingReader(down),
+      new RingReader(down, objectRuns),
       new ThreadBell(bells.port1, attachments.port1),
       this.#table,
     )

@@ -41,7 +41,7 @@ export function createPortPair(program: RecordHandler, io: RecordHandler): { pro
   programBell.peer = ioBell
   ioBell.peer = programBell
   return {
-    program: new RecordPort(new RingWriter(up), new RingReader(down), programBell, program),
+    program: new RecordPort(new RingWriter(up), new RingReader(down, objectRuns), programBell, program),
     io: new RecordPort(new RingWriter(down), new RingReader(up, objectRuns), ioBell, io),
   }
 }

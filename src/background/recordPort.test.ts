@@ -33,6 +33,7 @@ function setUp() {
 
 function write(port: RecordPort, endpoint: number, bytes: number): string {
   const record = Buffer.alloc(bytes, endpoint)
+  record.writeUInt32LE(bytes)
   record[4] = 0x80
   port.write(endpoint, record, 0, record.length)
   record.fill(0xee)

@@ -83,7 +83,10 @@ export class RecordPort {
   }
 
   commit(bytes: number): void {
-    const state = this.writer.commit(bytes)
+    this.#published(bytes, this.writer.commit(bytes))
+  }
+
+  #published(bytes: number, state: number): void {
     if (state === ReaderState.AWAKE) return
     if (state === ReaderState.LINGERING && !this.#isEnough(bytes)) return
     this.#untoldBytes = 0
@@ -107,7 +110,7 @@ export class RecordPort {
     if (!this.writer.isRead && this.writer.wakeReader()) this.bell.ring()
   }
 
-  /** Writes a record; its bytes are copied. */
+  /** Writes a record, or several for one endpoint that lie in a row; the bytes are copied. */
   write(endpoint: number, buffer: Buffer, start: number, end: number): void {
     const bytes = end - start
     if (bytes > this.writer.recordBytesMax) {
@@ -116,7 +119,7 @@ export class RecordPort {
     }
     if (this.reserve(endpoint, bytes)) {
       copyBytes(this.writer.buffer, this.writer.at, buffer, start, end)
-      this.commit(bytes)
+      this.#published(bytes, this.writer.publish(bytes))
       return
     }
     const at = this.#slab.copy(buffer, start, end)
@@ -218,7 +221,7 @@ export class RecordPort {
         if (!this.writer.reserve(record.endpoint, bytes)) return
       }
       copyBytes(this.writer.buffer, this.writer.at, record.buffer, record.start, record.end)
-      this.commit(bytes)
+      this.#published(bytes, this.writer.publish(bytes))
       this.#overflowBytes -= bytes
       this.#overflowHead++
       this.#trimOverflow()

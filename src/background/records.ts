@@ -7,7 +7,7 @@ import type { Bell } from './recordPort.ts'
  * What travels between a program's endpoints and their I/O beside the frames of the protocol, which travel as they are.
  * All begin like a frame: u32 length, u8 type.
  *
- * To the I/O: OBJECT (with its sequence; those that lie in a row are handed over together); STREAM_BEGIN, whose stream is the number of the attachment with the parts of
+ * To the I/O: OBJECT (with its sequence); STREAM_BEGIN, whose stream is the number of the attachment with the parts of
  * the body; NOTIFY; and OPEN, TAKEN, LEASES, STOP, CLAIM of this list.
  *
  * To the program: CONTEXT; OBJECT; STREAM_BEGIN, whose stream is the number of the attachment with head and segments;
@@ -40,7 +40,7 @@ export const RecordType = {
   LEASE_NUMBER: 0x93,
 } as const
 
-/** For the reader of the I/O: objects in a row are kept, and sent, as one. */
+/** For both readers: objects in a row are kept, and sent or handed on, as one. */
 export const objectRuns: Readonly<{ runType: number; runBytesMax: number }> = {
   runType: FrameType.OBJECT,
   runBytesMax: 64 * 1024,

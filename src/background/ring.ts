@@ -103,6 +103,11 @@ export class RingWriter {
   /** Publishes the reserved record, of which `bytes` were written, its length excepted. Returns what the reader does. */
   commit(bytes: number): number {
     writeUint32(this.buffer, this.at, bytes)
+    return this.publish(bytes)
+  }
+
+  /** Publishes whole records that were written one behind the other into the room of one. Returns what the reader does. */
+  publish(bytes: number): number {
     this.#tail = (this.#tail + bytes) >>> 0
     Atomics.store(this.#control, TAIL, this.#tail | 0)
     return Atomics.load(this.#control, READER_STATE)

@@ -24,6 +24,8 @@ class Receiver {
   readonly program: string[] = []
   readonly relay: string[] = []
   readonly served: string[] = []
+  /** What was written to the program, each in one copy. */
+  copies = 0
   readonly conversation: Conversation
   readonly arrivals: Arrivals
 
@@ -41,6 +43,11 @@ class Receiver {
       { record: () => undefined },
     )
     this.#program = ports.program
+    const write = ports.io.write.bind(ports.io)
+    ports.io.write = (...record) => {
+      this.copies++
+      write(...record)
+    }
 
     let attachments = 0
     this.arrivals = new Arrivals({
@@ -66,8 +73,10 @@ class Receiver {
 
   #record(buffer: Buffer, start: number, end: number): void {
     const type = buffer[start + 4]
-    if (type === FrameType.OBJECT) this.program.push(`object ${readSequence(buffer, start)}`)
-    else if (type === FrameType.STREAM_BEGIN) {
+    if (type === FrameType.OBJECT) {
+      for (let at = start; at < end; at += readUint32(buffer, at))
+        this.program.push(`object ${readSequence(buffer, at)}`)
+    } else if (type === FrameType.STREAM_BEGIN) {
       const parts = this.#program.bell.takeAttachment(readUint32(buffer, end - 12))
       this.program.push(
         `large ${readSequence(buffer, start)}: ${parts.map(({ byteLength }) => byteLength).join('+')} bytes`,
@@ -88,11 +97,29 @@ class Receiver {
   }
 
   object(kind: Route['kind'], group: string, bytes = 10): void {
+    const frame = this.#frame(kind, group, bytes)
+    this.arrivals.object(frame, 0, frame.length)
+  }
+
+  #frame(kind: Route['kind'], group: string, bytes: number): Buffer {
     const route = encodeRoute({ kind, groups: [group], copies: [1] })
     const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + bytes)
     writeObjectHead(frame, 0, FrameType.OBJECT, route, this.#sequence++, 0)
     frame.writeUInt32LE(frame.length)
-    this.arrivals.object(frame, 0, frame.length)
+    return frame
+  }
+
+  /** Objects that lie one behind the other in what was read from the link, whose first byte is none of theirs. */
+  objectsInARow(objects: readonly (readonly [kind: Route['kind'], group: string, bytes: number])[]): void {
+    const frames = objects.map(([kind, group, bytes]) => this.#frame(kind, group, bytes))
+    const read = Buffer.concat([Buffer.alloc(1), ...frames])
+    let at = 1
+    for (const frame of frames) {
+      this.arrivals.object(read, at, at + frame.length)
+      at += frame.length
+    }
+    this.arrivals.flush()
+    read.fill(0xee)
   }
 
   begin(kind: Route['kind'], group: string, stream: number, bodyBytes: number): void {
@@ -123,6 +150,37 @@ describe('What arrives at an endpoint', () => {
     expect(await receiver.taken()).toEqual(['object 0', 'object 1'])
     expect(receiver.served).toEqual(['a'])
     expect(receiver.arrivals.receivedBytes).toBe(2 * (OBJECT_HEAD_BYTES + 2 + 10))
+  })
+
+  it('is passed on in one copy with what came in a row with it', async () => {
+    const receiver = new Receiver()
+    receiver.objectsInARow([
+      ['produce', 'a', 10],
+      ['broadcast', 'a', 20],
+      ['produce', 'b', 30],
+    ])
+    receiver.objectsInARow([['produce', 'b', 10]])
+    expect(await receiver.taken()).toEqual(['object 0', 'object 1', 'object 2', 'object 3'])
+    expect(receiver.copies).toBe(2)
+  })
+
+  it('is not passed on in copies beyond the memory that the program keeps them in', async () => {
+    const receiver = new Receiver()
+    receiver.objectsInARow(Array.from({ length: 5 }, () => ['produce', 'a', 30_000] as const))
+    expect(await receiver.taken()).toEqual([0, 1, 2, 3, 4].map((sequence) => `object ${sequence}`))
+    expect(receiver.copies).toBe(3)
+  })
+
+  it('keeps its order when a context comes in between', async () => {
+    const receiver = new Receiver()
+    receiver.objectsInARow([['broadcast', 'a', 10]])
+    receiver.skip(4)
+    receiver.objectsInARow([
+      ['broadcast', 'a', 10],
+      ['broadcast', 'a', 10],
+      ['broadcast', 'a', 10],
+    ])
+    expect(await receiver.taken()).toEqual(['object 0', 'skipped 4', 'object 1', 'object 2', 'object 3'])
   })
 
   it('waits behind a large object of the same lane, and of no other', async () => {

@@ -12,6 +12,7 @@ import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingStream } from './incomingStream.ts'
 import type { LastBroadcasts } from './lastBroadcasts.ts'
 import type { LeaseLedger } from './leaseLedger.ts'
+import { PassedRun } from './passedRun.ts'
 
 /** A frame that came behind a large object of its lane, and must not be handed over before it. */
 interface HeldFrame {
@@ -57,6 +58,7 @@ export interface ArrivalsOptions {
 export class Arrivals {
   readonly #options: ArrivalsOptions
   readonly #routes = new RouteCache(isGroupName)
+  readonly #run: PassedRun
   readonly #streams = new Map<number, { readonly stream: IncomingStream; readonly lane: Lane }>()
   readonly #lanes = new Map<string, Lane>()
   /** By lane: broadcasts that were missed before one that will not reach the program, for the next one that does. */
@@ -72,6 +74,7 @@ export class Arrivals {
 
   constructor(options: ArrivalsOptions) {
     this.#options = options
+    this.#run = new PassedRun(options.endpoint, options.port)
   }
 
   context(buffer: Buffer, start: number, end: number): void {
@@ -89,8 +92,10 @@ export class Arrivals {
       this.discardedBytes += end - start
       this.#miss(context, leaseNumber, laneName(route, context), 0)
       this.#options.discarded?.()
-    } else if (this.#missed.size === 0) this.#pass(context, leaseNumber, buffer, start, end)
-    else this.#pass(this.#withMissed(laneName(route, context), context), leaseNumber, buffer, start, end)
+    } else if (context === undefined && this.#missed.size === 0) {
+      this.#passLease(leaseNumber)
+      this.#run.add(buffer, start, end)
+    } else this.#pass(this.#withMissed(laneName(route, context), context), leaseNumber, buffer, start, end)
   }
 
   streamBegin(buffer: Buffer, start: number, end: number): void {
@@ -255,15 +260,27 @@ export class Arrivals {
 
   #pass(context: Buffer | undefined, leaseNumber: number, buffer: Buffer, start: number, end: number): void {
     const { endpoint, port } = this.#options
-    if (leaseNumber >= 0) {
-      if (leaseNumber !== this.#programLeases) {
-        const record = encodeLeaseNumber(leaseNumber)
-        port.write(endpoint, record, 0, record.length)
-      }
-      this.#programLeases = leaseNumber + 1
-    }
+    this.#passLease(leaseNumber)
+    this.#run.flush()
     if (context !== undefined) port.write(endpoint, context, 0, context.length)
     port.write(endpoint, buffer, start, end)
+  }
+
+  /** Tells the program the lease number of the object that follows, if it counts on another one. */
+  #passLease(leaseNumber: number): void {
+    if (leaseNumber < 0) return
+    const { endpoint, port } = this.#options
+    if (leaseNumber !== this.#programLeases) {
+      this.#run.flush()
+      const record = encodeLeaseNumber(leaseNumber)
+      port.write(endpoint, record, 0, record.length)
+    }
+    this.#programLeases = leaseNumber + 1
+  }
+
+  /** All that came together was given: passes on what was held back to go with what might follow. */
+  flush(): void {
+    this.#run.flush()
   }
 
   /** Counts what arrives. One object may be larger than the room that is left, but none may come where none is left. */

@@ -1,5 +1,6 @@
 import { createError } from '../errors.ts'
-import type { Inbox, InboxEntry } from './inbox.ts'
+import type { Inbox } from './inbox.ts'
+import type { InboxEntry } from './inboxRun.ts'
 import { CheckedLater, type ObjectOpener, unreadable } from './objectOpener.ts'
 import type { Settlement } from './settlement.ts'
 import type { TakeRequest } from './takeRequest.ts'
@@ -44,7 +45,7 @@ export class Collector {
     const { batch, waitsFor } = collection
     const group = waitsFor?.entry.group ?? ''
     for (const entry of [...batch.entries, ...(waitsFor === undefined ? [] : [waitsFor.entry])].reverse()) {
-      this.#inbox.unshift(entry)
+      this.#inbox.putBack(entry)
     }
     throw createError(
       'INVALID_ARGUMENT',
@@ -60,12 +61,9 @@ export class Collector {
   }
 
   #discardAllBut(count: number): void {
-    for (
-      let entry = this.#inbox.oldest;
-      entry !== undefined && this.#inbox.objects > count;
-      entry = this.#inbox.oldest
-    ) {
-      this.#inbox.remove(entry)
+    while (this.#inbox.objects > count) {
+      const entry = this.#inbox.take()
+      if (entry === undefined) return
       this.#settlement.taken(entry)
       this.#settlement.acknowledge(entry)
     }
@@ -75,9 +73,8 @@ export class Collector {
   #advance(collection: Unfinished): boolean {
     const { batch, request } = collection
     while (batch.objects.length < request.maxItems && collection.left > 0) {
-      const entry = this.#inbox.oldest
+      const entry = this.#inbox.take()
       if (entry === undefined) break
-      this.#inbox.remove(entry)
       collection.left--
       const object = this.#opener.open(entry)
       if (object instanceof CheckedLater) {

@@ -1,5 +1,5 @@
 import type { Delivery } from './endpointTypes.ts'
-import type { InboxEntry } from './inbox.ts'
+import type { InboxEntry } from './inboxRun.ts'
 import type { Settlement } from './settlement.ts'
 import type { EndpointStatus } from './status.ts'
 import { nextObject } from './takeRequest.ts'

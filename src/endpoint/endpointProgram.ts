@@ -91,7 +91,7 @@ export class EndpointProgram implements EndpointRecords {
     switch (buffer[start + 4]) {
       case FrameType.OBJECT:
       case FrameType.STREAM_BEGIN:
-        if (!this.stopping.takesReturned(buffer, start, end)) this.#receiver.object(buffer, start, end)
+        if (!this.stopping.takesReturned(buffer, start, end)) this.#receiver.receive(buffer, start, end)
         return
       case FrameType.ACCEPTED: {
         const { from, to, memberCounts } = readAccepted(buffer, start, end)

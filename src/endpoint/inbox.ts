@@ -1,35 +1,13 @@
-/** An object that was delivered and not handed over yet, still encoded. */
-export interface InboxEntry {
-  /** The body, from `start` to `end`; of a large object nothing. */
-  readonly buffer: Buffer
-  readonly start: number
-  readonly end: number
-  /** The parts of a large object: its head and its segments. */
-  readonly parts: readonly ArrayBuffer[] | undefined
-  readonly group: string
-  readonly kind: 'broadcast' | 'produce'
-  readonly attempt: number
-  skipped: number
-  readonly sentAtMs: number
-  /** -1 for a broadcast. */
-  readonly leaseNumber: number
-  readonly epoch: number
-  /** Bytes as they count for the room that the relay knows of. */
-  readonly wireBytes: number
-  /** Whether it was acknowledged or given back. */
-  settled: boolean
-  previous: InboxEntry | undefined
-  next: InboxEntry | undefined
-}
+import { type InboxEntry, InboxRun } from './inboxRun.ts'
 
 /**
  * What waits for the program, oldest first. A linked list, since with `broadcasts: 'latest'` objects leave from the middle,
  * and holes would pile up behind an object that nobody takes.
  */
 export class Inbox {
-  #oldest: InboxEntry | undefined
-  #newest: InboxEntry | undefined
-  readonly #latest: Map<string, InboxEntry> | undefined
+  #oldest: InboxRun | undefined
+  #newest: InboxRun | undefined
+  readonly #latest: Map<string, InboxRun> | undefined
   objects = 0
   bytes = 0
 
@@ -38,49 +16,69 @@ export class Inbox {
     this.#latest = onlyLatest ? new Map() : undefined
   }
 
-  get oldest(): InboxEntry | undefined {
+  get onlyLatest(): boolean {
+    return this.#latest !== undefined
+  }
+
+  get oldest(): InboxRun | undefined {
     return this.#oldest
   }
 
   /** The newest broadcast of the group that waits. */
-  latestBroadcast(group: string): InboxEntry | undefined {
+  latestBroadcast(group: string): InboxRun | undefined {
     return this.#latest?.get(group)
   }
 
-  push(entry: InboxEntry): void {
-    entry.previous = this.#newest
-    entry.next = undefined
-    if (this.#newest === undefined) this.#oldest = entry
-    else this.#newest.next = entry
-    this.#newest = entry
-    this.#count(1, entry)
+  push(run: InboxRun): void {
+    run.previous = this.#newest
+    run.next = undefined
+    if (this.#newest === undefined) this.#oldest = run
+    else this.#newest.next = run
+    this.#newest = run
+    this.#added(run)
   }
 
-  /** Puts an entry back in front of all others. */
-  unshift(entry: InboxEntry): void {
-    entry.previous = undefined
-    entry.next = this.#oldest
-    if (this.#oldest === undefined) this.#newest = entry
-    else this.#oldest.previous = entry
-    this.#oldest = entry
-    this.#count(1, entry)
+  /** Takes the oldest object. */
+  take(): InboxEntry | undefined {
+    const run = this.#oldest
+    if (run === undefined) return undefined
+    const entry = run.take()
+    this.objects--
+    this.bytes -= entry.wireBytes
+    if (run.objects === 0) this.#unlink(run)
+    return entry
   }
 
-  remove(entry: InboxEntry): void {
-    if (entry.previous === undefined) this.#oldest = entry.next
-    else entry.previous.next = entry.next
-    if (entry.next === undefined) this.#newest = entry.previous
-    else entry.next.previous = entry.previous
+  /** Puts an object that was taken back in front of all others. */
+  putBack(entry: InboxEntry): void {
+    const run = InboxRun.of(entry)
+    run.next = this.#oldest
+    if (this.#oldest === undefined) this.#newest = run
+    else this.#oldest.previous = run
+    this.#oldest = run
+    this.#added(run)
+  }
+
+  remove(run: InboxRun): void {
+    this.objects -= run.objects
+    this.bytes -= run.wireBytes
+    this.#unlink(run)
+  }
+
+  #unlink(run: InboxRun): void {
+    if (run.previous === undefined) this.#oldest = run.next
+    else run.previous.next = run.next
+    if (run.next === undefined) this.#newest = run.previous
+    else run.next.previous = run.previous
     // Links from what is gone would keep young objects alive.
-    entry.previous = undefined
-    entry.next = undefined
-    this.#count(-1, entry)
-    if (this.#latest?.get(entry.group) === entry) this.#latest.delete(entry.group)
+    run.previous = undefined
+    run.next = undefined
+    if (this.#latest?.get(run.group) === run) this.#latest.delete(run.group)
   }
 
-  #count(objects: 1 | -1, entry: InboxEntry): void {
-    this.objects += objects
-    this.bytes += objects * entry.wireBytes
-    if (objects === 1 && entry.kind === 'broadcast') this.#latest?.set(entry.group, entry)
+  #added(run: InboxRun): void {
+    this.objects += run.objects
+    this.bytes += run.wireBytes
+    if (run.kind === 'broadcast') this.#latest?.set(run.group, run)
   }
 }

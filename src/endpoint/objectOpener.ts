@@ -3,7 +3,7 @@ import { createError, type ErrorCode, type ObjectRelayError, toObjectRelayError 
 import { ObjectDecoder } from '../objects/decoder.ts'
 import { validate } from '../objects/schema.ts'
 import type { Serializer } from '../objects/serializer.ts'
-import type { InboxEntry } from './inbox.ts'
+import type { EncodedObject, InboxEntry } from './inboxRun.ts'
 
 /** Stands for an object that could not be decoded, or does not fit its schema. */
 export const unreadable: unique symbol = Symbol('unreadable')
@@ -16,9 +16,6 @@ export class CheckedLater {
     this.object = object
   }
 }
-
-/** The part of an {@link InboxEntry} that holds the object. */
-export type EncodedObject = Pick<InboxEntry, 'buffer' | 'start' | 'end' | 'parts'>
 
 /** Turns what waits in the inbox into objects of the program, when it takes them. */
 export class ObjectOpener {
@@ -40,10 +37,9 @@ export class ObjectOpener {
     this.#report = options.report
   }
 
-  decode({ buffer, start, end, parts }: EncodedObject): unknown {
-    if (parts === undefined) return this.#decoder.decode(buffer, start, end)
-    const [head, ...segments] = parts
-    return this.#decoder.decodeParts({ head: new Uint8Array(head ?? new ArrayBuffer(0)), segments })
+  decode({ buffer, start, end, segments }: EncodedObject): unknown {
+    if (segments === undefined) return this.#decoder.decode(buffer, start, end)
+    return this.#decoder.decodeParts({ head: buffer.subarray(start, end), segments })
   }
 
   /** Gives the object; or `unreadable`, after an `error` event; or `CheckedLater` when its schema checks asynchronously. */

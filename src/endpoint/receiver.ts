@@ -1,18 +1,23 @@
 import { readLeaseNumber } from '../background/records.ts'
 import { deadLetterName, isGroupName } from '../core/groupName.ts'
+import { fixedLimits } from '../limits.ts'
+import { splitBody } from '../objects/splitBody.ts'
 import { readContext } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
-import { OBJECT_HEAD_BYTES, ObjectKind, readAttempt, readSentAt, readStreamBeginTail } from '../wire/objectHeader.ts'
+import { readUint32 } from '../wire/integers.ts'
+import { OBJECT_HEAD_BYTES, ObjectKind, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { Slab } from '../wire/slab.ts'
-import type { Inbox, InboxEntry } from './inbox.ts'
+import type { Inbox } from './inbox.ts'
+import { encodedParts, InboxRun, type KeptFrames } from './inboxRun.ts'
 import type { IoChannel } from './ioChannel.ts'
 import type { Settlement } from './settlement.ts'
 import type { EndpointStatus } from './status.ts'
 import type { Taking } from './taking.ts'
 import type { Works } from './work.ts'
 
-const noBytes = Buffer.alloc(0)
+/** What is as large as an array that stands by itself waits alone: such arrays are given memory of their own. */
+const ALONE_BYTES_MIN = fixedLimits.segmentBytesMin
 const noContext = { groupIndex: 0, skipped: 0, isDead: false }
 
 /** Puts what is delivered into the inbox, or gives it to a worker; counts leases as the relay counts them. */
@@ -67,70 +72,101 @@ export class Receiver {
     this.#nextLease = readLeaseNumber(buffer, start)
   }
 
-  /** An OBJECT, or the STREAM_BEGIN of an object that is here as a whole. */
-  object(buffer: Buffer, start: number, end: number): void {
-    const { groupIndex, skipped, isDead } = this.#context
+  /** OBJECTs in a row; or the STREAM_BEGIN of an object that is here as a whole. */
+  receive(buffer: Buffer, start: number, end: number): void {
+    for (let at = start; at < end; ) at = this.#receiveRun(buffer, at, end)
+  }
+
+  /** Receives what goes together of what lies in a row; returns where it ends. */
+  #receiveRun(buffer: Buffer, start: number, endOfAll: number): number {
+    const context = this.#context
     this.#context = noContext
     const produced = buffer[start + 5] !== ObjectKind.BROADCAST
     // Before anything can be wrong with it, since the relay has counted it.
-    const leaseNumber = produced ? this.#nextLease++ : -1
-    const route = this.#routes.read(buffer, start, end)
-    const bodyAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
-    const whole = buffer[start + 4] === FrameType.STREAM_BEGIN ? readStreamBeginTail(buffer, bodyAt, end) : undefined
-    const bodyBytes = whole === undefined ? end - bodyAt : 0
-    const at = whole === undefined ? this.#slab.copy(buffer, bodyAt, end) : 0
-    const group = route.groups[groupIndex] ?? route.groups[0] ?? ''
-    const entry: InboxEntry = {
-      buffer: whole === undefined ? this.#slab.buffer : noBytes,
-      start: at,
-      end: at + bodyBytes,
-      parts: whole === undefined ? undefined : this.#channel.port.bell.takeAttachment(whole.stream),
-      group: isDead ? deadLetterName(group) : group,
-      kind: produced ? 'produce' : 'broadcast',
-      attempt: produced ? readAttempt(buffer, start) : 1,
-      skipped,
-      sentAtMs: readSentAt(buffer, start),
-      leaseNumber,
-      epoch: this.#status.epoch,
-      wireBytes: whole === undefined ? end - start : whole.bodyBytes,
-      settled: false,
-      previous: undefined,
-      next: undefined,
+    const firstLease = produced ? this.#nextLease++ : -1
+    const route = this.#routes.read(buffer, start, endOfAll)
+    let end = start + readUint32(buffer, start)
+    let objects = 1
+    if (context === noContext && end - start < ALONE_BYTES_MIN) {
+      for (; end < endOfAll; end += readUint32(buffer, end), objects++) {
+        const isLarge = readUint32(buffer, end) >= ALONE_BYTES_MIN
+        if (isLarge || this.#routes.read(buffer, end, endOfAll) !== route) break
+      }
+      if (produced) this.#nextLease += objects - 1
     }
-    this.objects++
-    this.bytes += entry.wireBytes
-    this.skipped += skipped
-    if (skipped > 0) this.#missed(entry.group, skipped)
-    this.#deliver(entry)
+    const group = route.groups[context.groupIndex] ?? route.groups[0] ?? ''
+    const bodyOffset = OBJECT_HEAD_BYTES + route.destinationBytes
+    const kept = this.#keep(buffer, start, end, objects === 1 ? start + bodyOffset : end)
+    const run = new InboxRun(kept, bodyOffset, context.isDead ? deadLetterName(group) : group, objects)
+    run.epoch = this.#status.epoch
+    run.nextLease = firstLease
+    run.skipped = context.skipped
+    this.#count(run)
+    this.#deliver(run)
+    return end
   }
 
-  #deliver(entry: InboxEntry): void {
+  #count(run: InboxRun): void {
+    this.objects += run.objects
+    this.bytes += run.wireBytes
+    this.skipped += run.skipped
+    if (run.skipped > 0) this.#missed(run.group, run.skipped)
+  }
+
+  /** Copies what arrived; the arrays of a single object, whose body begins at `bodyAt`, into memory that the program is given later. */
+  #keep(buffer: Buffer, start: number, end: number, bodyAt: number): KeptFrames {
+    if (buffer[start + 4] === FrameType.STREAM_BEGIN) {
+      const { stream, bodyBytes } = readStreamBeginTail(buffer, bodyAt, end)
+      const { buffer: head, segments } = encodedParts(this.#channel.port.bell.takeAttachment(stream))
+      const at = this.#slab.copy(buffer, start, end)
+      return { frames: this.#slab.buffer, start: at, bodies: head, end: head.length, segments, wireBytes: bodyBytes }
+    }
+    const split = bodyAt < end ? splitBody(buffer, bodyAt, end) : undefined
+    const at = this.#slab.copy(buffer, start, split === undefined ? end : split.headEnd)
+    const frames = this.#slab.buffer
+    return { frames, start: at, bodies: frames, end: this.#slab.end, segments: split?.segments, wireBytes: end - start }
+  }
+
+  #deliver(run: InboxRun): void {
     if (this.#status.receivingClosed) {
-      this.#settlement.taken(entry)
-      this.#settlement.release(entry, false)
+      this.#settlement.taken(run)
+      this.#settlement.releaseRun(run)
       this.#settlement.flush()
       return
     }
-    if (this.#works.offer(entry)) return
-    if (entry.kind === 'broadcast') this.#replaceOlder(entry)
-    this.#inbox.push(entry)
+    if (run.kind === 'produce' && this.#works.concerns(run.group)) this.#offer(run)
+    else {
+      if (run.kind === 'broadcast' && this.#inbox.onlyLatest) this.#keepLatest(run)
+      this.#inbox.push(run)
+    }
     this.#taking.arrived()
   }
 
-  #replaceOlder(entry: InboxEntry): void {
-    const older = this.#inbox.latestBroadcast(entry.group)
-    if (older === undefined) return
-    this.#inbox.remove(older)
-    entry.skipped += older.skipped + 1
-    this.skipped++
-    this.#settlement.taken(older)
+  #offer(run: InboxRun): void {
+    while (run.objects > 0) {
+      const entry = run.take()
+      if (!this.#works.offer(entry)) this.#inbox.push(InboxRun.of(entry))
+    }
+  }
+
+  #keepLatest(run: InboxRun): void {
+    const older = this.#inbox.latestBroadcast(run.group)
+    if (older !== undefined) {
+      this.#inbox.remove(older)
+      this.#settlement.taken(older)
+    }
+    const replaced = run.objects - 1 + (older === undefined ? 0 : 1)
+    while (run.objects > 1) this.#settlement.taken(run.take())
+    run.skipped += replaced + (older?.skipped ?? 0)
+    this.skipped += replaced
     this.#settlement.flush()
   }
 
   /** How many produced objects wait in the inbox; for a session that is lost. */
   countUnacknowledged(): number {
     let count = 0
-    for (let entry = this.#inbox.oldest; entry !== undefined; entry = entry.next) if (entry.leaseNumber >= 0) count++
+    for (let run = this.#inbox.oldest; run !== undefined; run = run.next)
+      if (run.kind === 'produce') count += run.objects
     return count
   }
 
@@ -140,15 +176,15 @@ export class Receiver {
    */
   dropLent(epoch: number, tells: boolean): ReadonlyMap<string, number> {
     const dropped = new Map<string, number>()
-    let next: InboxEntry | undefined
-    for (let entry = this.#inbox.oldest; entry !== undefined; entry = next) {
-      next = entry.next
+    let next: InboxRun | undefined
+    for (let run = this.#inbox.oldest; run !== undefined; run = next) {
+      next = run.next
       // What was lent by a relay that is no more is here for good, whatever relays came later.
-      if (entry.leaseNumber < 0 || entry.epoch !== epoch) continue
-      this.#inbox.remove(entry)
-      this.#settlement.taken(entry)
-      if (tells) this.#settlement.drop(entry)
-      dropped.set(entry.group, (dropped.get(entry.group) ?? 0) + 1)
+      if (run.kind === 'broadcast' || run.epoch !== epoch) continue
+      this.#inbox.remove(run)
+      this.#settlement.taken(run)
+      if (tells) this.#settlement.dropRun(run)
+      dropped.set(run.group, (dropped.get(run.group) ?? 0) + run.objects)
     }
     this.#settlement.flush()
     return dropped
@@ -156,10 +192,10 @@ export class Receiver {
 
   /** Gives back what nobody took. */
   releaseAll(): void {
-    for (let entry = this.#inbox.oldest; entry !== undefined; entry = this.#inbox.oldest) {
-      this.#inbox.remove(entry)
-      this.#settlement.taken(entry)
-      this.#settlement.release(entry, false)
+    for (let run = this.#inbox.oldest; run !== undefined; run = this.#inbox.oldest) {
+      this.#inbox.remove(run)
+      this.#settlement.taken(run)
+      this.#settlement.releaseRun(run)
     }
     this.#settlement.flush()
   }

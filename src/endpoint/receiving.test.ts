@@ -43,6 +43,57 @@ test('counts leases of produced objects only, and acknowledges runs of them in o
   expect(io.taken.length).toBe(1)
 })
 
+test('takes what came in a row one by one, and gives back what is left of it', async () => {
+  const { endpoint, io } = openEndpoint()
+  const bytes = io.deliverRun([1, 2, 3, 4, 5])
+  expect(await endpoint.pop({ maxItems: 2 })).toEqual([1, 2])
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-1 of 1'])
+  expect(endpoint.stats().inbox.objects).toBe(3)
+  expect(endpoint.stats().received).toMatchObject({ objects: 5, bytes })
+  await endpoint.stop()
+  expect(io.leases).toEqual(['acknowledge 0-1 of 1', 'release 2-4 of 1'])
+  expect(io.taken.at(-1)).toBe(bytes)
+})
+
+test('tells groups, kinds and sizes apart in what came in a row', async () => {
+  const { endpoint, io } = openEndpoint()
+  io.deliverRun([1, 2])
+  io.deliverRun(['h'], { group: 'h' })
+  io.deliverRun(['b'], { kind: 'broadcast' })
+  io.deliverRun([{ a: new Float64Array(1_000) }, 3])
+  io.deliverRun([4], { skipped: 2, kind: 'broadcast' })
+  io.deliverRun([5], { kind: 'broadcast' })
+  const seen: unknown[] = []
+  for await (const { object, group, kind, skipped } of endpoint.deliveries()) {
+    seen.push([object, group, kind, skipped])
+    if (seen.length === 8) break
+  }
+  expect(seen).toEqual([
+    [1, 'g', 'produce', 0],
+    [2, 'g', 'produce', 0],
+    ['h', 'h', 'produce', 0],
+    ['b', 'g', 'broadcast', 0],
+    [{ a: new Float64Array(1_000) }, 'g', 'produce', 0],
+    [3, 'g', 'produce', 0],
+    [4, 'g', 'broadcast', 2],
+    [5, 'g', 'broadcast', 0],
+  ])
+  await settled()
+  expect(io.leases).toEqual([0, 1, 2, 3, 4].map((lease) => `acknowledge ${lease}-${lease} of 1`))
+})
+
+test('gives an array memory of its own', async () => {
+  const { endpoint, io } = openEndpoint()
+  const bytes = io.deliver({ a: new Float32Array(2_000).fill(1), b: 'x' })
+  expect(endpoint.stats().inbox.bytes).toBe(0)
+  const [object] = await endpoint.pop()
+  expect(object).toEqual({ a: new Float32Array(2_000).fill(1), b: 'x' })
+  expect(object).toMatchObject({ a: { byteOffset: 0, buffer: { byteLength: 8_000 } } })
+  await settled()
+  expect(io.taken).toEqual([bytes])
+})
+
 test('gets the newest, oldest of them first, and counts the others as taken', async () => {
   const { endpoint, io } = openEndpoint()
   const bytes = [1, 2, 3, 4].map((object) => io.deliver(object))
@@ -161,6 +212,17 @@ test("keeps only the latest undelivered broadcast of each group with broadcasts:
     ['w3', 'g', 'broadcast', 6],
   ])
   expect(endpoint.stats().received.skipped).toBe(6)
+})
+
+test("keeps the last of broadcasts that came in a row with broadcasts: 'latest'", async () => {
+  const { endpoint, io } = openEndpoint({ broadcasts: 'latest' })
+  const before = io.deliver('w1', { kind: 'broadcast' })
+  io.deliverRun(['w2', 'w3', 'w4'], { kind: 'broadcast' })
+  await settled()
+  expect(io.taken.at(-1)).toBe(3 * before)
+  const { value } = await endpoint.deliveries().next()
+  expect(value).toMatchObject({ object: 'w4', skipped: 3 })
+  expect(endpoint.stats()).toMatchObject({ inbox: { objects: 0, bytes: 0 }, received: { objects: 4, skipped: 3 } })
 })
 
 test('tells through which of its destinations an object came', async () => {

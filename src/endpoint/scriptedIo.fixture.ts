@@ -180,22 +180,37 @@ export class ScriptedIo implements Io {
   }
 
   deliver(object: unknown, script: DeliveryScript = {}): number {
-    const body = Buffer.alloc(60_000)
-    const end = this.#encoder.encodeInto(object, body, 0)
-    return this.deliverBody(body.subarray(0, end), script)
+    return this.deliverBody(this.#encode(object), script)
   }
 
   /** Delivers a body as it is; returns the bytes of its frame. */
   deliverBody(body: Buffer, script: DeliveryScript = {}): number {
-    const { kind = 'produce', group = 'g', groups = [group], attempt = 1 } = script
     this.#context(script)
+    const frame = this.#frame(body, script)
+    this.write(frame)
+    return frame.length
+  }
+
+  /** Delivers objects in one copy, as what came in a row; returns their bytes. */
+  deliverRun(objects: readonly unknown[], script: DeliveryScript = {}): number {
+    this.#context(script)
+    const frames = objects.map((object) => this.#frame(this.#encode(object), script))
+    this.write(Buffer.concat(frames))
+    return frames.reduce((bytes, frame) => bytes + frame.length, 0)
+  }
+
+  #encode(object: unknown): Buffer {
+    const body = Buffer.alloc(60_000)
+    return body.subarray(0, this.#encoder.encodeInto(object, body, 0))
+  }
+
+  #frame(body: Buffer, { kind = 'produce', group = 'g', groups = [group], attempt = 1 }: DeliveryScript): Buffer {
     const route = encodeRoute({ kind, groups, copies: groups.map(() => 1) })
     const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + body.length)
     body.copy(frame, writeObjectHead(frame, 0, FrameType.OBJECT, route, 7, 1_700_000_000_000))
     writeUint32(frame, 0, frame.length)
     stampAttempt(frame, 0, attempt)
-    this.write(frame)
-    return frame.length
+    return frame
   }
 
   deliverLarge(object: unknown, script: DeliveryScript = {}): number {

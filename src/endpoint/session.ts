@@ -224,6 +224,11 @@ export class EndpointSession implements ConnectorOwner {
     }
   }
 
+  /** All frames were given of what was read from the link. */
+  received(): void {
+    this.#arrivals?.flush()
+  }
+
   chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number): void {
     this.#arrivals?.chunk(stream, offset, buffer, start, end)
     this.#link?.requestFlush()
@@ -352,6 +357,7 @@ export class EndpointSession implements ConnectorOwner {
 
   /** The link is gone. */
   closed(error: ObjectRelayError): void {
+    this.#arrivals?.flush()
     this.#link = undefined
     this.#connector.lost(error)
   }
@@ -397,6 +403,7 @@ export class EndpointSession implements ConnectorOwner {
 
   #finish(deadlineReached: boolean): void {
     if (this.#over) return
+    this.#arrivals?.flush()
     const result: EndpointStopResult = { returned: this.#giveBack(), deadlineReached }
     const record = encodeJson(RecordType.STOPPED, result)
     this.#host.port.write(this.#id, record, 0, record.length)

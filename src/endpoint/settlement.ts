@@ -1,5 +1,5 @@
 import { LEASES_BYTES, LeaseAction, TAKEN_BYTES, writeLeases, writeTaken } from '../background/records.ts'
-import type { InboxEntry } from './inbox.ts'
+import type { InboxEntry, InboxRun } from './inboxRun.ts'
 import type { IoChannel } from './ioChannel.ts'
 
 /**
@@ -21,9 +21,9 @@ export class Settlement {
     this.#channel = channel
   }
 
-  /** An object has left the inbox, whatever becomes of it. */
-  taken(entry: InboxEntry): void {
-    this.#takenBytes += entry.wireBytes
+  /** An object, or all of a run, has left the inbox, whatever becomes of it. */
+  taken({ wireBytes }: InboxEntry | InboxRun): void {
+    this.#takenBytes += wireBytes
   }
 
   /** The program has the object: it is gone for good. Whatever was settled once stays so. */
@@ -36,29 +36,36 @@ export class Settlement {
     this.#settle(entry, attemptCounted ? LeaseAction.RELEASE_COUNTED : LeaseAction.RELEASE)
   }
 
-  /** The object was lent in an earlier session, and the program will not have it: the relay lends it again. */
-  drop(entry: InboxEntry): void {
-    this.#settle(entry, LeaseAction.DROP)
+  /** Objects that nobody took go back to the front of their queue. */
+  releaseRun(run: InboxRun): void {
+    this.#settleRun(run, LeaseAction.RELEASE)
+  }
+
+  /** Objects were lent in an earlier session, and the program will not have them: the relay lends them again. */
+  dropRun(run: InboxRun): void {
+    this.#settleRun(run, LeaseAction.DROP)
   }
 
   #settle(entry: InboxEntry, action: number): void {
     if (entry.settled) return
     entry.settled = true
-    if (entry.leaseNumber < 0) return
+    if (entry.leaseNumber >= 0) this.#add(action, entry.epoch, entry.leaseNumber, entry.leaseNumber)
+  }
+
+  #settleRun({ nextLease, objects, epoch }: InboxRun, action: number): void {
+    if (nextLease >= 0 && objects > 0) this.#add(action, epoch, nextLease, nextLease + objects - 1)
+  }
+
+  #add(action: number, epoch: number, from: number, to: number): void {
     const continues =
-      this.#to >= this.#from &&
-      action === this.#action &&
-      entry.epoch === this.#epoch &&
-      entry.leaseNumber === this.#to + 1
-    if (continues) {
-      this.#to++
-      return
+      this.#to >= this.#from && action === this.#action && epoch === this.#epoch && from === this.#to + 1
+    if (!continues) {
+      this.#flushLeases()
+      this.#action = action
+      this.#epoch = epoch
+      this.#from = from
     }
-    this.#flushLeases()
-    this.#action = action
-    this.#epoch = entry.epoch
-    this.#from = entry.leaseNumber
-    this.#to = entry.leaseNumber
+    this.#to = to
   }
 
   flush(): void {

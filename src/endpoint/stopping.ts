@@ -8,8 +8,9 @@ import { FrameType } from '../wire/frameTypes.ts'
 import { OBJECT_HEAD_BYTES, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import type { StopResult, UndeliveredObject } from './endpointTypes.ts'
+import { type EncodedObject, encodedParts } from './inboxRun.ts'
 import type { IoChannel } from './ioChannel.ts'
-import type { EncodedObject, ObjectOpener } from './objectOpener.ts'
+import type { ObjectOpener } from './objectOpener.ts'
 import type { Receiver } from './receiver.ts'
 import type { Sender } from './sender.ts'
 import type { EndpointStatus } from './status.ts'
@@ -19,7 +20,6 @@ import type { Works } from './work.ts'
 const DEADLINE_DEFAULT_MS = 10_000
 /** How long the I/O may take to answer beyond the deadline that it was given. */
 const ANSWER_MS = 5_000
-const noBytes = Buffer.alloc(0)
 
 /** Checks the options of `stop`. Throws `INVALID_ARGUMENT`. */
 export function checkStopOptions(options: unknown): number {
@@ -71,11 +71,12 @@ export class Stopping {
     this.#returnedFollows = false
     const route = this.#routes.read(buffer, start, end)
     const bodyAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
-    const large = buffer[start + 4] === FrameType.STREAM_BEGIN
-    const parts = large
-      ? this.#channel.port.bell.takeAttachment(readStreamBeginTail(buffer, bodyAt, end).stream)
-      : undefined
-    this.#keep(route, { buffer, start: bodyAt, end, parts })
+    if (buffer[start + 4] !== FrameType.STREAM_BEGIN)
+      this.#keep(route, { buffer, start: bodyAt, end, segments: undefined })
+    else {
+      const { stream } = readStreamBeginTail(buffer, bodyAt, end)
+      this.#keep(route, encodedParts(this.#channel.port.bell.takeAttachment(stream)))
+    }
     return true
   }
 
@@ -137,8 +138,8 @@ export class Stopping {
     for (const { route, buffer, start, end, large } of this.#sender.takeWaiting()) {
       const bodyAt = start + OBJECT_HEAD_BYTES + route.encoded.destinations.length
       const { kind, groups } = route
-      if (large === undefined) this.#keep({ kind, groups }, { buffer, start: bodyAt, end, parts: undefined })
-      else this.#keep({ kind, groups }, { buffer: noBytes, start: 0, end: 0, parts: large.buffers })
+      if (large === undefined) this.#keep({ kind, groups }, { buffer, start: bodyAt, end, segments: undefined })
+      else this.#keep({ kind, groups }, encodedParts(large.buffers))
     }
     const deadlineReached = this.#result?.deadlineReached ?? this.#status.failure === undefined
     this.#sender.rejectAll(this.#status.failure ?? undeliveredError(deadlineReached))

@@ -1,10 +1,10 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import { TIMER_MS_MAX } from '../options.ts'
 import type { Batch, Collector } from './collector.ts'
 import type { Inbox } from './inbox.ts'
 import type { IoChannel } from './ioChannel.ts'
 import type { EndpointStatus } from './status.ts'
 import type { TakeRequest } from './takeRequest.ts'
+import { Waiter } from './waiter.ts'
 
 /** Ctrl-C and timers of a program that blocks get their turn between slices. */
 const BLOCK_SLICE_MS = 100
@@ -12,18 +12,6 @@ const BLOCK_SLICE_MS = 100
 const CATCH_UP_MS = 5
 /** Each round brings about a ring full; so many are more than any inbox holds. */
 const CATCH_UP_ROUNDS_MAX = 256
-
-const emptyBatch: Batch = { objects: [], entries: [] }
-
-interface Waiter {
-  readonly request: TakeRequest
-  readonly resolve: (batch: Batch) => void
-  readonly reject: (reason: unknown) => void
-  /** Removes timer and signal. */
-  cleanUp: () => void
-  /** What it ends with as soon as it has no object in sight. */
-  over: (() => void) | undefined
-}
 
 /** Takes objects out of the inbox for the calls of the program: at once, or when they come, first come first served. */
 export class Taking {
@@ -96,11 +84,7 @@ export class Taking {
   end(error?: ObjectRelayError): void {
     const waiters = this.#waiters
     this.#waiters = []
-    for (const waiter of waiters) {
-      waiter.cleanUp()
-      if (error === undefined) waiter.resolve(emptyBatch)
-      else waiter.reject(error)
-    }
+    for (const waiter of waiters) waiter.end(error)
   }
 
   #checkPossible({ signal }: TakeRequest): void {
@@ -158,27 +142,19 @@ export class Taking {
   #wait(request: TakeRequest): Promise<Batch> {
     request.signal?.throwIfAborted()
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = { request, resolve, reject, cleanUp: () => undefined, over: undefined }
-      const end = (over: () => void) => {
-        waiter.over = over
-        const index = this.#waiters.indexOf(waiter)
-        // Not in the list while a schema checks its object: then that decides.
-        if (index === -1) return
-        this.#waiters.splice(index, 1)
-        waiter.cleanUp()
-        over()
-      }
-      const { signal, timeoutMs } = request
-      const aborted = () => end(() => reject(signal?.reason))
-      signal?.addEventListener('abort', aborted, { once: true })
-      const timer = timeoutMs > TIMER_MS_MAX ? undefined : setTimeout(() => end(() => resolve(emptyBatch)), timeoutMs)
-      waiter.cleanUp = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', aborted)
-      }
+      const waiter = new Waiter(request, resolve, reject)
       this.#waiters.push(waiter)
+      waiter.watch((late) => this.#whenOver(late))
       if (this.#inbox.objects > 0) this.arrived()
     })
+  }
+
+  #whenOver(waiter: Waiter): void {
+    const index = this.#waiters.indexOf(waiter)
+    // Not in the list while a schema checks its object: then that decides.
+    if (index === -1) return
+    this.#waiters.splice(index, 1)
+    waiter.end()
   }
 
   #serve(): void {
@@ -193,23 +169,12 @@ export class Taking {
   }
 
   #served(waiter: Waiter, batch: Batch): void {
-    if (batch.objects.length === 0) {
-      if (this.#endedMeanwhile(waiter)) return
+    const { failure, receivingClosed } = this.#status
+    if (batch.objects.length > 0) waiter.resolve(batch)
+    else if (waiter.over || failure !== undefined || receivingClosed) waiter.end(failure)
+    else {
       this.#waiters.unshift(waiter)
       this.arrived()
-      return
     }
-    waiter.cleanUp()
-    waiter.resolve(batch)
-  }
-
-  #endedMeanwhile(waiter: Waiter): boolean {
-    const { failure, receivingClosed } = this.#status
-    if (waiter.over === undefined && failure === undefined && !receivingClosed) return false
-    waiter.cleanUp()
-    if (waiter.over !== undefined) waiter.over()
-    else if (failure !== undefined) waiter.reject(failure)
-    else waiter.resolve(emptyBatch)
-    return true
   }
 }

@@ -4,7 +4,7 @@ import type { Asking } from './asking.ts'
 import { deliveryOf } from './deliveries.ts'
 import { checkGroups } from './destinations.ts'
 import type { Delivery, Work } from './endpointTypes.ts'
-import type { InboxEntry } from './inbox.ts'
+import type { InboxEntry } from './inboxRun.ts'
 import { aboutEntry, CheckedLater, type ObjectOpener, unreadable } from './objectOpener.ts'
 import type { Settlement } from './settlement.ts'
 
@@ -87,6 +87,11 @@ export class Works {
     if (concurrency > onTheirWay) this.#asking.ask(group, concurrency - onTheirWay)
     const stop = () => this.#stop(workplace, worker)
     return { stop, [Symbol.asyncDispose]: stop }
+  }
+
+  /** Whether there are, or were, workers for the produced objects of a group. */
+  concerns(group: string): boolean {
+    return this.#workplaces.has(group)
   }
 
   /** Takes an object that arrived, unless no worker is concerned. */

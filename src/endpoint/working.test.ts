@@ -27,6 +27,27 @@ test('asks for as many objects as handlers may run, and for one more whenever on
   expect(io.asked).toEqual(['g 2', 'g 1'])
 })
 
+test('hands out what came in a row one by one, as handlers are free', async () => {
+  const { endpoint, io } = openEndpoint()
+  const seen: unknown[] = []
+  const done: (() => void)[] = []
+  const work = endpoint.work('g', (object) => {
+    seen.push(object)
+    return new Promise<void>((resolve) => done.push(resolve))
+  })
+  io.deliverRun([1, 2, 3])
+  await settled()
+  expect(seen).toEqual([1])
+  done.pop()?.()
+  await settled()
+  expect(seen).toEqual([1, 2])
+  const stopped = work.stop()
+  done.pop()?.()
+  await stopped
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-0 of 1', 'release 2-2 of 1', 'acknowledge 1-1 of 1'])
+})
+
 test('leaves broadcasts, other groups and what was there before in the inbox', async () => {
   const { endpoint, io } = openEndpoint()
   io.deliver('before')

@@ -1,7 +1,6 @@
 import { createError, ObjectRelayError } from '../errors.ts'
 import { endpointLimitDefaults } from '../limits.ts'
-import { copyBytes } from '../memoryCopy.ts'
-import type { ReceivedParts } from './bodyAssembler.ts'
+import { copyOfBytes } from '../memoryCopy.ts'
 import { bodyForm, malformed, plainHeaderBytes, readSegmentedLayout } from './bodyFormat.ts'
 import { ObjectReader } from './objectReader.ts'
 import type { Serializer } from './serializer.ts'
@@ -36,21 +35,20 @@ export class ObjectDecoder {
         const segments: ArrayBuffer[] = []
         let position = start + cborEnd
         for (const length of lengths) {
-          segments.push(copy(bytes, position, position + length))
+          segments.push(copyOfBytes(bytes, position, position + length))
           position += length
         }
         return this.#read(bytes, start + cborStart, start + cborEnd, segments)
       }
       case bodyForm.own:
-        return this.#readOwn(new Uint8Array(copy(bytes, start + 1, end)))
+        return this.#readOwn(new Uint8Array(copyOfBytes(bytes, start + 1, end)))
       default:
         throw malformed(`it begins with form ${bytes[start]}, which this version does not know`, 0)
     }
   }
 
   /** Decodes a body that was received in parts; large arrays use the memory of the segments. */
-  decodeParts(parts: ReceivedParts): unknown {
-    const { head, segments } = parts
+  decodeParts({ head, segments }: { readonly head: Uint8Array; readonly segments: readonly ArrayBuffer[] }): unknown {
     let bodyBytes = head.byteLength
     for (const segment of segments) bodyBytes += segment.byteLength
     this.#checkSize(bodyBytes)
@@ -122,11 +120,4 @@ export class ObjectDecoder {
       })
     }
   }
-}
-
-function copy(bytes: Buffer, start: number, end: number): ArrayBuffer {
-  // All of it is written at once: no need to clear it first.
-  const memory = Buffer.allocUnsafeSlow(end - start)
-  copyBytes(memory, 0, bytes.subarray(start, end))
-  return memory.buffer
 }

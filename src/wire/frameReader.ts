@@ -5,7 +5,10 @@ import { readUint32, readUint64 } from './integers.ts'
 
 /** What a reader gives its frames to. */
 export interface FrameHandler {
-  /** A whole frame lies in `buffer` from `start` to `end`. The bytes may be reused after the call. */
+  /**
+   * A whole frame lies in `buffer` from `start` to `end`. The bytes may be reused after the call; those of a frame that does
+   * not begin at 0 only when what was pushed is read.
+   */
   frame(type: number, buffer: Buffer, start: number, end: number): void
   /**
    * A part of a STREAM_CHUNK, as it came, in the memory that was given to `push`; `last` when the chunk is whole.

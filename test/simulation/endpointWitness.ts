@@ -2,6 +2,7 @@ import { RecordType } from '../../src/background/records.ts'
 import { deadLetterName } from '../../src/core/groupName.ts'
 import { readAccepted, readContext, readCountOfGroup, readJson, readRejected } from '../../src/wire/controlFrames.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
+import { readUint32 } from '../../src/wire/integers.ts'
 import { ObjectKind, readAttempt, readSentAt } from '../../src/wire/objectHeader.ts'
 import { RouteCache } from '../../src/wire/routeCache.ts'
 import type { Ledger, SentObject } from './ledger.ts'
@@ -95,7 +96,9 @@ export class EndpointWitness implements RecordWitness {
         return
       case FrameType.OBJECT:
       case FrameType.STREAM_BEGIN:
-        if (!this.#returned) this.#object(buffer, start, end)
+        if (!this.#returned)
+          for (let at = start; at < end; at += readUint32(buffer, at))
+            this.#object(buffer, at, at + readUint32(buffer, at))
         this.#returned = false
     }
   }

@@ -1,7 +1,7 @@
 import type { EndpointConfiguration } from '../../src/background/endpointState.ts'
 import { type EndpointRecords, EndpointTable, type Io } from '../../src/background/io.ts'
 import { type Bell, type RecordHandler, RecordPort } from '../../src/background/recordPort.ts'
-import { dropAttachment, RecordType } from '../../src/background/records.ts'
+import { dropAttachment, objectRuns, RecordType } from '../../src/background/records.ts'
 import { createRingMemory, RingReader, RingWriter } from '../../src/background/ring.ts'
 import { EndpointSession } from '../../src/endpoint/session.ts'
 import { TicketPool } from '../../src/endpoint/ticketPool.ts'
@@ -106,7 +106,7 @@ export class Machine implements Io, RecordHandler {
     programBell.peer = ioBell
     ioBell.peer = programBell
     this.#bells = [programBell, ioBell]
-    this.port = new RecordPort(new RingWriter(up), new RingReader(down), programBell, this.#table)
+    this.port = new RecordPort(new RingWriter(up), new RingReader(down, objectRuns), programBell, this.#table)
     this.#table.bell = programBell
     this.#ioPort = new WitnessedPort(new RingWriter(down), new RingReader(up), ioBell, this)
     this.#ioPort.witness = (endpoint, buffer, start, end) => {

@@ -16,6 +16,7 @@ import { createMemoryLink, type MemoryLink, type MemoryTransport } from '../../s
 import { encodeJson, encodeNotify, readAccepted, readJson, readRejected } from '../../src/wire/controlFrames.ts'
 import { FrameReader } from '../../src/wire/frameReader.ts'
 import { FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
+import { readUint32 } from '../../src/wire/integers.ts'
 import {
   encodeRoute,
   OBJECT_HEAD_BYTES,
@@ -203,8 +204,10 @@ export class ProgramEnd {
   #record(buffer: Buffer, start: number, end: number): void {
     switch (buffer[start + 4]) {
       case FrameType.OBJECT:
-        this.sequences.push(readSequence(buffer, start))
-        this.log.push(`object ${readSequence(buffer, start)}`)
+        for (let at = start; at < end; at += readUint32(buffer, at)) {
+          this.sequences.push(readSequence(buffer, at))
+          this.log.push(`object ${readSequence(buffer, at)}`)
+        }
         return
       case FrameType.ACCEPTED: {
         const { from, to } = readAccepted(buffer, start, end)
