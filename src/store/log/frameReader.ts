@@ -26,6 +26,12 @@ export class FrameReader implements FrameSource {
   #buffer: Buffer = nothing
   #start = 0
 
+  /** What the disk showed is valid no longer than what runs now. */
+  readonly #forget = (): void => {
+    this.#shown = -1
+    this.#view = nothing
+  }
+
   constructor(disk: LogDisk, table: SegmentTable, key: number) {
     this.#disk = disk
     this.#table = table
@@ -59,12 +65,6 @@ export class FrameReader implements FrameSource {
     return this.#start
   }
 
-  /** What the disk showed is valid no more. */
-  forget(): void {
-    this.#shown = -1
-    this.#view = nothing
-  }
-
   /** The segment with the frame, from the disk, checked. Valid until the next call. Throws `STORE_CORRUPT`. */
   frameOnDisk(number: number, offset: number, bytes: number, segment: Segment): Buffer {
     if (this.#shown !== number) {
@@ -72,6 +72,7 @@ export class FrameReader implements FrameSource {
       this.#view = this.#disk.readSegment(number)
       this.#verify(this.#view, number, segment)
       this.#shown = number
+      queueMicrotask(this.#forget)
     }
     // It was verified once; this notices cheaply if the disk shows something else now.
     if (offset + bytes > this.#view.length || readUint32(this.#view, offset) !== bytes)

@@ -7,7 +7,8 @@ export interface LogDisk {
   segmentNumbers(): readonly number[]
   /**
    * Throws `STORE_CORRUPT` if it is not there or cannot be read. It is called while the relay runs too, since what waits lies
-   * on the disk; so it is fast. The result may be a view that is valid until the next call of the disk.
+   * on the disk; so it is fast. The result may be a view that is valid until the next call of the disk, and no longer than what
+   * runs now: not beyond the next `await`.
    */
   readSegment(number: number): Buffer
   /** All that was set by {@link LogChange.values}. */

@@ -142,8 +142,6 @@ export class LogStore implements Store {
     if (!this.#isChanged && !this.#journal.wasTold) return this.#underWay
     this.#isChanged = false
     this.#journal.wasTold = false
-    // What the disk showed may be gone from now on.
-    this.#reader.forget()
     const kept = this.#commitAll()
     this.#underWay = kept
     const ended = () => {

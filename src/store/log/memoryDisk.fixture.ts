@@ -19,7 +19,7 @@ export interface DiskTiming {
 /**
  * For tests and the simulation: a disk in memory, of which the owner may crash, and which may be damaged. A commit is complete
  * when {@link MemoryDisk.complete} is called, or after the time that `timing` says. What it reads is overwritten with its next
- * read, and what it was given must not change before the commit is complete, as with a real one.
+ * read and after what runs, and what it was given must not change before the commit is complete, as with a real one.
  */
 export class MemoryDisk implements LogDisk {
   readonly bodies: BodyFiles
@@ -58,8 +58,10 @@ export class MemoryDisk implements LogDisk {
     if (bytes === undefined) throw createError('STORE_CORRUPT', `The disk has no segment ${number}.`)
     this.reads++
     this.#shown.fill(0xee)
-    this.#shown = Buffer.from(bytes)
-    return this.#shown
+    const shown = Buffer.from(bytes)
+    this.#shown = shown
+    queueMicrotask(() => void shown.fill(0xee))
+    return shown
   }
 
   values(): Iterable<readonly [name: string, value: Buffer]> {

@@ -29,7 +29,6 @@ export class Mover {
       const frame = this.#frameOf(object)
       if (frame !== undefined && frame.segment < end) this.#move(frame)
     }
-    this.#reader.forget()
   }
 
   /** Tells anew of all places of what lies in segments from `from` on. */
