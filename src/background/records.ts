@@ -11,7 +11,7 @@ import type { Bell } from './recordPort.ts'
  * the body; NOTIFY; and OPEN, TAKEN, LEASES, STOP, CLAIM of this list.
  *
  * To the program: CONTEXT; OBJECT; STREAM_BEGIN, whose stream is the number of the attachment with head and segments;
- * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, RETURNED, STOPPED of this list.
+ * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, SPARE_MEMORY, RETURNED, STOPPED of this list.
  */
 export const RecordType = {
   /** JSON of the endpoint's options. */
@@ -33,6 +33,8 @@ export const RecordType = {
   RETURNED: 0x91,
   /** JSON of the result of a stop; the last record of an endpoint. */
   STOPPED: 0x92,
+  /** `| u32 length | u8 type | 3 zero | u32 attachment |`: memory that large objects came in, for the next ones. */
+  SPARE_MEMORY: 0x94,
   /**
    * `| u32 length | u8 type | 3 zero | u64 leaseNumber |`: the next object of kind produce has this lease number. Only
    * written where it is not one more than that of the one before: large objects come whole, later than they began.
@@ -107,10 +109,24 @@ export function readClaim(buffer: Buffer, start: number): number {
   return readUint32(buffer, start + 8)
 }
 
+/** A SPARE_MEMORY. */
+export function encodeSpareMemory(attachment: number): Buffer {
+  const record = Buffer.alloc(12)
+  writeUint32(record, 0, record.length)
+  writeUint32(record, 4, RecordType.SPARE_MEMORY)
+  writeUint32(record, 8, attachment)
+  return record
+}
+
+export function readSpareMemory(buffer: Buffer, start: number): number {
+  return readUint32(buffer, start + 8)
+}
+
 /** Lets go of the memory that a record names and that nobody will take, because whom it is for is gone. */
 export function dropAttachment(bell: Bell, buffer: Buffer, start: number, end: number): void {
   if (buffer[start + 4] === FrameType.STREAM_BEGIN)
     bell.takeAttachment(readUint32(buffer, end - STREAM_BEGIN_TAIL_BYTES))
+  else if (buffer[start + 4] === RecordType.SPARE_MEMORY) bell.takeAttachment(readSpareMemory(buffer, start))
 }
 
 export function readLeaseNumber(buffer: Buffer, start: number): number {

@@ -1,7 +1,7 @@
 import type { EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { EndpointRecords, Io } from '../background/io.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeClaim, RecordType } from '../background/records.ts'
+import { encodeClaim, RecordType, readSpareMemory } from '../background/records.ts'
 import { createError, fromPlainError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { TypedEvents } from '../events.ts'
 import { encodeJson, readAccepted, readJson, readRejected, readText } from '../wire/controlFrames.ts'
@@ -122,6 +122,9 @@ export class EndpointProgram implements EndpointRecords {
       case RecordType.STATE:
         // It was written by the I/O, which is of the same version of this library.
         this.#stateChanged(readJson(buffer, start, end) as unknown as EndpointState)
+        return
+      case RecordType.SPARE_MEMORY:
+        this.sender.spareMemory.give(this.#port.bell.takeAttachment(readSpareMemory(buffer, start)))
         return
       case RecordType.RETURNED:
         this.stopping.returnedFollows()

@@ -46,7 +46,8 @@ class Sender {
     const id = 100 + sequence
     if (large) {
       const source = new PartsSource([Buffer.alloc(bytes)])
-      this.outbox.addLarge(encodeStreamBegin(route, sequence, 0, id, bytes), { id, source, parts: [] })
+      const parts = [new ArrayBuffer(10), new ArrayBuffer(bytes)]
+      this.outbox.addLarge(encodeStreamBegin(route, sequence, 0, id, bytes), { id, source, parts })
       return sequence
     }
     const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + bytes)
@@ -155,6 +156,25 @@ describe('The outbox', () => {
     expect(sender.conversation.hasStream(100)).toBe(false)
     sender.outbox.resolve(sequence, sequence, sender.conversation)
     expect(sender.outbox.unresolved).toBe(0)
+  })
+
+  it('gives the memory of a large object back when the relay has answered it and confirmed its frames', () => {
+    const sender = new Sender()
+    const sequence = sender.add('produce', 'a', { large: true, bytes: 300_000 })
+    sender.pump()
+    sender.conversation.openWindow(100, 300_000)
+    sender.pump()
+    const { log } = sender.conversation
+    sender.conversation.confirmed(log.appendedFrames, ROOM)
+    expect(sender.outbox.takeSpent(sender.conversation)).toEqual([])
+    sender.pump()
+    sender.add('produce', 'b')
+    sender.pump()
+    sender.outbox.resolve(sequence, sequence, sender.conversation)
+    expect(sender.outbox.takeSpent(sender.conversation)).toEqual([])
+    sender.conversation.confirmed(log.appendedFrames, ROOM)
+    expect(sender.outbox.takeSpent(sender.conversation).map(({ byteLength }) => byteLength)).toEqual([300_000])
+    expect(sender.outbox.takeSpent(sender.conversation)).toEqual([])
   })
 
   it('does not believe a relay that blocks ever more groups', () => {

@@ -6,6 +6,7 @@ import { readSequence } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { KeptRun, KeptRuns, type OutgoingBody, type OutgoingObject } from './keptRuns.ts'
 import { SendMemory } from './sendMemory.ts'
+import { SPARE_BYTES_MIN } from './spareMemory.ts'
 
 /** An object that waits in the lines of all its lanes. */
 interface HeldObject {
@@ -28,6 +29,8 @@ const BLOCKED_GROUPS_MAX = 100_000
 export class Outbox {
   readonly #kept = new KeptRuns()
   readonly #memory = new SendMemory()
+  /** The bodies of large objects that were answered, with the last frame that they may be part of. */
+  #spent: { parts: readonly ArrayBuffer[]; lastFrame: number }[] = []
   readonly #routes = new RouteCache(() => true)
   /** What is neither given to the conversation nor held in lines: of the first run, what begins at `#at` with `#sequence`. */
   #queue = new Deque<KeptRun>()
@@ -92,8 +95,18 @@ export class Outbox {
       if (stream === undefined || conversation?.hasStream(stream.id) !== true) return
       conversation.closeStream(stream.id)
       this.#openStreams--
+      this.#spent.push({ parts: stream.parts, lastFrame: conversation.log.appendedFrames })
     })
     if (this.unresolved === 0) this.#memory.idle()
+  }
+
+  /** The memory of large objects that is not needed any more: the relay answered them, and confirmed all their frames. */
+  takeSpent({ log }: Conversation): ArrayBuffer[] {
+    if (this.#spent.length === 0) return []
+    const needed = this.#spent.filter(({ lastFrame }) => lastFrame > log.confirmedFrames)
+    const spent = this.#spent.filter(({ lastFrame }) => lastFrame <= log.confirmedFrames)
+    this.#spent = needed
+    return spent.flatMap(({ parts }) => parts.filter(({ byteLength }) => byteLength >= SPARE_BYTES_MIN))
   }
 
   #wereGiven(from: number, to: number): boolean {
@@ -117,6 +130,7 @@ export class Outbox {
   /** A session begins at the relay: everything that was not accepted is to be sent, from the oldest on. */
   restart(streamsMax: number): void {
     this.#memory.restart()
+    this.#spent = []
     this.#queue = new Deque()
     for (const run of this.#kept.values()) this.#enqueue(run)
     this.#lines.clear()

@@ -11,6 +11,7 @@ import type { FrameRoom, IoChannel } from './ioChannel.ts'
 import { ownParts } from './objectParts.ts'
 import { type LargeObject, SendQueue, type WaitingObject } from './sendQueue.ts'
 import { SequenceTable } from './sequenceTable.ts'
+import { SpareMemory } from './spareMemory.ts'
 import type { EndpointStatus } from './status.ts'
 
 /** An object whose promise is open. */
@@ -35,6 +36,8 @@ export class Sender {
   readonly #encoder: ObjectEncoder
   #pending = new SequenceTable<PendingSend>()
   readonly #queue = new SendQueue()
+  /** What large arrays are copied into; the I/O gives it back here. */
+  readonly spareMemory: SpareMemory = new SpareMemory()
   /** The number of the next object. */
   #sequence = 0
   /** Of objects that the I/O has and the relay has not accepted. */
@@ -130,7 +133,7 @@ export class Sender {
     const waits = !this.#hasRoom(bytes)
     // Before anything is copied.
     if (waits) this.#checkWaitingRoom(bytes)
-    const buffers = ownParts(parts, transfer)
+    const buffers = ownParts(parts, transfer, this.spareMemory)
     const large = { buffers, bodyBytes: bytes, sequence: this.#sequence, sentAtMs: Date.now() }
     const promise = this.#track(route, bytes)
     if (waits) this.#queue.addLarge(route, bytes, large)
@@ -229,6 +232,7 @@ export class Sender {
     this.#pending = new SequenceTable<PendingSend>()
     for (const pending of pendings.values()) rejectQuietly(pending, error)
     this.#unresolvedBytes = 0
+    this.spareMemory.clear()
   }
 
   /** Resolves when the I/O has everything. */

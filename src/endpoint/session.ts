@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { EndpointConfiguration, EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { RecordType, readClaim, readLeases, readTaken } from '../background/records.ts'
+import { encodeSpareMemory, RecordType, readClaim, readLeases, readTaken } from '../background/records.ts'
 import type { Timer } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
@@ -236,12 +236,23 @@ export class EndpointSession implements ConnectorOwner {
 
   confirmed(): void {
     this.#claims.confirmed()
+    this.#giveMemoryBack()
     this.#pumpOutbox()
+  }
+
+  #giveMemoryBack(): void {
+    const spent = this.#conversation === undefined ? [] : this.#outbox.takeSpent(this.#conversation)
+    if (spent.length === 0) return
+    const attachment = this.#host.nextAttachment()
+    this.#host.port.bell.sendAttachment(attachment, spent)
+    const record = encodeSpareMemory(attachment)
+    this.#passOn(record, 0, record.length)
   }
 
   #accepted(buffer: Buffer, start: number, end: number): void {
     const { from, to } = readAccepted(buffer, start, end)
     this.#outbox.resolve(from, to, this.#conversation)
+    this.#giveMemoryBack()
     this.#passOn(buffer, start, end)
     this.#pumpOutbox()
     this.#checkStopped()
