@@ -60,6 +60,19 @@ describe('The files of large objects', () => {
     )
   })
 
+  it('are removed when the store is closed before their objects are whole, and only those', async () => {
+    const log = await openLog()
+    await queued(log, 1)
+    await settle(log, writeBody(log.store.keepLarge(beginOf(2, body.length), body.length), body.subarray(0, 300_000)))
+    await committed(log)
+    expect(log.files.files.size).toBe(2)
+    await settle(log, log.store.close())
+    log.clock.advance(100)
+    await settle(log, Promise.resolve())
+    expect([...log.files.files.keys()]).toEqual(['1.body'])
+    expect(log.files.openFiles).toBe(0)
+  })
+
   it('are removed when an earlier run left them behind, and their names are not used again', async () => {
     const log = await openLog()
     await queued(log, 1)

@@ -98,6 +98,11 @@ export class LogBodies {
     this.#released.push(place.body)
   }
 
+  /** The store ends: nobody will ever need what the log was not told of. */
+  close(): void {
+    for (const { body, segment } of this.#bodies.values()) if (segment === UNTOLD) body.release()
+  }
+
   /** Removes the files of what was released until now; to be called when the log that does not need them is safe. */
   takeReleased(): () => void {
     const released = this.#released

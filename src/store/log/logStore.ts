@@ -192,6 +192,7 @@ export class LogStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.#bodies.close()
     try {
       await this.commit()
     } finally {
