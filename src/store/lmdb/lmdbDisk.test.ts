@@ -5,7 +5,8 @@ import { open } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ObjectRelayError } from '../../errors.ts'
 import type { LogChange } from '../log/logDisk.ts'
-import { type Durability, LmdbDisk } from './lmdbDisk.ts'
+import type { Durability } from './durability.ts'
+import { LmdbDisk } from './lmdbDisk.ts'
 
 let dir: string
 let disks: LmdbDisk[]

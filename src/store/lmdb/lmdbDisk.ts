@@ -14,13 +14,11 @@ import { CountedBodies } from './countedBodies.ts'
 import { LogDatabase } from './database.ts'
 import { DataFileRoom } from './dataFileRoom.ts'
 import { DiskRoom } from './diskRoom.ts'
+import type { Durability } from './durability.ts'
 import { folderError, inUse } from './folderErrors.ts'
 import type { OpenDatabase } from './loadLmdb.ts'
 import { SegmentSizes } from './segmentSizes.ts'
 import { claimFolder, folderNames, markUsed, syncFolder } from './storeFolder.ts'
-
-/** What a relay's commits survive. */
-export type Durability = 'synced' | 'written'
 
 export interface LmdbDiskOptions {
   readonly dir: string

@@ -4,13 +4,14 @@ import { systemClock } from '../../clock.ts'
 import { checkNames, choiceOption, integerOption, textOption } from '../../options.ts'
 import { LogStore } from '../log/logStore.ts'
 import type { Store, StoreDescriptor, StoreHost } from '../store.ts'
-import { type Durability, LmdbDisk, type LmdbDiskOptions } from './lmdbDisk.ts'
+import type { Durability } from './durability.ts'
+import { LmdbDisk, type LmdbDiskOptions } from './lmdbDisk.ts'
 import { loadLmdb } from './loadLmdb.ts'
 
 export { backupStore } from './backupStore.ts'
+export type { Durability } from './durability.ts'
 export { exportGroup, type StoredCopy } from './exportGroup.ts'
 export { inspectStore, type StoreContent, type StoredGroup } from './inspectStore.ts'
-export type { Durability } from './lmdbDisk.ts'
 export { purgeGroup } from './purgeGroup.ts'
 
 /** The options of {@link lmdbStore}. */
