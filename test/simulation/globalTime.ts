@@ -1,3 +1,4 @@
+import type { Timer } from '../../src/clock.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /** What objects that are sent now are stamped with. */
@@ -19,8 +20,8 @@ export async function withSimulatedTime<Result>(
   const realDateNow = Date.now
   const realNow = performance.now
   const realRandom = Math.random
-  const planTimeout = (callback: () => void, delayMs = 0) => scheduler.current.after(Math.max(1, delayMs), callback)
-  // The library keeps what it is given and gives it back to clearTimeout, nothing else.
+  const planTimeout = (callback: () => void, delayMs = 0) => new SimulatedTimeout(scheduler, callback, delayMs)
+  // The library uses no more of a timer than a SimulatedTimeout has.
   globalThis.setTimeout = planTimeout as unknown as typeof setTimeout
   globalThis.clearTimeout = ((timer: ReturnType<typeof planTimeout> | undefined) =>
     timer?.cancel()) as typeof clearTimeout
@@ -35,5 +36,32 @@ export async function withSimulatedTime<Result>(
     Date.now = realDateNow
     performance.now = realNow
     Math.random = realRandom
+  }
+}
+
+/** What `setTimeout` gives. */
+class SimulatedTimeout {
+  readonly #plan: () => Timer
+  #timer: Timer
+
+  constructor(scheduler: Scheduler, callback: () => void, delayMs: number) {
+    const thread = scheduler.current
+    this.#plan = () => thread.after(Math.max(1, delayMs), callback)
+    this.#timer = this.#plan()
+  }
+
+  cancel(): void {
+    this.#timer.cancel()
+  }
+
+  /** Begins anew, also when it was over. */
+  refresh(): this {
+    this.#timer.cancel()
+    this.#timer = this.#plan()
+    return this
+  }
+
+  unref(): this {
+    return this
   }
 }
