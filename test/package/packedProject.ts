@@ -78,6 +78,52 @@ ${body}
 main()
 `
 
+const durableBody = `
+const password = 'seven lamps under a green bridge'
+const store = lmdbStore({ dir: 'a-store' })
+const first = await Relay.start({ host: '127.0.0.1', port: 0, password, store })
+const producer = await Endpoint.connect({ host: '127.0.0.1', port: first.port, password })
+await producer.produce({ task: 1 }, 'g')
+await producer.stop()
+await first.stop()
+const second = await Relay.start({ host: '127.0.0.1', port: 0, password, store })
+const consumer = await Endpoint.connect({ host: '127.0.0.1', port: second.port, password, groups: 'g' })
+await consumer.notify('g')
+deepStrictEqual(await consumer.pop({ blocking: true, timeoutMs: 10_000 }), [{ task: 1 }])
+await consumer.stop()
+await second.stop()
+console.log('The object outlived the relay.')
+`
+
+/** An object waits in the store while no relay runs. */
+export const durableProgram: string = `import { deepStrictEqual } from 'node:assert'
+import { Endpoint, Relay } from 'objectrelay'
+import { lmdbStore } from 'objectrelay/lmdb'
+${durableBody}`
+
+export const typedDurableProgram: string = `import { deepStrictEqual } from 'node:assert'
+import { Endpoint, Relay, type RelayOptions } from 'objectrelay'
+import { type LmdbStoreOptions, lmdbStore } from 'objectrelay/lmdb'
+const options: LmdbStoreOptions = { dir: 'a-store', durability: 'written', bytesMax: 2 ** 30 }
+const kept: RelayOptions['store'] = lmdbStore(options)
+deepStrictEqual(typeof kept, 'object')
+// @ts-expect-error: there is no such durability
+const wrong: LmdbStoreOptions = { dir: 'a-store', durability: 'perhaps' }
+deepStrictEqual(wrong.dir, options.dir)
+${durableBody}`
+
+/** The same without the package that the store needs. */
+export const missingProgram: string = `import { Relay } from 'objectrelay'
+import { lmdbStore } from 'objectrelay/lmdb'
+const store = lmdbStore({ dir: 'a-store' })
+try {
+  const relay = await Relay.start({ host: '127.0.0.1', port: 0, password: 'seven lamps under a green bridge', store })
+  await relay.stop()
+} catch (error) {
+  console.log(error.name, error.code, error.message)
+}
+`
+
 /** The same with a typed group, and a use of most types that the package exports. */
 export const typedProgram: string = `import { deepStrictEqual } from 'node:assert'
 import { Endpoint, type EndpointOptions, ObjectRelayError, Relay, type RelayOptions, type Receipt } from 'objectrelay'

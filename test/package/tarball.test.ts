@@ -1,17 +1,20 @@
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AGENT } from '../../src/agent.ts'
 import { repository } from './codeBlocks.ts'
 import {
   commonProgram,
+  durableProgram,
   installedPackages,
   installPacked,
+  missingProgram,
   moduleProgram,
   type PackedPackage,
   pack,
   runNpm,
+  typedDurableProgram,
   typedProgram,
 } from './packedProject.ts'
 import { endAllPrograms, type Outcome, runProgram } from './programs.ts'
@@ -36,9 +39,27 @@ async function run(name: string, program: string): Promise<Outcome> {
   return await runProgram(process.execPath, [name], { folder: project, environment })
 }
 
+/** A package that this repository has, as if it were installed there. */
+async function link(name: string): Promise<void> {
+  const path = join(project, 'node_modules', name)
+  await mkdir(dirname(path), { recursive: true })
+  await rm(path, { force: true })
+  await symlink(join(repository, 'node_modules', name), path, 'junction')
+}
+
+/** Compiles a program in TypeScript as users do who check everything. */
+async function compile(name: string, program: string): Promise<void> {
+  for (const types of ['@types/node', 'undici-types']) await link(types)
+  await writeFile(join(project, `${name}.mts`), program)
+  const tsc = join(repository, 'node_modules/typescript/bin/tsc')
+  const flags = '--strict --skipLibCheck false --module nodenext --target es2022 --types node --outDir .'.split(' ')
+  const outcome = await runProgram(process.execPath, [tsc, ...flags, `${name}.mts`], { folder: project })
+  expect(outcome).toEqual({ code: 0, output: '' })
+}
+
 describe('the package', () => {
   it('holds what was built and what is to be read, and nothing else', () => {
-    const expected = /^(dist\/.*\.(js|d\.ts)|docs\/[\w-]+\.md|[A-Z]+\.md|LICENSE|package\.json)$/
+    const expected = /^(dist\/.*\.(js|d\.ts)|docs\/[\w-]+(\/[\w-]+\.svg|\.md)|[A-Z]+\.md|LICENSE|package\.json)$/
     const paths = packed.files.map(({ path }) => path)
     expect(paths.filter((path) => !expected.test(path) || /\.(test|fixture|contract)\./.test(path))).toEqual([])
     for (const path of [
@@ -54,8 +75,8 @@ describe('the package', () => {
   })
 
   it('is small', () => {
-    expect(packed.size).toBeLessThan(400_000)
-    expect(packed.unpackedSize).toBeLessThan(1_500_000)
+    expect(packed.size).toBeLessThan(520_000)
+    expect(packed.unpackedSize).toBeLessThan(1_850_000)
   })
 
   it('says nothing of the machine that it was built on', async () => {
@@ -99,27 +120,7 @@ describe('an empty project with the package', () => {
   })
 
   it('sends an object in strict TypeScript that checks all declarations', async () => {
-    for (const name of ['@types/node', 'undici-types']) {
-      await mkdir(join(project, 'node_modules', '@types'), { recursive: true })
-      await symlink(join(repository, 'node_modules', name), join(project, 'node_modules', name), 'junction')
-    }
-    await writeFile(join(project, 'program.mts'), typedProgram)
-    const tsc = join(repository, 'node_modules/typescript/bin/tsc')
-    const flags = [
-      '--strict',
-      '--skipLibCheck',
-      'false',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2022',
-      '--types',
-      'node',
-    ]
-    const compiled = await runProgram(process.execPath, [tsc, ...flags, '--outDir', '.', 'program.mts'], {
-      folder: project,
-    })
-    expect(compiled).toEqual({ code: 0, output: '' })
+    await compile('program', typedProgram)
     const { code, output } = await run('program.mjs', await readFile(join(project, 'program.mjs'), 'utf8'))
     expect(output).toContain('The object arrived.')
     expect(code).toBe(0)
@@ -129,5 +130,32 @@ describe('an empty project with the package', () => {
     const { code, output } = await runNpm(['exec', '--offline', '--', 'objectrelay', '--help'], project)
     expect(output).toMatch(/Usage: objectrelay/)
     expect(code).toBe(0)
+  })
+})
+
+describe('an empty project with the package and its durable store', () => {
+  it('is told how to install lmdb when a relay needs it, and needs it for nothing else', async () => {
+    const { code, output } = await run('missing.mjs', missingProgram)
+    expect(output).toMatch(/^StoreError STORE_MISSING_PACKAGE .*lmdb.*npm install lmdb/)
+    expect(code).toBe(0)
+    // Types are there without it, too.
+    await compile('durable', typedDurableProgram)
+  })
+
+  describe('and lmdb', () => {
+    beforeAll(() => link('lmdb'))
+
+    it('keeps an object over the end of its relay, as an ES module', async () => {
+      const { code, output } = await run('durable-plain.mjs', durableProgram)
+      expect(output).toContain('The object outlived the relay.')
+      expect(code).toBe(0)
+    })
+
+    it('keeps an object over the end of its relay, in strict TypeScript that checks all declarations', async () => {
+      await compile('durable', typedDurableProgram)
+      const { code, output } = await run('durable.mjs', await readFile(join(project, 'durable.mjs'), 'utf8'))
+      expect(output).toContain('The object outlived the relay.')
+      expect(code).toBe(0)
+    })
   })
 })
