@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../clock.ts'
 import { fixedLimits } from '../../limits.ts'
 
 /** So long may the fastest receiver take for {@link fixedLimits.bodyTailBytes}. */
-const PATIENCE_MS = 50
+const PATIENCE_MS = 100
 
 /**
  * A sender that is a little faster than its receivers would leave them behind for good, and all of the object would have to
