@@ -7,7 +7,7 @@ import { BodyFolder } from '../spool/bodyFolder.ts'
 import { LogDatabase } from './database.ts'
 import { folderError, isMissing } from './folderErrors.ts'
 import { loadLmdb } from './loadLmdb.ts'
-import { folderNames, markUsed, recogniseFolder } from './storeFolder.ts'
+import { folderNames, makeFolder, markUsed, recogniseFolder } from './storeFolder.ts'
 import { StoreReader } from './storeReader.ts'
 
 /** A body that came and went while the rest was copied makes the copy incomplete; then it is made again. */
@@ -92,7 +92,7 @@ async function checkCopy(to: string): Promise<void> {
 
 async function makeEmpty(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeFolder(folder)
     if ((await readdir(folder)).length === 0) return
   } catch (thrown) {
     throw folderError(folder, 'written', thrown)

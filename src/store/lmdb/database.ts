@@ -17,8 +17,8 @@ export interface DatabaseChange {
   readonly values: ReadonlyMap<string, Buffer | undefined>
 }
 
-/** Addresses, not memory: room for the file to grow before it is mapped anew. */
-const MAP_BYTES = 2 ** 38
+/** Addresses, not memory: how far the file may grow before it is mapped anew. A process may not be allowed many more. */
+const MAP_BYTES = 2 ** 30
 
 const SEGMENT_KEY = 1
 const VALUE_KEY = 2

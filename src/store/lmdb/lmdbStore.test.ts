@@ -104,6 +104,10 @@ describe('the folder of a store', () => {
     await expect(opened(join(file, 'below'))).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
   })
 
+  it.skipIf(process.platform !== 'linux')('is refused where nothing can be made', async () => {
+    await expect(opened('/proc/store/of/a/relay')).rejects.toMatchObject({ code: 'STORE_READ_ONLY' })
+  })
+
   it('may be an empty one, even at the root of a disk', async () => {
     mkdirSync(join(dir, 'lost+found'), { recursive: true })
     await opened()

@@ -39,15 +39,14 @@ export interface ClaimedFolder {
 /** Makes the folder, if it is not there, and makes sure that nobody else has it. */
 export async function claimFolder(folder: string): Promise<ClaimedFolder> {
   try {
-    const first = await mkdir(folder, { recursive: true, mode: 0o700 })
-    if (first !== undefined) await syncFolder(dirname(first))
+    await makeFolder(folder)
     await lookAt(folder)
     const presence = await claim(folder)
     try {
       // Whoever had it until now may have changed it.
       const state = await lookAt(folder)
       if (state === 'empty') await writeMarker(folder, { isNew: true })
-      await mkdir(join(folder, folderNames.bodies), { recursive: true, mode: 0o700 })
+      await makeFolder(join(folder, folderNames.bodies))
       await syncFolder(folder)
       return { presence, isNew: state !== 'used' }
     } catch (thrown) {
@@ -57,6 +56,40 @@ export async function claimFolder(folder: string): Promise<ClaimedFolder> {
   } catch (thrown) {
     throw folderError(folder, 'used', thrown)
   }
+}
+
+/**
+ * Makes a folder with all above it, and makes their names safe. Node.js can do that too, but never comes to an end in some folders
+ * that nothing can be made in, such as those of the kernel.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  if (await madeIn(folder)) return
+  const parent = dirname(folder)
+  if (parent === folder) throw cannotBeMade(folder)
+  await makeFolder(parent)
+  if (!(await madeIn(folder))) throw cannotBeMade(folder)
+}
+
+/** Resolves to `false` if there is nothing to make it in. */
+async function madeIn(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder, { mode: 0o700 })
+    await syncFolder(dirname(folder))
+  } catch (thrown) {
+    if (isMissing(thrown)) return false
+    // A root cannot be made, and says so in many ways.
+    const isThere = await stat(folder).then(
+      (found) => found.isDirectory(),
+      () => false,
+    )
+    if (!isThere) throw thrown
+  }
+  return true
+}
+
+function cannotBeMade(folder: string): Error {
+  const message = `The folder ${folder} of the store cannot be made: the operating system lets nothing be made there. Name another one.`
+  return createError('STORE_READ_ONLY', message, { details: { dir: folder } })
 }
 
 /** From now on what is in the folder must be whole. */
