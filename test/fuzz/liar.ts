@@ -173,7 +173,7 @@ export class Liar {
       case FrameType.ACKNOWLEDGE:
       case FrameType.RELEASE: {
         const { from, to } = readLeaseRange(buffer, start, end)
-        if (from >= FIRST_CLAIMED_LEASE) this.#checkClaims(from, to)
+        if (from >= FIRST_CLAIMED_LEASE) this.#checkClaims(to)
         else if (to >= this.leases && !this.hasLied) fail(`The endpoint settles lease ${to} of ${this.leases}.`)
         return
       }
@@ -181,7 +181,9 @@ export class Liar {
         this.#claim(readReclaim(buffer, start, end))
         return
       case FrameType.RECLAIM_END:
-        if (!this.awaitsClaims || ++this.reclaimEnds > 1) fail('The endpoint ends its claims unasked, or twice.')
+        this.reclaimEnds++
+        if (!this.hasLied && (!this.awaitsClaims || this.reclaimEnds > 1))
+          fail('The endpoint ends its claims unasked, or twice.')
         return
       case FrameType.STREAM_WINDOW: {
         const { stream, offset } = readStreamOffset(buffer, start, end)
@@ -203,16 +205,18 @@ export class Liar {
   #claim({ source, sequence, attempt, leaseNumber }: ReclaimedLease): void {
     const { delivered, claims } = this.book
     const identity = identityOf(source, sequence, attempt)
+    // What it said in a session that it was lied to about, it may say again.
+    if (this.hasLied) return
     if (!this.awaitsClaims) fail('The endpoint claims leases that nobody waits for.')
     if (!delivered.has(identity)) fail(`The endpoint claims ${identity}, which it was not delivered.`)
     if ((claims.get(leaseNumber) ?? identity) !== identity) fail(`The endpoint claims two objects as ${leaseNumber}.`)
     claims.set(leaseNumber, identity)
   }
 
-  /** What it settles, it has claimed. */
-  #checkClaims(from: number, to: number): void {
-    for (let number = from; number <= to; number++)
-      if (!this.book.claims.has(number)) fail(`The endpoint settles ${number}, which it has not claimed.`)
+  /** It may settle what it did not claim, where that lies between others; there are no more numbers than it was delivered. */
+  #checkClaims(to: number): void {
+    if (!this.hasLied && to - FIRST_CLAIMED_LEASE >= this.book.delivered.size)
+      fail(`The endpoint settles ${to}, which it cannot have claimed.`)
   }
 
   #chunk(stream: number, offset: number, bytes: number, last: boolean): void {

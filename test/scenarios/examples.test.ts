@@ -87,6 +87,14 @@ describe('the examples', () => {
     expect(code, output).toBe(0)
   })
 
+  it('lose nothing and do nothing twice while their own relay is killed', async () => {
+    const { code, output } = await run('durable/run.js', [], {})
+    expect(output).toMatch(/The relay was killed when it had accepted \d+ of 2000 tasks/)
+    expect(output).toMatch(/The relay was killed when \d+ of 2000 tasks were done/)
+    expect(output).toContain('2000 tasks were accepted, 2000 were done, and 0 of them twice.')
+    expect(code, output).toBe(0)
+  })
+
   it('check the certificate of the relay and refuse a wrong host name', async () => {
     const { code, output } = await run('custom-certificates/run.js', [], {}, 30_000)
     expect(output).toContain('A wrong host name is refused: CERTIFICATE_WRONG_HOST')

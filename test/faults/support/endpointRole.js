@@ -2,6 +2,7 @@ import { Endpoint } from 'objectrelay'
 import { consume } from './consuming.js'
 import { Journal } from './journal.js'
 import { sendMany } from './sending.js'
+import { drain, fill } from './volume.js'
 
 const eventNames = [
   'connecting',
@@ -43,6 +44,8 @@ export function endpointCommands(tell) {
         tell: (event, value) => tell(event, name, value),
         ...order,
       }),
+    fill: ({ name, ...order }) => fill(endpoints.get(name), order),
+    drain: ({ name, ...order }) => drain(endpoints.get(name), order),
     endpointStats: ({ name }) => endpoints.get(name).stats(),
     stopEndpoint: async ({ name, deadlineMs }) => {
       const { undelivered, deadlineReached } = await endpoints.get(name).stop({ deadlineMs })
