@@ -47,11 +47,11 @@ await sender.stop()
 // Nor does the worker: the tasks that it works on remain its own.
 /** @type {Map<number, number>} */
 const timesDone = new Map()
-const connecting = Endpoint.connect({ host: '127.0.0.1', port, password, groups: 'tasks' })
-const worker = /** @type {Endpoint<{ tasks: { id: number } }>} */ (await connecting)
+const worker = await Endpoint.connect({ host: '127.0.0.1', port, password, groups: 'tasks' })
 const work = worker.work(
   'tasks',
-  async ({ id }) => {
+  async (task) => {
+    const { id } = /** @type {{ id: number }} */ (task)
     await pause(10)
     timesDone.set(id, (timesDone.get(id) ?? 0) + 1)
   },
