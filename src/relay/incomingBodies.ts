@@ -98,8 +98,8 @@ export class IncomingBodies {
     if (!admitted || windowLimit >= body.bytes) return
     const { bulkWindowBytes } = this.#host
     if (windowLimit - body.receivedBytes > bulkWindowBytes / 2) return
-    const limit = Math.min(body.receivedBytes + bulkWindowBytes, body.bytes, body.roomEnd)
-    if (limit <= windowLimit) return
+    if (body.receivedBytes >= body.roomEnd) return
+    const limit = Math.min(body.receivedBytes + bulkWindowBytes, body.bytes)
     incoming.windowLimit = limit
     this.#host.openWindow(stream, limit)
   }

@@ -25,7 +25,7 @@ export interface LargeBody {
   readonly begin: Buffer
   /** How far it has come. */
   readonly receivedBytes: number
-  /** How far it may come for now: beyond, the store would have to hold too much in memory. It never falls. */
+  /** From where on no more should be asked for now, for the store would have to hold too much in memory; what is on its way may come. It never falls. */
   readonly roomEnd: number
   /** Called when {@link LargeBody.roomEnd} has risen, or the body cannot be kept (then with why). */
   onRoom: ((error?: ObjectRelayError) => void) | undefined

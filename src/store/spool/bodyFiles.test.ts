@@ -54,6 +54,25 @@ describe('A temporary file for bodies', () => {
       expect(await readdir(folder)).toEqual([])
     }))
 
+  it('keeps what is written while room at its end is given back', () =>
+    inFolder(async (folder) => {
+      const files = new SpillFile(folder)
+      const large = bodyOf(2, 1024 * 1024)
+      const old = await files.create('old')
+      for (let extent = 0; extent < 150; extent++) await old.write(extent * large.length, [large])
+      const removed = files.remove('old')
+      const content = bodyOf(3, 2 * 1024 * 1024)
+      const bodies = await Promise.all(Array.from({ length: 70 }, (_, index) => files.create(`${index}`)))
+      await Promise.all(bodies.map((body) => body.write(0, [content])))
+      await removed
+      const into = Buffer.alloc(content.length)
+      for (const [index, body] of bodies.entries()) {
+        await body.read(0, into)
+        expect(into.equals(content), `body ${index}`).toBe(true)
+      }
+      await files.close()
+    }))
+
   it('is not written into a folder that is not there, and is once the folder is', () =>
     inFolder(async (folder) => {
       const files = new SpillFile(join(folder, 'later'))

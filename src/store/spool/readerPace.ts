@@ -27,8 +27,8 @@ export class ReaderPace {
     let fastest = -1
     for (const { position } of readers) fastest = Math.max(fastest, position)
     // It has caught up.
-    if (this.#isOver && fastest >= received - fixedLimits.bodyPieceBytes) this.#isOver = false
-    const paceEnd = fastest + fixedLimits.bodyTailBytes
+    if (this.#isOver && fastest >= received - fixedLimits.bodyPieceBytes / 2) this.#isOver = false
+    const paceEnd = fastest + fixedLimits.bodyPieceBytes
     if (this.#isOver || fastest < 0 || paceEnd >= roomEnd) {
       this.stop()
       return roomEnd

@@ -30,7 +30,7 @@ export class SpillFile implements BodyFiles {
   }
 
   async create(name: string): Promise<BodyFile> {
-    const body = new SpilledBody(await this.#open(), this.#extents)
+    const body = new SpilledBody(await this.#open(), this.#extents, () => this.#shrinking)
     this.#bodies.set(name, body)
     return body
   }
@@ -87,12 +87,18 @@ export class SpillFile implements BodyFiles {
   #shrink(): Promise<void> {
     const count = this.#extents.takeShrunkCount()
     if (count === undefined || this.#isClosed) return Promise.resolve()
-    // One after the other; the file grows again by itself when something is written behind its end.
-    this.#shrinking = this.#shrinking.then(async () => {
-      const handle = await this.#handle
-      if (this.#extents.count === count) await handle?.truncate(count * EXTENT_BYTES)
-    })
+    this.#shrinking = this.#shrinking.then(() => this.#truncate(count))
     return this.#shrinking
+  }
+
+  async #truncate(count: number): Promise<void> {
+    // Something may have been written behind it since.
+    if (this.#extents.count !== count) return
+    try {
+      await (await this.#handle)?.truncate(count * EXTENT_BYTES)
+    } catch {
+      // The room stays with the file, and is used again.
+    }
   }
 }
 
@@ -100,17 +106,21 @@ export class SpillFile implements BodyFiles {
 class SpilledBody implements BodyFile {
   readonly #handle: FileHandle
   readonly #free: FreeExtents
+  /** What is cut off must not be written at the same time. */
+  readonly #shrunk: () => Promise<void>
   #extents: number[] = []
   #writtenEnd = 0
 
-  constructor(handle: FileHandle, free: FreeExtents) {
+  constructor(handle: FileHandle, free: FreeExtents, shrunk: () => Promise<void>) {
     this.#handle = handle
     this.#free = free
+    this.#shrunk = shrunk
   }
 
   async write(offset: number, parts: readonly Buffer[]): Promise<void> {
     let at = offset
     for (const piece of cutParts(parts, EXTENT_BYTES - (offset % EXTENT_BYTES), EXTENT_BYTES)) {
+      await this.#shrunk()
       at += await writeFully(this.#handle, this.#place(at), piece)
     }
     this.#writtenEnd = Math.max(this.#writtenEnd, at)

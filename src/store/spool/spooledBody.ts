@@ -59,7 +59,8 @@ export class SpooledBody implements LargeBody, ReadableBody {
     this.#disk = this.#isWhole ? undefined : this.#onDisk(isThere)
     this.#isSafe = isThere || spool.options.isTemporary
     this.#pace = new ReaderPace(spool.options.clock, () => this.#raiseRoom())
-    this.#roomEnd = this.#disk === undefined || isThere ? bytes : this.#roomFrom(0)
+    // How fast it may come depends on receivers, which are not there yet.
+    this.#roomEnd = this.#disk === undefined || isThere ? bytes : Math.min(bytes, bodyPieceBytes)
   }
 
   #onDisk(isThere: boolean): OnDisk | undefined {
@@ -100,6 +101,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
     this.#spool.countParts(fresh.length)
     this.#disk?.writer?.push()
     this.#wakeReaders()
+    this.#raiseRoom()
   }
 
   finish(): Promise<void> | undefined {
