@@ -58,7 +58,8 @@ export const workload = {
   name: 'growth-groups',
   title: 'small objects to many groups in turn, each with a member',
   phases: ['run'],
-  parameters: (scale, _driver, groups) => ({ groups, objects: Math.max(2, Math.round(100_000 * scale)) }),
+  // Each group gets an object at least.
+  parameters: (scale, _driver, groups) => ({ groups, objects: Math.max(groups, Math.round(100_000 * scale)) }),
   roles: { consumer: consumerRole, producer: producerRole },
   objects: ({ objects = 1 }) => objects,
   measure: () => [],

@@ -1,10 +1,11 @@
-// The other thread of the ring's workload: it reads all records, and echoes those of a ping-pong.
+// The other thread of the ring's workload: it reads all records, and answers those of a ping-pong.
 import { workerData } from 'node:worker_threads'
-import { RingReader, RingWriter } from '../../dist/background/ring.js'
+import { ReaderState, RingReader, RingWriter } from '../../dist/background/ring.js'
 
 const sliceMs = 100
-const reader = new RingReader(workerData.there)
-const writer = new RingWriter(workerData.back)
+const { there, back, runs, typeAt, types, answerBytes } = workerData
+const reader = new RingReader(there, runs)
+const writer = new RingWriter(back)
 let isEnding = false
 
 while (!isEnding) {
@@ -13,10 +14,9 @@ while (!isEnding) {
     reader.block(sliceMs)
     continue
   }
-  const first = reader.buffer[reader.start]
-  // 0 is passed over, 1 comes back, 2 is the end.
-  isEnding = first === 2
-  if (first === 0) continue
+  const type = reader.buffer[reader.start + typeAt]
+  isEnding = type === types.end
+  if (type === types.data) continue
   reader.release()
-  if (writer.reserve(8)) writer.commit(0, 8)
+  if (writer.reserve(0, answerBytes) && writer.commit(answerBytes) === ReaderState.BLOCKED) writer.wakeReader()
 }
