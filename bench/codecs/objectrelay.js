@@ -8,10 +8,15 @@ export async function makeCodec() {
   const encoder = new ObjectEncoder()
   const decoder = new ObjectDecoder()
   const slab = Buffer.allocUnsafeSlow(slabBytes)
+  // What did not fit once is not tried again, so that each figure is of one way.
+  const large = new WeakSet()
   return {
-    encode(/** @type {unknown} */ object) {
+    encode(/** @type {object} */ object) {
+      if (large.has(object)) return encoder.encodeParts(object)
       const end = encoder.encodeInto(object, slab, 0)
-      return end < 0 ? encoder.encodeParts(object) : end
+      if (end >= 0) return end
+      large.add(object)
+      return encoder.encodeParts(object)
     },
     receive(/** @type {any} */ encoded) {
       if (typeof encoded === 'number') return Buffer.from(slab.subarray(0, encoded))
