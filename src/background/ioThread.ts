@@ -17,13 +17,8 @@ export interface IoThreadData {
 // pending Atomics.waitAsync or a paused socket would not.
 const { up, down, bell, attachments } = workerData as IoThreadData // openIo.ts gives exactly this
 const sessions = new EndpointSessions()
-const port = new RecordPort(
-  new RingWriter(down),
-  new RingReader(up, objectRuns),
-  new ThreadBell(bell, attachments),
-  sessions,
-  { lingers: true },
-)
+const reader = new RingReader(up, objectRuns)
+const port = new RecordPort(new RingWriter(down), reader, new ThreadBell(bell, attachments), sessions)
 sessions.connect(port)
 port.drain()
 parentPort?.postMessage('ready')

@@ -1,17 +1,13 @@
 import { createError } from '../errors.ts'
 import { copyBytes } from '../memoryCopy.ts'
 import { Slab } from '../wire/slab.ts'
-import { ReaderState, type RingReader, type RingWriter } from './ring.ts'
+import type { RingReader, RingWriter } from './ring.ts'
 
 /** After so many bytes the thread's other work gets its turn. */
 const DRAIN_BYTES_MAX = 1024 * 1024
 /** What handling a record costs beside its bytes, in bytes. */
 const RECORD_COST_BYTES = 128
 const OVERFLOW_TRIM_RECORDS = 1024
-/** A side that lingers hears of records when there is as much as this, or when the code that writes them returns. */
-const GATHERED_BYTES = 16 * 1024
-/** How often it looks by itself, so that a program that goes on computing need not return. */
-const LINGER_MS = 1
 /** While records wait for room in the ring, a thread that blocks looks for it this often: no bell reaches it. */
 const BLOCKED_FLUSH_MS = 5
 
@@ -46,26 +42,8 @@ export class RecordPort {
   #overflowBytes = 0
   #draining = false
   #ringWaiters: (() => void)[] = []
-  readonly #lingers: boolean
-  #lingerTimer: NodeJS.Timeout | undefined
-  /** Whether records were found since the timer was set. */
-  #foundRecords = false
-  /** Of records that a side that lingers has not been told of. */
-  #untoldBytes = 0
-  #tellScheduled = false
 
-  /**
-   * With `lingers`, this side looks for records now and then for a while after it has found some, which saves the other
-   * side most of the ringing, and gathers what it writes.
-   */
-  constructor(
-    writer: RingWriter,
-    reader: RingReader,
-    bell: Bell,
-    handler: RecordHandler,
-    { lingers = false }: { lingers?: boolean } = {},
-  ) {
-    this.#lingers = lingers
+  constructor(writer: RingWriter, reader: RingReader, bell: Bell, handler: RecordHandler) {
     this.writer = writer
     this.#reader = reader
     this.bell = bell
@@ -83,31 +61,7 @@ export class RecordPort {
   }
 
   commit(bytes: number): void {
-    this.#published(bytes, this.writer.commit(bytes))
-  }
-
-  #published(bytes: number, state: number): void {
-    if (state === ReaderState.AWAKE) return
-    if (state === ReaderState.LINGERING && !this.#isEnough(bytes)) return
-    this.#untoldBytes = 0
-    if (this.writer.wakeReader()) this.bell.ring()
-  }
-
-  /** Whether a side that lingers is to be told now; if not, it is told when the code that runs returns. */
-  #isEnough(bytes: number): boolean {
-    this.#untoldBytes += bytes
-    if (this.#untoldBytes >= GATHERED_BYTES) return true
-    if (!this.#tellScheduled) {
-      this.#tellScheduled = true
-      queueMicrotask(() => this.#tell())
-    }
-    return false
-  }
-
-  #tell(): void {
-    this.#tellScheduled = false
-    this.#untoldBytes = 0
-    if (!this.writer.isRead && this.writer.wakeReader()) this.bell.ring()
+    if (this.writer.commit(bytes)) this.bell.ring()
   }
 
   /** Writes a record, or several for one endpoint that lie in a row; the bytes are copied. */
@@ -119,7 +73,7 @@ export class RecordPort {
     }
     if (this.reserve(endpoint, bytes)) {
       copyBytes(this.writer.buffer, this.writer.at, buffer, start, end)
-      this.#published(bytes, this.writer.publish(bytes))
+      if (this.writer.publish(bytes)) this.bell.ring()
       return
     }
     const at = this.#slab.copy(buffer, start, end)
@@ -159,7 +113,6 @@ export class RecordPort {
       do {
         while (reader.next()) {
           leftBytes -= reader.end - reader.start + RECORD_COST_BYTES
-          this.#foundRecords = true
           this.#handler.record(reader.endpoint, reader.buffer, reader.start, reader.end)
           if (reader.release()) this.bell.ring()
           if (leftBytes <= 0) {
@@ -167,30 +120,15 @@ export class RecordPort {
             return
           }
         }
-      } while (!this.#rest())
+      } while (!reader.sleep())
     } finally {
       this.#draining = false
     }
   }
 
-  /** Sleeps, or lingers while there was something not long ago; false if a record came in the meantime. */
-  #rest(): boolean {
-    if (!this.#lingers || !(this.#foundRecords || this.#lingerTimer !== undefined)) return this.#reader.sleep()
-    this.#lingerTimer ??= setTimeout(() => this.#lookAgain(), LINGER_MS)
-    return this.#reader.linger()
-  }
-
-  #lookAgain(): void {
-    this.#lingerTimer = undefined
-    // Found since the timer was set, or now: it lingers on, and sleeps if not.
-    this.drain()
-    this.#foundRecords = false
-  }
-
   /** Blocks the thread until something came, at most `timeoutMs`, and reads it. May return early. */
   blockAndDrain(timeoutMs: number): void {
     this.#flushOverflow()
-    if (this.#tellScheduled) this.#tell()
     this.drain()
     this.#reader.block(this.#overflow.length > 0 ? Math.min(timeoutMs, BLOCKED_FLUSH_MS) : timeoutMs)
     this.drain()
@@ -221,7 +159,7 @@ export class RecordPort {
         if (!this.writer.reserve(record.endpoint, bytes)) return
       }
       copyBytes(this.writer.buffer, this.writer.at, record.buffer, record.start, record.end)
-      this.#published(bytes, this.writer.publish(bytes))
+      if (this.writer.publish(bytes)) this.bell.ring()
       this.#overflowBytes -= bytes
       this.#overflowHead++
       this.#trimOverflow()

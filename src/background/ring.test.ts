@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createRingMemory, ReaderState, RingReader, RingWriter } from './ring.ts'
+import { createRingMemory, RingReader, RingWriter } from './ring.ts'
 
 const CAPACITY = 4_096
 
@@ -135,7 +135,7 @@ describe('A ring', () => {
     const memory = createRingMemory(CAPACITY, false)
     const writer = new RingWriter(memory)
     const reader = new RingReader(memory)
-    const commit = () => writer.reserve(0, 8) && writer.commit(8) !== ReaderState.AWAKE && writer.wakeReader()
+    const commit = () => writer.reserve(0, 8) && writer.commit(8)
     expect(commit()).toBe(false)
     expect(reader.next()).toBe(true)
     expect(reader.release()).toBe(false)
@@ -148,23 +148,6 @@ describe('A ring', () => {
     expect(reader.release()).toBe(true)
     expect(reader.next()).toBe(true)
     expect(reader.release()).toBe(false)
-  })
-
-  it('tells a writer what its reader does, and whether it has read all', () => {
-    const memory = createRingMemory(CAPACITY, false)
-    const writer = new RingWriter(memory)
-    const reader = new RingReader(memory)
-    const commit = () => writer.reserve(0, 8) && writer.commit(8)
-    expect(reader.linger()).toBe(true)
-    expect(commit()).toBe(ReaderState.LINGERING)
-    expect(writer.isRead).toBe(false)
-    expect(reader.linger()).toBe(false)
-    expect(commit()).toBe(ReaderState.AWAKE)
-    while (reader.next()) reader.release()
-    expect(writer.isRead).toBe(true)
-    expect(reader.linger()).toBe(true)
-    expect(writer.wakeReader()).toBe(true)
-    expect(writer.wakeReader()).toBe(false)
   })
 
   it('needs a size that is a power of two', () => {

@@ -28,8 +28,9 @@ const WRITER_WAITS = 3
 const WRITER_OVERFLOWS = 4
 const CONTROL_WORDS = 8
 
-/** What the reader does: it reads; sleeps until the bell; blocks its thread; or looks again soon, whether the bell rings or not. */
-export const ReaderState = { AWAKE: 0, ASLEEP: 1, BLOCKED: 2, LINGERING: 3 } as const
+const READER_AWAKE = 0
+const READER_ASLEEP = 1
+const READER_BLOCKED = 2
 
 /** The memory of a ring, which both sides are given. */
 export interface RingMemory {
@@ -100,29 +101,24 @@ export class RingWriter {
     return true
   }
 
-  /** Publishes the reserved record, of which `bytes` were written, its length excepted. Returns what the reader does. */
-  commit(bytes: number): number {
+  /** Publishes the reserved record, of which `bytes` were written, its length excepted. Returns whether the reader must be woken by the bell. */
+  commit(bytes: number): boolean {
     writeUint32(this.buffer, this.at, bytes)
     return this.publish(bytes)
   }
 
-  /** Publishes whole records that were written one behind the other into the room of one. Returns what the reader does. */
-  publish(bytes: number): number {
+  /** Publishes whole records that were written one behind the other into the room of one. Returns whether the reader must be woken by the bell. */
+  publish(bytes: number): boolean {
     this.#tail = (this.#tail + bytes) >>> 0
     Atomics.store(this.#control, TAIL, this.#tail | 0)
-    return Atomics.load(this.#control, READER_STATE)
+    return Atomics.load(this.#control, READER_STATE) !== READER_AWAKE && this.wakeReader()
   }
 
-  /** Whether the reader has read all that was published. */
-  get isRead(): boolean {
-    return Atomics.load(this.#control, HEAD) === Atomics.load(this.#control, TAIL)
-  }
-
-  /** Wakes a reader that does not read; returns whether the bell must be rung for that. */
+  /** Wakes a sleeping reader; returns whether the bell must be rung for that. */
   wakeReader(): boolean {
-    const state = Atomics.exchange(this.#control, READER_STATE, ReaderState.AWAKE)
-    if (state === ReaderState.BLOCKED) Atomics.notify(this.#control, TAIL)
-    return state === ReaderState.ASLEEP || state === ReaderState.LINGERING
+    const state = Atomics.exchange(this.#control, READER_STATE, READER_AWAKE)
+    if (state === READER_BLOCKED) Atomics.notify(this.#control, TAIL)
+    return state === READER_ASLEEP
   }
 
   /** Asks the reader for the bell when there is room again. */
@@ -220,25 +216,20 @@ export class RingReader {
 
   /** Goes to sleep until the bell; false if a record came in the meantime. */
   sleep(): boolean {
-    return this.#rest(ReaderState.ASLEEP)
-  }
-
-  /** Lets the writer gather a little before it rings, since this side will look again soon; false if a record came in the meantime. */
-  linger(): boolean {
-    return this.#rest(ReaderState.LINGERING)
+    return this.#rest(READER_ASLEEP)
   }
 
   /** Blocks the thread until a record is there, at most `timeoutMs`. Only for shared memory. */
   block(timeoutMs: number): void {
-    if (!this.#rest(ReaderState.BLOCKED)) return
+    if (!this.#rest(READER_BLOCKED)) return
     Atomics.wait(this.#control, TAIL, this.#head | 0, timeoutMs)
-    Atomics.store(this.#control, READER_STATE, ReaderState.AWAKE)
+    Atomics.store(this.#control, READER_STATE, READER_AWAKE)
   }
 
   #rest(state: number): boolean {
     Atomics.store(this.#control, READER_STATE, state)
     if (Atomics.load(this.#control, TAIL) >>> 0 === this.#head) return true
-    Atomics.store(this.#control, READER_STATE, ReaderState.AWAKE)
+    Atomics.store(this.#control, READER_STATE, READER_AWAKE)
     return false
   }
 }
