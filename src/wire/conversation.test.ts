@@ -52,6 +52,24 @@ describe('A conversation', () => {
     expect(writer.writes).toBeLessThan(15)
   })
 
+  it('confirms receipt by the way when something leaves anyway, in one write', () => {
+    const { conversation, writer } = setUp()
+    conversation.countReceived(60_000, true)
+    conversation.send(text(10))
+    conversation.pump()
+    expect(writer.types).toEqual([FrameType.BLOCKED])
+    conversation.countReceived(60_000, true)
+    conversation.pump()
+    expect(writer.types).toEqual([FrameType.BLOCKED])
+    conversation.send(text(10))
+    conversation.pump()
+    expect(writer.types).toEqual([FrameType.BLOCKED, FrameType.CONFIRM, FrameType.BLOCKED])
+    expect(writer.writes).toBe(2)
+    conversation.countReceived(140_000, true)
+    conversation.pump()
+    expect(writer.types.at(-1)).toBe(FrameType.CONFIRM)
+  })
+
   it('lets small frames overtake the chunks of large objects, and objects take turns', () => {
     const { conversation, writer } = setUp()
     for (const id of [1, 2]) conversation.openStream(id, new PartsSource([Buffer.alloc(300_000)]), 1_000_000)

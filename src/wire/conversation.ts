@@ -21,8 +21,8 @@ const GATHERED_RUN_BYTES_MAX = 16 * 1024
 const GATHERED_BYTES_MAX = 64 * 1024
 /** Parts that are longer than this on average are not copied together: the memory for that would cost more than it saves. */
 const COPIED_PART_BYTES_MAX = 4 * 1024
-/** Receipt is confirmed at the latest after this many bytes. */
-const CONFIRM_BYTES = 64 * 1024
+/** Receipt is confirmed at the latest after this many bytes; and after half of it when something leaves anyway. */
+const CONFIRM_BYTES = 128 * 1024
 
 /**
  * One side of a session: the frames it sends, numbered, kept and sent again after a reconnect, and the count of those
@@ -187,43 +187,51 @@ export class Conversation {
 
   /** Writes what may be written now. Throws `PROTOCOL_VIOLATION` if the peer makes this side keep too much. */
   pump(): void {
-    if (this.#link === undefined) return
+    const link = this.#link
+    if (link === undefined) return
     if (this.log.bytes > this.#unconfirmedBytesMax) {
       throw createError(
         'PROTOCOL_VIOLATION',
         `The peer has not confirmed ${this.log.bytes} bytes; ${this.#unconfirmedBytesMax} are more than its windows allow.`,
       )
     }
-    if (this.confirmDue) this.writeConfirm()
-    this.#pumpSmall(this.#link)
-    this.#pumpBulk(this.#link)
+    const gathering = new GatheredWrite(link)
+    const confirmsAlong = this.log.hasUnsent && this.#unconfirmedBytes >= CONFIRM_BYTES / 2 && this.confirmPending
+    if (this.confirmDue || confirmsAlong) this.#confirm(link, gathering)
+    this.#pumpSmall(link, gathering)
+    this.#pumpBulk(link, gathering)
+    gathering.flush()
   }
 
   /** Writes a CONFIRM: now, because it is due, or as a heartbeat. */
   writeConfirm(): void {
+    if (this.#link === undefined) return
+    const gathering = new GatheredWrite(this.#link)
+    this.#confirm(this.#link, gathering)
+    gathering.flush()
+  }
+
+  #confirm(link: LinkWriter, gathering: GatheredWrite): void {
     // To a peer that does not read, one more says nothing new, and they would pile up: the next one leaves when it reads.
-    if (this.#link === undefined || this.#link.pendingBytes >= fixedLimits.linkPendingBytesMax) return
+    if (link.pendingBytes >= fixedLimits.linkPendingBytesMax) return
     const receivedFrames = this.#confirmableFrames
-    this.#link.write(encodeConfirm(receivedFrames, this.grantedLimit))
+    gathering.add(encodeConfirm(receivedFrames, this.grantedLimit))
     this.#confirmedReceipt = receivedFrames
     this.#confirmedLimit = this.grantedLimit
     this.#unconfirmedBytes = 0
   }
 
-  #pumpSmall(link: LinkWriter): void {
-    const gathering = new GatheredWrite(link)
+  #pumpSmall(link: LinkWriter, gathering: GatheredWrite): void {
     while (this.log.hasUnsent && link.pendingBytes + gathering.bytes < fixedLimits.linkPendingBytesMax) {
       const run = this.log.takeUnsent()
       if (run === undefined) break
       gathering.addRun(run)
     }
-    gathering.flush()
   }
 
-  #pumpBulk(link: LinkWriter): void {
+  #pumpBulk(link: LinkWriter, gathering: GatheredWrite): void {
     // What is small and could not leave goes first; and what is numbered leaves in the order of its numbers.
     if (this.log.hasUnsent) return
-    const gathering = new GatheredWrite(link)
     let idle = 0
     while (idle < this.#active.length && link.pendingBytes + gathering.bytes < fixedLimits.linkPendingBulkBytesMax) {
       const stream = this.#active.shift()
@@ -238,7 +246,6 @@ export class Conversation {
       if (!stream.finished) this.#active.push(stream)
       else if (!this.#keepsFinishedStreams) this.closeStream(stream.id)
     }
-    gathering.flush()
   }
 }
 
@@ -261,8 +268,8 @@ class GatheredWrite {
     if (first.length > GATHERED_RUN_BYTES_MAX) {
       this.flush()
       this.#link.write(first)
-    } else this.#add(first)
-    if (run.tail !== undefined) for (const part of run.tail) this.#add(part)
+    } else this.add(first)
+    if (run.tail !== undefined) for (const part of run.tail) this.add(part)
     if (this.bytes >= GATHERED_BYTES_MAX) this.flush()
   }
 
@@ -281,7 +288,7 @@ class GatheredWrite {
     this.bytes = 0
   }
 
-  #add(part: Buffer): void {
+  add(part: Buffer): void {
     this.#parts.push(part)
     this.bytes += part.length
   }
