@@ -7,6 +7,7 @@ import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } 
 import { fixedLimits } from '../limits.ts'
 import type { Link } from '../transport/link.ts'
 import {
+  checkEmpty,
   encodeJson,
   encodeNotify,
   encodeText,
@@ -213,6 +214,7 @@ export class EndpointSession implements ConnectorOwner {
         this.#passNotice(buffer, start, end)
         return
       case FrameType.GOODBYE:
+        checkEmpty(start, end)
         if (!this.#goodbyeSent) throw createError('PROTOCOL_VIOLATION', 'The relay said goodbye first.')
         this.#finish(false)
         return

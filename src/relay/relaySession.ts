@@ -7,6 +7,7 @@ import { fixedLimits, type RelayLimits } from '../limits.ts'
 import type { AcceptedRun, LargeBody, Store, StoredObject } from '../store/store.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
 import {
+  checkEmpty,
   encodeAccepted,
   encodeContext,
   encodeDemand,
@@ -176,9 +177,11 @@ export class RelaySession implements LinkHandler, Gated {
         this.#host.reclaim(this, readReclaim(buffer, start, end))
         break
       case FrameType.RECLAIM_END:
+        checkEmpty(start, end)
         this.#host.reclaimed(this)
         break
       case FrameType.GOODBYE:
+        checkEmpty(start, end)
         this.#host.left(this)
         break
       case FrameType.CLOSE:

@@ -209,6 +209,11 @@ export function readContext(
   }
 }
 
+/** A GOODBYE or a RECLAIM_END says nothing but its type. */
+export function checkEmpty(start: number, end: number): void {
+  checkLength('frame without fields', end - start, end - start === FRAME_HEADER_BYTES)
+}
+
 /** `| u32 length | u8 type | 3 zero | u32 stream | u64 offset |`: STREAM_WINDOW, STREAM_REWIND and STREAM_ABORT (offset 0). */
 export function encodeStreamOffset(type: number, stream: number, offset: number): Buffer {
   const frame = begin(type, FIELDS_AT + 12)

@@ -32,6 +32,7 @@ const claimLie: Lie = (peer, random) => {
       ...numbers.map((number) => encodeReclaim(strayClaim(random, number))),
       frameOf(FrameType.RECLAIM, short),
       frameOf(FrameType.RECLAIM, Buffer.alloc(27, 0xff)),
+      frameOf(FrameType.RECLAIM_END, short),
       encodeAcknowledge(FIRST_CLAIMED_LEASE - 1, FIRST_CLAIMED_LEASE),
       encodeRelease(0, FIRST_CLAIMED_LEASE, true),
       encodeAcknowledge(FIRST_CLAIMED_LEASE + 1, FIRST_CLAIMED_LEASE),
