@@ -109,6 +109,11 @@ export class KeptRuns {
     this.unresolved += run.unresolved
   }
 
+  /** All objects that are not resolved, as frames of their own. */
+  *objects(): Generator<OutgoingObject> {
+    for (const run of this.#needed()) yield* run.objects()
+  }
+
   /** Resolves the objects of these sequences that are not resolved yet; calls `resolved` for each run that they lie in. */
   resolve(from: number, to: number, resolved: (run: KeptRun) => void): void {
     for (let index = this.#indexOf(from); index < this.#runs.length; index++) {
@@ -148,14 +153,14 @@ export class KeptRuns {
       if (this.#head > 0) this.#runs = []
       this.#head = 0
     } else if (this.#head + this.#idle > TRIMMED_RUNS_MIN && (this.#head + this.#idle) * 2 > this.#runs.length) {
-      this.#runs = [...this.values()]
+      this.#runs = [...this.#needed()]
       this.#head = 0
       this.#idle = 0
     }
   }
 
   /** The runs that are needed, oldest first. */
-  *values(): Generator<KeptRun> {
+  *#needed(): Generator<KeptRun> {
     for (let index = this.#head; index < this.#runs.length; index++) {
       const run = this.#runs[index]
       if (run !== undefined && run.unresolved > 0) yield run

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Conversation } from '../wire/conversation.ts'
 import { FrameReader } from '../wire/frameReader.ts'
@@ -74,6 +75,72 @@ class Sender {
     this.outbox.pump(this.conversation)
     this.conversation.pump()
     return this.#sent
+  }
+}
+
+/** What an outbox does, in simple words, beside one. */
+class OutboxModel {
+  readonly sender = new Sender({ room: 100_000_000 })
+  /** The groups of each object that was not answered, by its sequence. */
+  readonly unanswered = new Map<number, readonly string[]>()
+  readonly #blocked = new Set<string>()
+  /** Since the session began. */
+  readonly #sent = new Set<number>()
+
+  add(groups: readonly string[], large: boolean): void {
+    this.unanswered.set(this.sender.add('produce', groups, { large, bytes: large ? 70_000 : 30_000 }), groups)
+  }
+
+  block(group: string): void {
+    this.#blocked.add(group)
+    this.sender.outbox.block(group)
+  }
+
+  unblock(group: string): void {
+    this.#blocked.delete(group)
+    this.sender.outbox.unblock(group)
+  }
+
+  pump(): void {
+    for (const sequence of this.sender.pump()) {
+      const groups = this.unanswered.get(sequence) ?? []
+      expect(groups).not.toEqual([])
+      expect(groups.filter((group) => this.#blocked.has(group))).toEqual([])
+      const overtaken = [...this.unanswered].filter(
+        ([other, theirs]) => other < sequence && !this.#sent.has(other) && theirs.some((name) => groups.includes(name)),
+      )
+      expect(overtaken).toEqual([])
+      expect(this.#sent.has(sequence)).toBe(false)
+      this.#sent.add(sequence)
+    }
+  }
+
+  /** Answers one of those that were sent, and confirms what was sent now and then; returns whether there was one. */
+  answer(which: number): boolean {
+    const answerable = [...this.unanswered.keys()].filter((sequence) => this.#sent.has(sequence))
+    const sequence = answerable[which % Math.max(1, answerable.length)]
+    if (sequence === undefined) return false
+    this.unanswered.delete(sequence)
+    this.sender.outbox.resolve(sequence, sequence, this.sender.conversation)
+    const { log } = this.sender.conversation
+    if (which % 2 === 0) this.sender.conversation.confirmed(log.appendedFrames, 100_000_000)
+    return true
+  }
+
+  restart(): void {
+    this.#sent.clear()
+    this.#blocked.clear()
+    this.sender.begin(100_000_000, 2)
+  }
+
+  check(): void {
+    const { outbox } = this.sender
+    expect(outbox.unresolved).toBe(this.unanswered.size)
+    const kept = [...outbox.unresolvedObjects()].map(({ sequence, buffer, start }) => {
+      expect(readSequence(buffer, start)).toBe(sequence)
+      return sequence
+    })
+    expect(kept).toEqual([...this.unanswered.keys()])
   }
 }
 
@@ -219,6 +286,59 @@ describe('The outbox', () => {
       const objects = [...sender.outbox.unresolvedObjects()].map(({ buffer, start }) => readSequence(buffer, start))
       expect(objects).toEqual(Array.from({ length: objects.length }, (_, index) => next + index))
     }
+  })
+
+  it('does not keep memory that comes and goes for what waits long', () => {
+    const sender = new Sender({ room: 100_000_000 })
+    sender.outbox.block('a')
+    const { log } = sender.conversation
+    const used = new Set<Buffer>()
+    for (let round = 0; round < 100; round++) {
+      sender.add('produce', 'a')
+      const first = sender.add('produce', 'b', { bytes: 100_000 })
+      const last = sender.add('produce', 'b', { bytes: 100_000 })
+      sender.pump()
+      for (const { buffer } of sender.outbox.unresolvedObjects()) used.add(buffer)
+      sender.outbox.resolve(first, last, sender.conversation)
+      sender.conversation.confirmed(log.appendedFrames, 100_000_000)
+    }
+    const buffers = new Set([...sender.outbox.unresolvedObjects()].map(({ buffer }) => buffer))
+    expect(sender.outbox.unresolved).toBe(100)
+    expect(used.size).toBeLessThan(6)
+    expect([...buffers].reduce((bytes, { length }) => bytes + length, 0)).toBeLessThan(100_000)
+  })
+
+  it('keeps the order in each lane and every object until it is answered, whatever happens in whatever order', () => {
+    const groups = ['a', 'b', 'c']
+    const action = fc.oneof(
+      { weight: 5, arbitrary: fc.record({ add: fc.subarray(groups, { minLength: 1 }), large: fc.boolean() }) },
+      { weight: 2, arbitrary: fc.record({ pump: fc.constant(true) }) },
+      { weight: 1, arbitrary: fc.record({ block: fc.constantFrom(...groups) }) },
+      { weight: 1, arbitrary: fc.record({ unblock: fc.constantFrom(...groups) }) },
+      { weight: 3, arbitrary: fc.record({ answer: fc.nat() }) },
+      { weight: 1, arbitrary: fc.record({ restart: fc.constant(true) }) },
+    )
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+        const model = new OutboxModel()
+        for (const step of actions) {
+          if ('add' in step) model.add(step.add, step.large)
+          else if ('pump' in step) model.pump()
+          else if ('block' in step) model.block(step.block)
+          else if ('unblock' in step) model.unblock(step.unblock)
+          else if ('answer' in step) model.answer(step.answer)
+          else model.restart()
+          model.check()
+        }
+        for (const group of groups) model.unblock(group)
+        while (model.unanswered.size > 0) {
+          model.pump()
+          expect(model.answer(0)).toBe(true)
+          model.check()
+        }
+      }),
+      { numRuns: 300 },
+    )
   })
 
   it('costs no more for each object when very many wait', () => {

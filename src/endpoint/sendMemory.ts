@@ -17,6 +17,11 @@ export class SendSlab {
   /** The number, in the log of the conversation, of the last frame in it that was given to that. */
   lastFrame = 0
 
+  restart(): void {
+    this.runs = 0
+    this.lastFrame = 0
+  }
+
   isFree(log: OutgoingLog | undefined): boolean {
     return this.runs === 0 && (this.lastFrame === 0 || (log !== undefined && this.lastFrame <= log.confirmedFrames))
   }
@@ -58,13 +63,10 @@ export class SendMemory {
     return new SendSlab()
   }
 
-  /** A session begins: what was given to the conversation before is not looked at any more. */
+  /** A session begins: what was given to the conversation before is not looked at any more, and all runs are added anew. */
   restart(): void {
-    for (let index = 0; index < this.#full.length; index++) {
-      const slab = this.#full.at(index)
-      if (slab !== undefined) slab.lastFrame = 0
-    }
-    if (this.#slab !== undefined) this.#slab.lastFrame = 0
+    for (let index = 0; index < this.#full.length; index++) this.#full.at(index)?.restart()
+    this.#slab?.restart()
   }
 
   /** Nothing is on its way. */

@@ -1,0 +1,113 @@
+import { Deque } from '../core/deque.ts'
+import { createError } from '../errors.ts'
+import { RouteCache } from '../wire/routeCache.ts'
+import type { KeptRun } from './keptRuns.ts'
+
+/** An object that waits in the lines of all its lanes. */
+export interface HeldObject {
+  readonly run: KeptRun
+  readonly sequence: number
+  readonly start: number
+  readonly end: number
+  readonly lanes: readonly string[]
+}
+
+/** So many groups can be blocked at once; a relay that names more is not to be believed. */
+const BLOCKED_GROUPS_MAX = 100_000
+
+/**
+ * What cannot go yet, because its group is blocked or because too many large objects are under way, waits in the lines
+ * of its lanes (a group, and broadcast or queue), so that the objects of other lanes pass.
+ */
+export class Lanes {
+  readonly #routes = new RouteCache(() => true)
+  /** By lane: what waits, in order. An object for several groups stands in several lines, and leaves when it is the first in all. */
+  readonly #lines = new Map<string, Deque<HeldObject>>()
+  /** The sequences of what waits. */
+  readonly #held = new Set<number>()
+  /** Lanes that the relay has blocked. */
+  readonly #blocked = new Set<string>()
+
+  block(group: string): void {
+    if (this.#blocked.size >= BLOCKED_GROUPS_MAX)
+      throw createError('PROTOCOL_VIOLATION', `The relay blocks more than ${BLOCKED_GROUPS_MAX} groups.`)
+    this.#blocked.add(laneName('produce', group))
+  }
+
+  unblock(group: string): void {
+    this.#blocked.delete(laneName('produce', group))
+  }
+
+  clear(): void {
+    this.#lines.clear()
+    this.#held.clear()
+    this.#blocked.clear()
+  }
+
+  /** Whether one of the sequences from `from` to `to` waits here. */
+  holds(from: number, to: number): boolean {
+    if (this.#held.size === 0) return false
+    for (let sequence = from; sequence <= to; sequence++) if (this.#held.has(sequence)) return true
+    return false
+  }
+
+  /** Whether one of the object's groups is blocked, or earlier objects of one of its lanes wait. */
+  mustWait(buffer: Buffer, start: number, end: number): boolean {
+    if (this.#blocked.size === 0 && this.#lines.size === 0) return false
+    return this.#lanesOf(buffer, start, end).some((lane) => this.#blocked.has(lane) || this.#lines.has(lane))
+  }
+
+  hold(run: KeptRun, sequence: number, start: number, end: number): void {
+    const held: HeldObject = { run, sequence, start, end, lanes: this.#lanesOf(run.buffer, start, end) }
+    this.#held.add(sequence)
+    for (const lane of held.lanes) {
+      let line = this.#lines.get(lane)
+      if (line === undefined) {
+        line = new Deque()
+        this.#lines.set(lane, line)
+      }
+      line.push(held)
+    }
+  }
+
+  /** Offers all that need not wait any more to `take`, which says whether there was room for it; returns whether any went. */
+  release(take: (held: HeldObject) => boolean): boolean {
+    let moved = false
+    // An object that leaves one line may have been what another line waited for.
+    for (let again = this.#lines.size > 0; again; ) {
+      again = false
+      for (const line of this.#lines.values()) {
+        for (let held = line.first(); held !== undefined && this.#isFree(held); held = line.first()) {
+          if (!take(held)) break
+          this.#leave(held)
+          again = true
+          moved = true
+        }
+      }
+    }
+    return moved
+  }
+
+  #isFree(held: HeldObject): boolean {
+    return held.lanes.every((lane) => !this.#blocked.has(lane) && this.#lines.get(lane)?.first() === held)
+  }
+
+  #leave(held: HeldObject): void {
+    this.#held.delete(held.sequence)
+    for (const lane of held.lanes) {
+      const line = this.#lines.get(lane)
+      line?.shift()
+      if (line?.length === 0) this.#lines.delete(lane)
+    }
+  }
+
+  /** The frame was made by this library from names that were checked. */
+  #lanesOf(buffer: Buffer, start: number, end: number): string[] {
+    const { kind, groups } = this.#routes.read(buffer, start, end)
+    return groups.map((group) => laneName(kind, group))
+  }
+}
+
+function laneName(kind: string, group: string): string {
+  return `${kind} ${group}`
+}
