@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { copyFile, mkdir, open, readdir, rm } from 'node:fs/promises'
+import { copyFile, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createError } from '../../errors.ts'
 import { checkBodyFiles } from '../log/logBodies.ts'
@@ -10,7 +10,9 @@ import { loadLmdb } from './loadLmdb.ts'
 import { folderNames, makeFolder, markUsed, recogniseFolder } from './storeFolder.ts'
 import { StoreReader } from './storeReader.ts'
 
-/** A body that came and went while the rest was copied makes the copy incomplete; then it is made again. */
+const copiedFolders = [folderNames.segments, folderNames.bodies] as const
+
+/** A file that came and went while the rest was copied makes the copy incomplete; then it is made again. */
 const ATTEMPTS = 5
 
 /**
@@ -36,9 +38,10 @@ export async function backupStore(dir: string, target: string): Promise<void> {
 async function copyOnce(from: string, to: string): Promise<void> {
   const reader = await StoreReader.open(from)
   try {
-    await mkdir(join(to, folderNames.bodies), { mode: 0o700 })
-    const copied = new Set<string>()
-    await copyBodies(from, to, copied)
+    for (const name of copiedFolders) await mkdir(join(to, name), { mode: 0o700 })
+    const copied = new Map<string, number>()
+    // What is in them is never changed, but more may be appended; and some may be gone before, some come after the database is copied.
+    await copyFolders(from, to, copied)
     const database = LogDatabase.open(await loadLmdb(), from, { isReadOnly: true, isSynced: true })
     try {
       await database.copyTo(to)
@@ -46,7 +49,7 @@ async function copyOnce(from: string, to: string): Promise<void> {
       await database.close()
     }
     await syncFile(join(to, folderNames.data))
-    await copyBodies(from, to, copied)
+    await copyFolders(from, to, copied)
   } finally {
     await reader.close()
   }
@@ -54,19 +57,22 @@ async function copyOnce(from: string, to: string): Promise<void> {
   await checkCopy(to)
 }
 
-/** Those that were not copied yet. */
-async function copyBodies(from: string, to: string, copied: Set<string>): Promise<void> {
-  for (const name of (await new BodyFolder(join(from, folderNames.bodies), { isSynced: false }).list()).keys()) {
-    if (copied.has(name)) continue
-    const [source, copy] = [from, to].map((folder) => join(folder, folderNames.bodies, name))
-    if (source === undefined || copy === undefined) continue
-    try {
-      await copyFile(source, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-      await syncFile(copy)
-      copied.add(name)
-    } catch (thrown) {
-      if (!isMissing(thrown)) throw thrown
-    }
+/** All files that were not copied yet, or are longer now. */
+async function copyFolders(from: string, to: string, copied: Map<string, number>): Promise<void> {
+  for (const folder of copiedFolders) {
+    for (const name of await readdir(join(from, folder))) await copyOne(from, to, join(folder, name), copied)
+  }
+}
+
+async function copyOne(from: string, to: string, name: string, copied: Map<string, number>): Promise<void> {
+  try {
+    const { size } = await stat(join(from, name))
+    if (copied.get(name) === size) return
+    await copyFile(join(from, name), join(to, name), constants.COPYFILE_FICLONE)
+    await syncFile(join(to, name))
+    copied.set(name, size)
+  } catch (thrown) {
+    if (!isMissing(thrown)) throw thrown
   }
 }
 

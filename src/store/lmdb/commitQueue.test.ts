@@ -2,9 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../../clock.fixture.ts'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../../errors.ts'
 import { CommitQueue } from './commitQueue.ts'
-import type { DatabaseChange } from './database.ts'
 
-const nothing: DatabaseChange = { segments: [], dropped: [], values: new Map() }
+const nothing = 'change'
 const MiB = 1_048_576
 
 /** A queue of which each write ends when, and as, the test says. */
@@ -12,7 +11,7 @@ class Bench {
   readonly clock: FakeClock = new FakeClock()
   readonly reports: ObjectRelayError[] = []
   readonly writes: { changes: number; end: (error?: Error) => void }[] = []
-  readonly queue: CommitQueue = new CommitQueue({
+  readonly queue: CommitQueue<string> = new CommitQueue({
     clock: this.clock,
     write: (changes) =>
       new Promise((resolve, reject) => {

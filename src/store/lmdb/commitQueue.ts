@@ -1,18 +1,17 @@
 import type { Clock } from '../../clock.ts'
 import { createError, type ObjectRelayError } from '../../errors.ts'
-import type { DatabaseChange } from './database.ts'
 import { isFull } from './folderErrors.ts'
 
-export interface CommitQueueParts {
+export interface CommitQueueParts<Change> {
   readonly clock: Clock
   /** Makes all of it true, in one transaction. */
-  write(changes: readonly DatabaseChange[]): Promise<void>
+  write(changes: readonly Change[]): Promise<void>
   explain(thrown: unknown): ObjectRelayError
   report(error: ObjectRelayError): void
 }
 
-interface Waiting {
-  readonly change: DatabaseChange
+interface Waiting<Change> {
+  readonly change: Change
   readonly bytes: number
   readonly resolve: () => void
   readonly reject: (error: ObjectRelayError) => void
@@ -28,19 +27,19 @@ const AGAIN_MS_MAX = 5_000
  * Group commit: while one transaction is on its way to the disk, the changes that come are gathered, and are the next one. If the
  * disk is full, the same transaction is tried again until there is room: nothing is said to be kept before it is.
  */
-export class CommitQueue {
-  readonly #parts: CommitQueueParts
-  #waiting: Waiting[] = []
+export class CommitQueue<Change> {
+  readonly #parts: CommitQueueParts<Change>
+  #waiting: Waiting<Change>[] = []
   #writing: Promise<void> | undefined
   #failure: ObjectRelayError | undefined
   #isEnding = false
 
-  constructor(parts: CommitQueueParts) {
+  constructor(parts: CommitQueueParts<Change>) {
     this.#parts = parts
   }
 
   /** Resolves when it is safe, in the order of the calls. */
-  add(change: DatabaseChange, bytes: number): Promise<void> {
+  add(change: Change, bytes: number): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ change, bytes, resolve, reject })
@@ -82,7 +81,7 @@ export class CommitQueue {
     }
   }
 
-  #takeGroup(): readonly Waiting[] {
+  #takeGroup(): readonly Waiting<Change>[] {
     let bytes = 0
     const end = this.#waiting.findIndex((waiting) => {
       bytes += waiting.bytes
@@ -91,7 +90,7 @@ export class CommitQueue {
     return this.#waiting.splice(0, end === -1 ? this.#waiting.length : Math.max(1, end))
   }
 
-  async #write(changes: readonly DatabaseChange[]): Promise<void> {
+  async #write(changes: readonly Change[]): Promise<void> {
     for (let againMs = AGAIN_MS; ; againMs = Math.min(againMs * 2, AGAIN_MS_MAX)) {
       if (this.#failure !== undefined) throw this.#failure
       try {

@@ -69,9 +69,9 @@ export class DataFileRoom {
     await this.#file.close()
   }
 
-  #pagesOf({ segments, dropped, values }: DatabaseChange): number {
-    let pages = PAGES_PER_ENTRY * (segments.length + dropped.length + values.size)
-    for (const { bytes } of segments) pages += this.#pagesFor(bytes.length)
+  #pagesOf({ entries, dropped, values }: DatabaseChange): number {
+    let pages = PAGES_PER_ENTRY * (entries.length + dropped.length + values.size)
+    for (const { bytes } of entries) pages += this.#pagesFor(bytes.length)
     for (const value of values.values()) if (value !== undefined) pages += this.#pagesFor(value.length)
     return pages
   }

@@ -10,9 +10,9 @@ export interface DatabaseMode {
   readonly isSynced: boolean
 }
 
-/** A change of a log, with the numbers of all segments that are dropped. */
+/** A change of a log: the entries of its segments, and the numbers of all that are dropped. */
 export interface DatabaseChange {
-  readonly segments: readonly SegmentBytes[]
+  readonly entries: readonly SegmentBytes[]
   readonly dropped: readonly number[]
   readonly values: ReadonlyMap<string, Buffer | undefined>
 }
@@ -73,8 +73,8 @@ export class LogDatabase {
     return numbers
   }
 
-  /** Valid until the next call. */
-  readSegment(number: number): Buffer | undefined {
+  /** The entry of a segment; see segmentEntry.ts. Valid until the next call. */
+  readEntry(number: number): Buffer | undefined {
     return this.#read(segmentKey(number))
   }
 
@@ -109,9 +109,9 @@ export class LogDatabase {
     await this.#database.close()
   }
 
-  #put({ segments, dropped, values }: DatabaseChange): void {
+  #put({ entries, dropped, values }: DatabaseChange): void {
     const database = this.#database
-    for (const { number, bytes } of segments) void database.put(segmentKey(number), bytes)
+    for (const { number, bytes } of entries) void database.put(segmentKey(number), bytes)
     for (const number of dropped) void database.remove(segmentKey(number))
     for (const [name, value] of values) {
       if (value === undefined) void database.remove(valueKey(name))

@@ -35,14 +35,13 @@ export interface DiskRoomParts {
 export interface DiskSpace {
   readonly freeBytes: number
   readonly totalBytes: number
-  readonly dataFileBytes: number
   /** Which file it is; `undefined` if it is gone. */
   readonly dataFile: number | undefined
 }
 
 /**
  * Knows whether there is room for more. It asks the operating system now and then, and counts in between; so an object costs a
- * comparison. Room that the data file has and does not use counts as free.
+ * comparison.
  */
 export class DiskRoom {
   readonly #parts: DiskRoomParts
@@ -99,9 +98,8 @@ export class DiskRoom {
     }
     if (space.dataFile !== undefined) this.#dataFile ??= space.dataFile
     if (space.dataFile !== this.#dataFile) this.#parts.lost()
-    const unusedBytes = Math.max(0, space.dataFileBytes - keptBytes())
     const diskReserveBytes = Math.max(DISK_RESERVE_BYTES_MIN, reserveOf(space.totalBytes))
-    const diskBytes = keptBytes() + space.freeBytes + unusedBytes - diskReserveBytes
+    const diskBytes = keptBytes() + space.freeBytes - diskReserveBytes
     this.#keptBytesMax = Math.min(diskBytes, bytesMax - reserveOf(bytesMax))
     if (this.#isFull && keptBytes() < this.#keptBytesMax - reserveOf(bytesMax) / 4) this.#isFull = false
   }
@@ -127,7 +125,6 @@ async function measureDisk(folder: string): Promise<DiskSpace> {
   return {
     freeBytes: bavail * bsize,
     totalBytes: blocks * bsize,
-    dataFileBytes: file?.size ?? 0,
     dataFile: file?.ino,
   }
 }

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeadLetterName } from '../../core/groupName.ts'
 import type { KeptPlace } from '../../core/journal.ts'
@@ -96,8 +96,13 @@ function groupIn(groups: Map<string, StoredGroup>, name: string): StoredGroup {
 }
 
 async function filesOf(folder: string): Promise<StoreContent['files']> {
-  const { size } = await stat(join(folder, folderNames.data))
+  let dataBytes = (await stat(join(folder, folderNames.data))).size
+  for (const name of await readdir(join(folder, folderNames.segments))) {
+    // The relay may delete one meanwhile.
+    const found = await stat(join(folder, folderNames.segments, name)).catch(() => undefined)
+    dataBytes += found?.size ?? 0
+  }
   const bodies = await new BodyFolder(join(folder, folderNames.bodies), { isSynced: false }).list()
   const bodyBytes = [...bodies.values()].reduce((sum, bytes) => sum + bytes, 0)
-  return { dataBytes: size, bodyBytes, bodies: bodies.size }
+  return { dataBytes, bodyBytes, bodies: bodies.size }
 }

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../../clock.ts'
 import { createError, type ObjectRelayError } from '../../errors.ts'
 import type { Presence } from '../../transport/presence.ts'
-import type { LogChange, LogDisk } from '../log/logDisk.ts'
+import type { LogChange, LogDisk, SegmentBytes } from '../log/logDisk.ts'
 import { segmentCorrupt } from '../log/storeCorrupt.ts'
 import { BodyFolder } from '../spool/bodyFolder.ts'
 import type { StoreHost } from '../store.ts'
@@ -14,11 +14,15 @@ import { CountedBodies } from './countedBodies.ts'
 import { LogDatabase } from './database.ts'
 import { DataFileRoom } from './dataFileRoom.ts'
 import { DiskRoom } from './diskRoom.ts'
-import type { Durability } from './durability.ts'
 import { folderError, inUse } from './folderErrors.ts'
 import type { OpenDatabase } from './loadLmdb.ts'
+import { decodeEntry, encodeInEntry, encodePlace, type SegmentPlace } from './segmentEntry.ts'
+import { SegmentFiles } from './segmentFiles.ts'
 import { SegmentSizes } from './segmentSizes.ts'
 import { claimFolder, folderNames, markUsed, syncFolder } from './storeFolder.ts'
+
+/** What a relay's commits survive. */
+export type Durability = 'synced' | 'written'
 
 export interface LmdbDiskOptions {
   readonly dir: string
@@ -26,23 +30,56 @@ export interface LmdbDiskOptions {
   readonly bytesMax: number | undefined
 }
 
+const MiB = 1_048_576
 const OWNER_MAX = 2 ** 48 - 1
-const PAGE_BYTES = 4_096
-/** A value up to about this size shares a page with others. */
-const SHARED_PAGE_BYTES = 2_000
-const PAGE_HEADER_BYTES = 24
+/** A segment up to this size lies in the database; one write to the disk less. */
+const IN_ENTRY_BYTES_MAX = 8_192
+/** But all of them take no more: what LMDB does to find free pages grows with how much was ever in it. */
+const ALL_IN_ENTRIES_BYTES_MAX = 32 * MiB
+/** About what an entry takes in the database beside its bytes. */
+const ENTRY_BYTES = 48
+const FILE_BYTES_MIN = MiB
+const FILE_BYTES_MAX = 64 * MiB
+/** A file is at most this part of the room that there is, since a file is deleted as a whole. */
+const FILE_PART = 1 / 16
 
-/** A log in an LMDB database, in a folder that belongs to one relay at a time. */
+/** A change of the log on its way to the disk. */
+interface Change {
+  readonly inEntries: readonly SegmentBytes[]
+  readonly inFiles: readonly SegmentBytes[]
+  /** Where those are, once they are written. */
+  places: readonly SegmentPlace[] | undefined
+  readonly dropped: readonly number[]
+  readonly dropBefore: number
+  readonly values: ReadonlyMap<string, Buffer | undefined>
+}
+
+/** What a disk is made of. */
+interface Parts {
+  readonly options: LmdbDiskOptions
+  readonly database: LogDatabase
+  readonly fileRoom: DataFileRoom
+  readonly presence: Presence
+  readonly owner: number
+  readonly fileBytesMax: number
+  readonly host: StoreHost
+  readonly clock: Clock
+}
+
+/**
+ * A log on a disk, in a folder that belongs to one relay at a time: its segments lie in files that are appended to; which are valid,
+ * and the small ones, an LMDB database knows, which changes from one moment to the next as a whole.
+ */
 export class LmdbDisk implements LogDisk {
   readonly bodies: CountedBodies
+  readonly #parts: Parts
   readonly #folder: string
-  readonly #options: LmdbDiskOptions
   readonly #database: LogDatabase
-  readonly #fileRoom: DataFileRoom
-  readonly #presence: Presence
+  readonly #files: SegmentFiles
+  /** What the entries of the segments take. */
   readonly #sizes = new SegmentSizes()
   readonly #room: DiskRoom
-  readonly #queue: CommitQueue
+  readonly #queue: CommitQueue<Change>
   #isClosed = false
 
   /** Rejects with `STORE_READ_ONLY`, `STORE_FOREIGN`, `STORE_VERSION`, `STORE_IN_USE`, `STORE_CORRUPT`, `STORE_FULL` or `STORE_FAILED`. */
@@ -60,19 +97,17 @@ export class LmdbDisk implements LogDisk {
       const dataFile = join(folder, folderNames.data)
       if (isNew) await rm(dataFile, { force: true })
       else checkDataFile(dataFile)
-      database = LogDatabase.open(openDatabase, folder, {
-        isReadOnly: false,
-        isSynced: options.durability === 'synced',
-      })
+      const isSynced = options.durability === 'synced'
+      database = LogDatabase.open(openDatabase, folder, { isReadOnly: false, isSynced })
       fileRoom = await DataFileRoom.open(dataFile)
       await fileRoom.make([])
       const owner = randomInt(1, OWNER_MAX)
       await database.own(owner)
       await syncFolder(folder)
       if (isNew) await markUsed(folder)
-      const disk = new LmdbDisk({ options, database, fileRoom, presence, owner, host, clock })
-      await disk.bodies.list()
-      await disk.#room.look()
+      const fileBytesMax = await fileBytesIn(options)
+      const disk = new LmdbDisk({ options, database, fileRoom, presence, owner, fileBytesMax, host, clock })
+      await disk.#adopt()
       return disk
     } catch (thrown) {
       await fileRoom?.close()
@@ -82,39 +117,27 @@ export class LmdbDisk implements LogDisk {
     }
   }
 
-  private constructor(parts: {
-    options: LmdbDiskOptions
-    database: LogDatabase
-    fileRoom: DataFileRoom
-    presence: Presence
-    owner: number
-    host: StoreHost
-    clock: Clock
-  }) {
-    const { options, database, fileRoom, presence, owner, host, clock } = parts
-    this.#folder = options.dir
-    this.#options = options
-    this.#database = database
-    this.#fileRoom = fileRoom
-    this.#presence = presence
+  private constructor(parts: Parts) {
+    const { options, database, owner, fileBytesMax, host, clock } = parts
+    const folder = options.dir
     const isSynced = options.durability === 'synced'
-    this.bodies = new CountedBodies(new BodyFolder(join(this.#folder, folderNames.bodies), { isSynced }))
-    for (const number of database.segmentNumbers()) this.#sizes.add(number, 0)
+    this.#parts = parts
+    this.#folder = folder
+    this.#database = database
+    this.#files = new SegmentFiles({ folder: join(folder, folderNames.segments), owner, isSynced, fileBytesMax })
+    this.bodies = new CountedBodies(new BodyFolder(join(folder, folderNames.bodies), { isSynced }))
     this.#room = new DiskRoom({
-      folder: this.#folder,
+      folder,
       bytesMax: options.bytesMax,
       clock,
-      keptBytes: () => this.#sizes.bytes + this.bodies.bytes,
+      keptBytes: () => this.#sizes.bytes + this.#files.bytes + this.bodies.bytes,
       report: (error) => host.report(error),
       lost: () => this.#queue.fail(this.#lost()),
     })
     this.#queue = new CommitQueue({
       clock,
-      write: async (changes) => {
-        await fileRoom.make(changes)
-        if (!(await database.change(changes, owner))) throw inUse(this.#folder)
-      },
-      explain: (thrown) => folderError(this.#folder, 'written', thrown),
+      write: (changes) => this.#write(changes),
+      explain: (thrown) => folderError(folder, 'written', thrown),
       report: (error) => host.report(error),
     })
   }
@@ -124,10 +147,8 @@ export class LmdbDisk implements LogDisk {
   }
 
   readSegment(number: number): Buffer {
-    const bytes = this.#database.readSegment(number)
-    if (bytes === undefined) throw segmentCorrupt(number, 'is missing')
-    this.#sizes.set(number, roomOf(bytes.length))
-    return bytes
+    const found = this.#find(number)
+    return Buffer.isBuffer(found) ? found : this.#files.read(found, number)
   }
 
   values(): Iterable<readonly [name: string, value: Buffer]> {
@@ -136,14 +157,20 @@ export class LmdbDisk implements LogDisk {
 
   async commit({ segments, dropBefore, values }: LogChange): Promise<void> {
     const dropped = this.#sizes.dropBefore(dropBefore)
-    // One that was full and empty again between two commits is never written.
-    const kept = segments.filter(({ number }) => number >= dropBefore)
+    const inEntries: SegmentBytes[] = []
+    const inFiles: SegmentBytes[] = []
     let bytes = 0
-    for (const segment of kept) {
-      this.#sizes.add(segment.number, roomOf(segment.bytes.length))
-      bytes += segment.bytes.length
+    for (const segment of segments) {
+      // One that was full and empty again between two commits is never written.
+      if (segment.number < dropBefore) continue
+      const { length } = segment.bytes
+      const isSmall = length <= IN_ENTRY_BYTES_MAX && this.#sizes.bytes < ALL_IN_ENTRIES_BYTES_MAX
+      if (isSmall) inEntries.push({ number: segment.number, bytes: encodeInEntry(segment.bytes) })
+      else inFiles.push(segment)
+      this.#sizes.add(segment.number, ENTRY_BYTES + (isSmall ? length : 0))
+      bytes += length
     }
-    await this.#queue.add({ segments: kept, dropped, values }, bytes)
+    await this.#queue.add({ inEntries, inFiles, places: undefined, dropped, dropBefore, values }, bytes)
     this.#room.wrote(bytes)
   }
 
@@ -155,12 +182,59 @@ export class LmdbDisk implements LogDisk {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#queue.ended()
+    const { fileRoom, presence, options } = this.#parts
     try {
+      await this.#files.close()
       await this.#database.close()
-      if (this.#options.durability === 'written') await this.#fileRoom.sync()
+      if (options.durability === 'written') await fileRoom.sync()
     } finally {
-      await this.#fileRoom.close()
-      await this.#presence.release()
+      await fileRoom.close()
+      await presence.release()
+    }
+  }
+
+  /** Finds out what an earlier run left. */
+  async #adopt(): Promise<void> {
+    const places: (readonly [number: number, place: SegmentPlace])[] = []
+    for (const number of this.#database.segmentNumbers()) {
+      const found = this.#find(number)
+      this.#sizes.add(number, ENTRY_BYTES + (Buffer.isBuffer(found) ? found.length : 0))
+      if (!Buffer.isBuffer(found)) places.push([number, found])
+    }
+    await this.#files.adopt(places)
+    await this.bodies.list()
+    await this.#room.look()
+  }
+
+  #find(number: number): Buffer | SegmentPlace {
+    const entry = this.#database.readEntry(number)
+    if (entry === undefined) throw segmentCorrupt(number, 'is missing')
+    return decodeEntry(entry, number)
+  }
+
+  /** Makes changes true: what lies in files first, and then, all at once, what says so. */
+  async #write(changes: readonly Change[]): Promise<void> {
+    await this.#append(changes.filter(({ places }) => places === undefined))
+    const entered = changes.map(({ inEntries, inFiles, places = [], dropped, values }) => {
+      const inPlaces = places.map((place, index) => ({
+        number: inFiles[index]?.number ?? 0,
+        bytes: encodePlace(place),
+      }))
+      return { entries: [...inEntries, ...inPlaces], dropped, values }
+    })
+    const { fileRoom, database, owner } = this.#parts
+    await fileRoom.make(entered)
+    if (!(await database.change(entered, owner))) throw inUse(this.#folder)
+    this.#files.dropBefore(Math.max(...changes.map(({ dropBefore }) => dropBefore)))
+  }
+
+  /** With one write for all; what was written is not written again if the rest has to be tried again. */
+  async #append(changes: readonly Change[]): Promise<void> {
+    const places = await this.#files.append(changes.flatMap(({ inFiles }) => inFiles))
+    let at = 0
+    for (const change of changes) {
+      change.places = places.slice(at, at + change.inFiles.length)
+      at += change.inFiles.length
     }
   }
 
@@ -170,8 +244,8 @@ export class LmdbDisk implements LogDisk {
   }
 }
 
-/** What a value takes on the disk, about. */
-function roomOf(bytes: number): number {
-  if (bytes <= SHARED_PAGE_BYTES) return bytes + PAGE_HEADER_BYTES
-  return Math.ceil((bytes + PAGE_HEADER_BYTES) / PAGE_BYTES) * PAGE_BYTES
+async function fileBytesIn({ dir, bytesMax }: LmdbDiskOptions): Promise<number> {
+  const { blocks, bsize } = await statfs(dir)
+  const bytes = Math.min(blocks * bsize, bytesMax ?? Number.POSITIVE_INFINITY) * FILE_PART
+  return Math.min(FILE_BYTES_MAX, Math.max(FILE_BYTES_MIN, Math.floor(bytes)))
 }

@@ -1,6 +1,6 @@
 const CAPACITY_MIN = 1_024
 
-/** What each segment takes on the disk: four bytes of memory for each, since there may be millions. Their numbers have no gaps. */
+/** What the entry of each segment takes: four bytes of memory for each, since there may be millions. Their numbers have no gaps. */
 export class SegmentSizes {
   #sizes = new Uint32Array(CAPACITY_MIN)
   /** Where the first one is in the array. */
@@ -8,11 +8,6 @@ export class SegmentSizes {
   #count = 0
   #first = 1
   bytes = 0
-
-  /** The number of the first segment. */
-  get first(): number {
-    return this.#first
-  }
 
   /** The next segment; the very first one may have any number. */
   add(number: number, bytes: number): void {
@@ -22,14 +17,6 @@ export class SegmentSizes {
     this.#sizes[this.#begin + this.#count] = bytes
     this.#count++
     this.bytes += bytes
-  }
-
-  /** What is known of a segment now that it was read. */
-  set(number: number, bytes: number): void {
-    const index = number - this.#first
-    if (index < 0 || index >= this.#count) return
-    this.bytes += bytes - (this.#sizes[this.#begin + index] ?? 0)
-    this.#sizes[this.#begin + index] = bytes
   }
 
   /** Forgets the segments before `number`, and returns their numbers. */

@@ -16,6 +16,8 @@ export const folderNames = {
   readers: 'lock.mdb',
   /** Held by the relay as long as it lives. */
   presence: 'relay.socket',
+  /** Files with segments of the log. */
+  segments: 'segments',
   /** Bodies of large objects. */
   bodies: 'bodies',
 } as const
@@ -46,7 +48,7 @@ export async function claimFolder(folder: string): Promise<ClaimedFolder> {
       // Whoever had it until now may have changed it.
       const state = await lookAt(folder)
       if (state === 'empty') await writeMarker(folder, { isNew: true })
-      await makeFolder(join(folder, folderNames.bodies))
+      for (const name of [folderNames.segments, folderNames.bodies]) await makeFolder(join(folder, name))
       await syncFolder(folder)
       return { presence, isNew: state !== 'used' }
     } catch (thrown) {

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createError } from '../../errors.ts'
 import { Presence } from '../../transport/presence.ts'
@@ -12,9 +12,14 @@ import { checkDataFile } from './checkDataFile.ts'
 import { LogDatabase } from './database.ts'
 import { folderError, isMissing } from './folderErrors.ts'
 import { loadLmdb } from './loadLmdb.ts'
+import { decodeEntry, isSegmentFileName, type SegmentPlace } from './segmentEntry.ts'
+import { SegmentReader } from './segmentReader.ts'
 import { folderNames, recogniseFolder } from './storeFolder.ts'
 
 const PIECE_BYTES = 1_048_576
+
+/** A file that came and went while the rest was opened cannot be read; then all is opened again. */
+const OPEN_ATTEMPTS = 5
 
 /**
  * A store as it was at one moment, beside a relay that runs with it or without one; nothing is changed. As long as it is open, the
@@ -41,11 +46,10 @@ export class StoreReader {
       const isInUse = presence === undefined && (await Presence.isClaimed(folder, folderNames.presence))
       if (!isInUse) checkDataFile(join(folder, folderNames.data))
       database = LogDatabase.open(openDatabase, folder, { isReadOnly: true, isSynced: true })
-      const { database: snapshot, release } = database.snapshot()
-      const disk = new SnapshotDisk(snapshot, folder)
+      const disk = await SnapshotDisk.open(database, folder)
       const whole = database
       const close = async (): Promise<void> => {
-        release()
+        await disk.close()
         await whole.close()
         await presence?.release()
       }
@@ -102,25 +106,42 @@ export class StoreReader {
 /** A log that can only be read. */
 class SnapshotDisk implements LogDisk {
   readonly bodies: BodyFolder
-  readonly #database: LogDatabase
+  readonly #snapshot: { readonly database: LogDatabase; release(): void }
+  readonly #files: SegmentReader
 
-  constructor(database: LogDatabase, folder: string) {
-    this.#database = database
+  /** What is open stays readable, though the relay deletes it. */
+  static async open(database: LogDatabase, folder: string): Promise<SnapshotDisk> {
+    for (let attempt = 1; ; attempt++) {
+      const files = new SegmentReader(join(folder, folderNames.segments), Number.POSITIVE_INFINITY)
+      await openAll(files, folder)
+      const disk = new SnapshotDisk(database.snapshot(), files, folder)
+      await openAll(files, folder)
+      if (attempt === OPEN_ATTEMPTS || disk.#isWhole()) return disk
+      await disk.close()
+    }
+  }
+
+  private constructor(
+    snapshot: { readonly database: LogDatabase; release(): void },
+    files: SegmentReader,
+    folder: string,
+  ) {
+    this.#snapshot = snapshot
+    this.#files = files
     this.bodies = new BodyFolder(join(folder, folderNames.bodies), { isSynced: false })
   }
 
   segmentNumbers(): readonly number[] {
-    return this.#database.segmentNumbers()
+    return this.#snapshot.database.segmentNumbers()
   }
 
   readSegment(number: number): Buffer {
-    const bytes = this.#database.readSegment(number)
-    if (bytes === undefined) throw segmentCorrupt(number, 'is missing')
-    return bytes
+    const found = this.#find(number)
+    return Buffer.isBuffer(found) ? found : this.#files.read(found, number)
   }
 
   values(): Iterable<readonly [name: string, value: Buffer]> {
-    return this.#database.values()
+    return this.#snapshot.database.values()
   }
 
   commit(): Promise<void> {
@@ -132,6 +153,24 @@ class SnapshotDisk implements LogDisk {
   }
 
   async close(): Promise<void> {
-    // Whoever opened the database closes it.
+    this.#snapshot.release()
+    this.#files.closeAll()
   }
+
+  #isWhole(): boolean {
+    return this.segmentNumbers().every((number) => {
+      const found = this.#find(number)
+      return Buffer.isBuffer(found) || this.#files.open(found.file) !== undefined
+    })
+  }
+
+  #find(number: number): Buffer | SegmentPlace {
+    const entry = this.#snapshot.database.readEntry(number)
+    if (entry === undefined) throw segmentCorrupt(number, 'is missing')
+    return decodeEntry(entry, number)
+  }
+}
+
+async function openAll(files: SegmentReader, folder: string): Promise<void> {
+  for (const name of await readdir(join(folder, folderNames.segments))) if (isSegmentFileName(name)) files.open(name)
 }
