@@ -7,16 +7,17 @@ import { readUint32, writeUint32 } from '../wire/integers.ts'
  *
  * ```
  *  | u32 length, itself included | ...       a record
- *  | u32 0xfffffffe | u32 endpoint |         whom the records behind it are for
- *  | u32 0xffffffff |                        it goes on at the start; where less than 4 bytes are left, that needs no mark
+ *  | u32 0x7ffffffe | u32 endpoint |         whom the records behind it are for
+ *  | u32 0x7fffffff |                        it goes on at the start; where less than 4 bytes are left, that needs no mark
  * ```
  *
  * A record never wraps. The two positions count bytes for ever, modulo 2^32, so that a full ring and an empty one differ.
  */
 const ENDPOINT_BYTES = 8
 const LENGTH_BYTES = 4
-const WRAP_MARK = 0xffff_ffff
-const ENDPOINT_MARK = 0xffff_fffe
+// No record is that long; and V8 handles numbers up to here as small integers.
+const WRAP_MARK = 0x7fff_ffff
+const ENDPOINT_MARK = 0x7fff_fffe
 /** Where the type of a record stands, as in frames. */
 const TYPE_AT = 4
 

@@ -27,7 +27,9 @@ export function writeUint16(bytes: Uint8Array, at: number, value: number): void 
 }
 
 export function readUint48(bytes: Uint8Array, at: number): number {
-  return readUint32(bytes, at) + readUint16(bytes, at + 4) * TWO_POW_32
+  const high = readUint16(bytes, at + 4)
+  // Without the product a number stays a small integer, and so does all that is computed with it.
+  return high === 0 ? readUint32(bytes, at) : readUint32(bytes, at) + high * TWO_POW_32
 }
 
 export function writeUint48(bytes: Uint8Array, at: number, value: number): void {
@@ -37,7 +39,9 @@ export function writeUint48(bytes: Uint8Array, at: number, value: number): void 
 
 /** Reads a 64-bit field; a value that a JavaScript number cannot hold exactly gives NaN, which every range check refuses. */
 export function readUint64(bytes: Uint8Array, at: number): number {
-  const value = readUint32(bytes, at) + readUint32(bytes, at + 4) * TWO_POW_32
+  const high = readUint32(bytes, at + 4)
+  if (high === 0) return readUint32(bytes, at)
+  const value = readUint32(bytes, at) + high * TWO_POW_32
   return Number.isSafeInteger(value) ? value : Number.NaN
 }
 
