@@ -10,7 +10,7 @@ const SILENT_MS = 20_000
 const kinds = ['truncate', 'flip', 'flipEarly', 'zero', 'swap', 'flipHeader'] as const
 const seed = Number(process.env.TORN_SEED ?? Date.now() % 1_000_000)
 
-type Damage = readonly [kind: string, first: number, second: number]
+type Damage = readonly [kind: string, first: number, second: number, file: number]
 type Order =
   | { readonly make: string }
   | { readonly from: string; readonly dir: string; readonly damages: readonly Damage[] }
@@ -27,7 +27,12 @@ function randomDamages(count: number): readonly Damage[] {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     return state / 2 ** 32
   }
-  return Array.from({ length: count }, (_, index) => [kinds[index % kinds.length] ?? 'flip', random(), random()])
+  return Array.from({ length: count }, (_, index) => [
+    kinds[index % kinds.length] ?? 'flip',
+    random(),
+    random(),
+    random(),
+  ])
 }
 
 /** The states that a process of its own tells, which must not be silent for long; and how it ended. */

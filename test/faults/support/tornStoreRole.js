@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto'
-import { closeSync, cpSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  cpSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { lmdbStore } from 'objectrelay/lmdb'
 
@@ -69,7 +79,13 @@ async function stateOf(dir) {
   }
 }
 
-/** How far the file is in use, which its two meta pages say; behind it lies room for later. */
+/** The data file, or one with segments. */
+function fileIn(dir, [, , , file]) {
+  const names = readdirSync(join(dir, 'segments')).map((name) => join('segments', name))
+  return join(dir, ['data.mdb', ...names][Math.floor(file * (names.length + 1))])
+}
+
+/** How far the data file is in use, which its two meta pages say; behind it lies room for later. */
 function usedBytes(file) {
   const meta = Buffer.alloc(2 * PAGE_BYTES)
   readSync(file, meta, 0, meta.length, 0)
@@ -77,10 +93,10 @@ function usedBytes(file) {
   return (Math.max(...lastPages) + 1) * PAGE_BYTES
 }
 
-/** Damages one file: `[kind, first, second]`, numbers from 0 up to 1 that say where. */
+/** Damages one file: `[kind, first, second, file]`, numbers from 0 up to 1 that say where. */
 function damage(path, [kind, first, second]) {
   const file = openSync(path, 'r+')
-  const size = usedBytes(file)
+  const size = path.endsWith('data.mdb') ? usedBytes(file) : fstatSync(file).size
   const pages = Math.floor(size / PAGE_BYTES)
   const pageAt = (part) => Math.floor(part * pages) * PAGE_BYTES
   const page = Buffer.alloc(PAGE_BYTES)
@@ -118,7 +134,7 @@ process.on('message', async ({ make, from, dir, damages }) => {
   for (const what of damages ?? []) {
     rmSync(dir, { recursive: true, force: true })
     cpSync(from, dir, { recursive: true })
-    damage(join(dir, 'data.mdb'), what)
+    damage(fileIn(dir, what), what)
     process.send({ state: await stateOf(dir) })
   }
   process.exit()
