@@ -117,10 +117,18 @@ it('queues nothing twice whose acceptance could not reach a producer that was aw
   const producer = await stage.endpoint('producer', { port: proxy.port })
   const consumer = await stage.endpoint('consumer', { port, groups: 'work' })
   await consumer.ask('consume', { name: 'consumer', group: 'work', journal: stage.journal('consumer') })
-  const count = 20_000
-  const order = { name: 'producer', group: 'work', to: count, outstandingMax: 200, journal: stage.journal('producer') }
+  // At a pace, so that it is not over before the cable is cut.
+  const count = 10_000
+  const order = {
+    name: 'producer',
+    group: 'work',
+    to: count,
+    outstandingMax: 200,
+    ratePerSecond: 5_000,
+    journal: stage.journal('producer'),
+  }
   const sent = producer.send(order)
-  await stage.untilLines('consumer', 5_000)
+  await stage.untilLines('consumer', 2_000)
   proxy.fallSilent('toEndpoint')
   await relay.heard('endpointLeft', ({ value }) => value.reason === 'grace')
   const unknown = stage.ledger()
@@ -133,8 +141,15 @@ it('queues nothing twice whose acceptance could not reach a producer that was aw
 
 it('resumes from another address while the old connections still seem to stand', async () => {
   const { relay, producer, consumer, proxy } = await cast()
-  const count = 20_000
-  const order = { name: 'producer', group: 'work', to: count, outstandingMax: 200, journal: stage.journal('producer') }
+  const count = 10_000
+  const order = {
+    name: 'producer',
+    group: 'work',
+    to: count,
+    outstandingMax: 200,
+    ratePerSecond: 5_000,
+    journal: stage.journal('producer'),
+  }
   const sent = producer.send(order)
   await stage.untilLines('consumer', 1_000)
   proxy.move('127.0.0.2')
