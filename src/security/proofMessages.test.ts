@@ -59,6 +59,13 @@ describe('the layout of the frames of the proof', () => {
     expect(identifyProofMessage(ticketUnknown())).toBe('TICKET_UNKNOWN')
   })
 
+  it('keeps the name of a ticket when the memory that it came in is used again', () => {
+    const body = Buffer.from(appendProof(loginProof({ id, seconds: 5 }), proof).body)
+    const ticket = parseLoginProof(body)
+    body.fill(0xee)
+    expect(ticket).toEqual({ id, seconds: 5 })
+  })
+
   it('refuses reasons that nobody knows, and a time to wait that has no reason', () => {
     expect(() => parseLoginFailed(Uint8Array.of(0, 0, 0, 0, 0))).toThrow('unknown reason 0')
     expect(() => parseLoginFailed(Uint8Array.of(4, 0, 0, 0, 0))).toThrow('unknown reason 4')

@@ -166,7 +166,7 @@ export function loginProof(ticket: { id: Uint8Array; seconds: number } | undefin
 
 export function parseLoginProof(body: Uint8Array): { id: Uint8Array; seconds: number } | undefined {
   const seconds = viewOf(body).getUint32(0, true)
-  return seconds === 0 ? undefined : { seconds, id: body.slice(4, 4 + ticketIdBytes) }
+  return seconds === 0 ? undefined : { seconds, id: new Uint8Array(body.subarray(4, 4 + ticketIdBytes)) }
 }
 
 export function ticketStart(ticketId: Uint8Array): UnprovenMessage {

@@ -65,12 +65,19 @@ export class SimulatedNetwork {
     this.connections = this.connections.filter(({ endpoint, relay }) => !endpoint.gone || !relay.gone)
     const channelBinding = new Uint8Array(32).map(() => this.#random.integer(0, 255))
     const peerAddress = `198.51.100.${++this.#addresses % 250}`
-    const endpoint = new SimulatedTransport('relay', { thread, scheduler: this.#scheduler, conditions, channelBinding })
+    const endpoint = new SimulatedTransport('relay', {
+      thread,
+      scheduler: this.#scheduler,
+      conditions,
+      channelBinding,
+      readsIntoSameMemory: true,
+    })
     const relay = new SimulatedTransport(peerAddress, {
       thread: listening.thread,
       scheduler: this.#scheduler,
       conditions,
       channelBinding,
+      readsIntoSameMemory: false,
     })
     endpoint.join(relay)
     relay.join(endpoint)

@@ -29,6 +29,8 @@ export class SimulatedTransport implements Transport {
   pendingBytes = 0
   /** Whether the owner has been told that it is closed. */
   closed = false
+  /** Whether what it reads lies in memory that the next bytes will lie in too: nobody may keep a view of it. */
+  readonly #readsIntoSameMemory: boolean
   readonly #scheduler: Scheduler
   readonly #thread: SimulatedThread
   #other: SimulatedTransport | undefined
@@ -45,8 +47,15 @@ export class SimulatedTransport implements Transport {
 
   constructor(
     peer: string,
-    options: { thread: SimulatedThread; scheduler: Scheduler; conditions: Conditions; channelBinding: Uint8Array },
+    options: {
+      thread: SimulatedThread
+      scheduler: Scheduler
+      conditions: Conditions
+      channelBinding: Uint8Array
+      readsIntoSameMemory: boolean
+    },
   ) {
+    this.#readsIntoSameMemory = options.readsIntoSameMemory
     this.peer = peer
     this.peerAddress = peer
     this.channelBinding = options.channelBinding
@@ -100,6 +109,16 @@ export class SimulatedTransport implements Transport {
   loseAll(): void {
     this.#lost = true
     this.#underWay = []
+  }
+
+  #read(piece: Buffer): void {
+    if (!this.#readsIntoSameMemory) {
+      this.onData(piece)
+      return
+    }
+    const memory = Buffer.from(piece)
+    this.onData(memory)
+    memory.fill(0xee)
   }
 
   /** The owner is told after a while that the connection broke. */
@@ -169,7 +188,7 @@ export class SimulatedTransport implements Transport {
       this.#thread.after(0, () => this.#handOver(), 'room in a connection')
       const { bytesPerMs } = this.conditions
       this.planDelivery(piece.length / bytesPerMs)
-      other.onData(piece)
+      other.#read(piece)
       return
     }
     if (this.#state !== 'ending' || this.#pending.length > 0) return
