@@ -96,29 +96,26 @@ export function encodeLeaseNumber(leaseNumber: number): Buffer {
   return record
 }
 
-/** A CLAIM. */
+/** A CLAIM of the session `epoch`. */
 export function encodeClaim(epoch: number): Buffer {
-  const record = Buffer.alloc(12)
-  writeUint32(record, 0, record.length)
-  writeUint32(record, 4, RecordType.CLAIM)
-  writeUint32(record, 8, epoch)
-  return record
+  return encodeNumber(RecordType.CLAIM, epoch)
 }
 
-export function readClaim(buffer: Buffer, start: number): number {
-  return readUint32(buffer, start + 8)
-}
-
-/** A SPARE_MEMORY. */
+/** A SPARE_MEMORY: the memory of `attachment`. */
 export function encodeSpareMemory(attachment: number): Buffer {
+  return encodeNumber(RecordType.SPARE_MEMORY, attachment)
+}
+
+function encodeNumber(type: number, value: number): Buffer {
   const record = Buffer.alloc(12)
   writeUint32(record, 0, record.length)
-  writeUint32(record, 4, RecordType.SPARE_MEMORY)
-  writeUint32(record, 8, attachment)
+  writeUint32(record, 4, type)
+  writeUint32(record, 8, value)
   return record
 }
 
-export function readSpareMemory(buffer: Buffer, start: number): number {
+/** The number that a CLAIM or a SPARE_MEMORY consists of. */
+export function readNumber(buffer: Buffer, start: number): number {
   return readUint32(buffer, start + 8)
 }
 
@@ -126,7 +123,7 @@ export function readSpareMemory(buffer: Buffer, start: number): number {
 export function dropAttachment(bell: Bell, buffer: Buffer, start: number, end: number): void {
   if (buffer[start + 4] === FrameType.STREAM_BEGIN)
     bell.takeAttachment(readUint32(buffer, end - STREAM_BEGIN_TAIL_BYTES))
-  else if (buffer[start + 4] === RecordType.SPARE_MEMORY) bell.takeAttachment(readSpareMemory(buffer, start))
+  else if (buffer[start + 4] === RecordType.SPARE_MEMORY) bell.takeAttachment(readNumber(buffer, start))
 }
 
 export function readLeaseNumber(buffer: Buffer, start: number): number {

@@ -225,15 +225,6 @@ export class Broker<P extends Payload> {
     return keptPlaces(this.core)
   }
 
-  /**
-   * The shell exchanges the numbers that it told packed objects by: `map` is asked for each of them, with the object's bytes,
-   * and returns its new number. (While {@link Broker.payloads} or {@link Broker.places} is read, each is packed anew anyway
-   * before the next one comes.)
-   */
-  repack(map: (packed: number, bytes: number) => number): void {
-    for (const { ready } of this.core.directory.groups.values()) ready.repack(map)
-  }
-
   /** From now on, new objects are rejected; those that were begun or held back may still be accepted. */
   stopAccepting(): void {
     this.core.stopped = true

@@ -46,11 +46,6 @@ export class FreshLine<P extends Payload> {
     else this.head.left()
   }
 
-  /** Exchanges the numbers that packed objects are told by. */
-  repack(map: (handle: number, bytes: number) => number): void {
-    this.tail?.repack(map)
-  }
-
   /** All from the oldest on; each may be packed anew before the next is read. */
   *[Symbol.iterator](): Generator<Item<P>, void, undefined> {
     yield* this.head

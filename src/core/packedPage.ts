@@ -73,15 +73,6 @@ export class PackedPage<P extends Payload> {
     }
   }
 
-  /** Exchanges the numbers of all that is packed. */
-  repack(map: (handle: number, bytes: number) => number): void {
-    for (let index = 0; index < this.length; index++) {
-      if (!this.isPacked(index)) continue
-      const handle = map(this.handles[index] ?? 0, this.sizes[index] ?? 0)
-      if (!Number.isNaN(handle)) this.handles[index] = handle
-    }
-  }
-
   private isPacked(index: number): boolean {
     return !Number.isNaN(this.handles[index])
   }

@@ -57,10 +57,6 @@ export class PackedTail<P extends Payload> {
     if (this.gone > this.entries - this.gone + goneIgnored) this.sweep()
   }
 
-  repack(map: (handle: number, bytes: number) => number): void {
-    for (let index = 0; index < this.pages.length; index++) this.pages.at(index)?.repack(map)
-  }
-
   *[Symbol.iterator](): Generator<Item<P>, void, undefined> {
     for (let index = 0; index < this.pages.length; index++) {
       const page = this.pages.at(index)

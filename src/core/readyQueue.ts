@@ -99,11 +99,6 @@ export class ReadyQueue<P extends Payload> {
     }
   }
 
-  /** Exchanges the numbers that packed objects are told by. */
-  repack(map: (handle: number, bytes: number) => number): void {
-    this.fresh.repack(map)
-  }
-
   /** All items in no order. */
   *everything(): Generator<Item<P>> {
     yield* this.returned.values()

@@ -1,7 +1,7 @@
 import type { EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { EndpointRecords, Io } from '../background/io.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeClaim, RecordType, readSpareMemory } from '../background/records.ts'
+import { encodeClaim, RecordType, readNumber } from '../background/records.ts'
 import { createError, fromPlainError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { TypedEvents } from '../events.ts'
 import { encodeJson, readAccepted, readJson, readRejected, readText } from '../wire/controlFrames.ts'
@@ -124,7 +124,7 @@ export class EndpointProgram implements EndpointRecords {
         this.#stateChanged(readJson(buffer, start, end) as unknown as EndpointState)
         return
       case RecordType.SPARE_MEMORY:
-        this.sender.spareMemory.give(this.#port.bell.takeAttachment(readSpareMemory(buffer, start)))
+        this.sender.spareMemory.give(this.#port.bell.takeAttachment(readNumber(buffer, start)))
         return
       case RecordType.RETURNED:
         this.stopping.returnedFollows()

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { EndpointConfiguration, EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeSpareMemory, RecordType, readClaim, readLeases, readTaken } from '../background/records.ts'
+import { encodeSpareMemory, RecordType, readLeases, readNumber, readTaken } from '../background/records.ts'
 import type { Timer } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
@@ -108,7 +108,7 @@ export class EndpointSession implements ConnectorOwner {
         this.#settleLeases(buffer, start)
         return
       case RecordType.CLAIM:
-        this.#claims.answered(readClaim(buffer, start))
+        this.#claims.answered(readNumber(buffer, start))
         this.#link?.requestFlush()
         return
       case RecordType.STOP:

@@ -174,17 +174,10 @@ describe('A link', () => {
   })
 
   it('ends when what gathers its frames fails', () => {
-    const { clock, handler, link } = setUp()
+    const { clock, handler, link, conversation } = setUp()
     clock.settle()
-    link.handler = {
-      ...handler,
-      frame: () => undefined,
-      chunk: () => undefined,
-      confirmed: () => undefined,
-      flushing: () => {
-        throw new Error('a mistake of our own')
-      },
-      closed: (error) => handler.closed(error),
+    conversation.pump = () => {
+      throw new Error('a mistake of our own')
     }
     link.requestFlush()
     clock.settle()

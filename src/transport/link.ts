@@ -17,8 +17,6 @@ export interface LinkHandler {
   received?(): void
   /** The peer confirmed receipt or gave room. */
   confirmed(): void
-  /** What was gathered is about to be written. */
-  flushing?(): void
   /** The link is gone; called once. */
   closed(error: ObjectRelayError): void
 }
@@ -189,7 +187,6 @@ export class Link implements LinkWriter {
   flush(): void {
     if (this.#closed || this.#conversation === undefined) return
     try {
-      this.handler.flushing?.()
       this.#conversation.pump()
     } catch (thrown) {
       this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
