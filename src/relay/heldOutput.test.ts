@@ -9,7 +9,7 @@ function makeOutput() {
   conversation.attach(link, 0)
   conversation.writeConfirm()
   written.length = 0
-  const output = new HeldOutput(conversation)
+  const output = new HeldOutput(conversation, undefined)
   const leave = () => {
     conversation.pump()
     return written.splice(0).join('')

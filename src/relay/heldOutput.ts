@@ -1,5 +1,6 @@
 import type { Conversation } from '../wire/conversation.ts'
 import { Slab } from '../wire/slab.ts'
+import type { SlabPool } from '../wire/slabPool.ts'
 
 /** Frames in a row, or something to be done between frames. */
 type Entry = { readonly buffer: Buffer; readonly start: number; end: number; frames: number } | (() => void)
@@ -10,6 +11,7 @@ type Entry = { readonly buffer: Buffer; readonly start: number; end: number; fra
  */
 export class HeldOutput {
   readonly #conversation: Conversation
+  readonly #slabs: SlabPool | undefined
   readonly #slab = new Slab()
   #entries: Entry[] = []
   #head = 0
@@ -18,8 +20,10 @@ export class HeldOutput {
   #sealed = 0
   #bytes = 0
 
-  constructor(conversation: Conversation) {
+  /** `slabs`: where kept frames may lie. */
+  constructor(conversation: Conversation, slabs: SlabPool | undefined) {
     this.#conversation = conversation
+    this.#slabs = slabs
   }
 
   get isEmpty(): boolean {
@@ -37,14 +41,17 @@ export class HeldOutput {
     this.sendKept(this.#slab.buffer, at, at + frame.length)
   }
 
-  /** Sends a numbered frame that lies in `buffer`, which must not change any more. */
+  /** Sends a numbered frame that lies in `buffer`, which must not change any more: a reference to it is held, if it is a slab. */
   sendKept(buffer: Buffer, start: number, end: number): void {
     this.#bytes += end - start
     const last = this.#entries.length > this.#sealed ? this.#entries[this.#entries.length - 1] : undefined
     if (last !== undefined && typeof last !== 'function' && last.buffer === buffer && last.end === start) {
       last.end = end
       last.frames++
-    } else this.#entries.push({ buffer, start, end, frames: 1 })
+    } else {
+      this.#slabs?.retain(buffer)
+      this.#entries.push({ buffer, start, end, frames: 1 })
+    }
   }
 
   /** Does something when everything before has left, and before anything behind it does. */
@@ -68,6 +75,7 @@ export class HeldOutput {
       else {
         this.#bytes -= entry.end - entry.start
         this.#conversation.sendKept(entry.buffer, entry.start, entry.end, entry.frames)
+        this.#slabs?.release(entry.buffer)
       }
     }
     if (this.#head === this.#entries.length) this.#entries = []

@@ -99,9 +99,10 @@ export class RelaySession implements LinkHandler, Gated {
     this.conversation = new Conversation(host.limits.sendWindowBytes, hello.inboxBytes, {
       keepsFinishedStreams: false,
       unconfirmedBytesMax,
+      slabs: host.store.slabs,
     })
     this.conversation.receiptLimit = 0
-    this.#output = new HeldOutput(this.conversation)
+    this.#output = new HeldOutput(this.conversation, host.store.slabs)
     this.#accepted = new AcceptedRuns((from, to, memberCounts) => {
       this.#output.send(encodeAccepted(from, to, memberCounts))
       this.#answers.add({ from, to, memberCounts })

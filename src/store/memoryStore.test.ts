@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { openStore } from './memoryStore.ts'
+import { systemClock } from '../clock.ts'
+import { SlabPool } from '../wire/slabPool.ts'
+import { MemoryStore, openStore } from './memoryStore.ts'
 import type { KeptFrame } from './store.ts'
 
 const MiB = 1024 * 1024
@@ -11,6 +13,17 @@ function frameOf(number: number, bytes: number): Buffer {
 
 function contentOf({ buffer, start, end }: KeptFrame): Buffer {
   return buffer.subarray(start, end)
+}
+
+/** A store that overwrites what nobody may look at any more. */
+function storeThatSpoils(): { store: MemoryStore; slabs: SlabPool; freed: Buffer[] } {
+  const freed: Buffer[] = []
+  const slabs = new SlabPool((memory) => {
+    memory.fill(0xdd)
+    freed.push(memory)
+  })
+  const host = { report() {} }
+  return { store: new MemoryStore({ files: undefined, host, clock: systemClock, slabs }), slabs, freed }
 }
 
 describe('The memory of a relay', () => {
@@ -35,15 +48,34 @@ describe('The memory of a relay', () => {
   })
 
   it('leaves what is being sent as it was when the object is moved', () => {
-    const store = openStore()
+    const { store, slabs, freed } = storeThatSpoils()
     const first = store.keep(frameOf(7, 100), 0, 100)
     const underWay = contentOf(first)
-    store.release(store.keep(frameOf(8, 65_000), 0, 65_000))
+    slabs.retain(underWay)
+    for (let number = 0; number < 2; number++) store.release(store.keep(frameOf(8, 120_000), 0, 120_000))
     store.keep(frameOf(9, 60_000), 0, 60_000)
-    store.moveTogether([first, first], [])
+    store.moveTogether([first, first])
     expect(contentOf(first).buffer).not.toBe(underWay.buffer)
     expect(underWay.equals(frameOf(7, 100))).toBe(true)
     expect(contentOf(first).equals(frameOf(7, 100))).toBe(true)
+    expect(freed).toEqual([])
+    slabs.release(underWay)
+    expect(freed.map(({ buffer }) => buffer)).toEqual([underWay.buffer])
+  })
+
+  it('is used again when nobody needs it any more', () => {
+    const { store, freed } = storeThatSpoils()
+    const memories = new Set<ArrayBufferLike>()
+    let kept = store.keep(frameOf(0, 100_000), 0, 100_000)
+    for (let number = 1; number < 1_000; number++) {
+      const next = store.keep(frameOf(number, 100_000), 0, 100_000)
+      expect(contentOf(kept).equals(frameOf(number - 1, 100_000))).toBe(true)
+      memories.add(next.buffer.buffer)
+      store.release(kept)
+      kept = next
+    }
+    expect(memories.size).toBe(2)
+    expect(freed.length).toBeGreaterThan(400)
   })
 
   it('is given back when nothing is kept, frames that fill a slab of their own among it', () => {

@@ -5,7 +5,8 @@ import { type Clock, systemClock } from '../clock.ts'
 import { type Packing, packingDefaults } from '../core/contract.ts'
 import { type BrokerJournal, silentJournal } from '../core/journal.ts'
 import { createError } from '../errors.ts'
-import { Slab } from '../wire/slab.ts'
+import { copyBytes } from '../memoryCopy.ts'
+import { SLAB_BYTES, SlabPool } from '../wire/slabPool.ts'
 import type { BodyFiles } from './spool/bodyFiles.ts'
 import { SpillFile } from './spool/spillFile.ts'
 import { Spool } from './spool/spool.ts'
@@ -49,15 +50,14 @@ export interface MemoryStoreParts {
   readonly files: BodyFiles | undefined
   readonly host: StoreHost
   readonly clock: Clock
+  /** Default: one of its own. */
+  readonly slabs?: SlabPool
   /** The store was closed. */
   closed?(): Promise<void> | undefined
 }
 
 /** So much memory may be taken by frames that are gone, beside what is kept, before it is worth the work. */
 const WASTE_BYTES_MAX = 8 * 1024 * 1024
-
-/** No arena is larger: a frame has at most 128 KiB. */
-const ARENA_BYTES_MAX = 256 * 1024
 
 /** One slab of memory. */
 class Arena {
@@ -101,8 +101,7 @@ class StoredFrame implements KeptFrame {
 }
 
 /**
- * Frames are copied into 64 KiB arenas: a view on what the socket gave would keep 16 KiB alive for one small object
- * that waits. One that waits for long, while thousands beside it came and went, would keep a whole arena: once there are
+ * Frames are copied into arenas, which are slabs that are used again: what the socket gave is overwritten. One that waits for long, while thousands beside it came and went, would keep a whole arena: once there are
  * many of those, they are moved together. The store does not know its frames, since a list of them would cost each object
  * more than all the rest.
  */
@@ -110,10 +109,12 @@ export class MemoryStore implements Store {
   readonly relayName: string = randomBytes(16).toString('base64url')
   readonly keepsLeases = false
   readonly journal: BrokerJournal<StoredObject> = silentJournal
-  readonly #slab = new Slab()
+  readonly slabs: SlabPool
   /** By number. */
   readonly #arenas = new Map<number, Arena>()
   #current = new Arena(0, Buffer.alloc(0))
+  /** Where the next frame begins in it. */
+  #end = 0
   #arenaBytes = 0
   #liveBytes = 0
   /** What the arenas took after the last time that frames were moved. */
@@ -123,21 +124,21 @@ export class MemoryStore implements Store {
   readonly #spool: Spool
   readonly #closed: (() => Promise<void> | undefined) | undefined
 
-  constructor({ files, host, clock, closed }: MemoryStoreParts) {
-    this.#spool = new Spool({ files, isTemporary: true, clock, host })
+  constructor({ files, host, clock, slabs = new SlabPool(), closed }: MemoryStoreParts) {
+    this.slabs = slabs
+    this.#spool = new Spool({ files, isTemporary: true, clock, host, slabs })
     this.#closed = closed
   }
 
   /** Tells frames by the number of their arena and their place in it. */
   readonly packing: Packing<StoredObject> = {
     ...packingDefaults,
-    pack: (object) =>
-      object instanceof StoredFrame ? object.arena.number * ARENA_BYTES_MAX + object.start : Number.NaN,
+    pack: (object) => (object instanceof StoredFrame ? object.arena.number * SLAB_BYTES + object.start : Number.NaN),
     unpack: (packed, bytes) => {
-      const number = Math.floor(packed / ARENA_BYTES_MAX)
+      const number = Math.floor(packed / SLAB_BYTES)
       const arena = this.#arenas.get(number)
       if (arena === undefined) throw new Error(`There is no arena ${number} any more, though something in it is kept.`)
-      return new StoredFrame(arena, packed - number * ARENA_BYTES_MAX, bytes)
+      return new StoredFrame(arena, packed - number * SLAB_BYTES, bytes)
     },
   }
 
@@ -162,9 +163,8 @@ export class MemoryStore implements Store {
   keep(buffer: Buffer, start: number, end: number): KeptFrame {
     const bytes = end - start
     const arena = this.#arenaFor(bytes)
-    arena.liveBytes += bytes
     this.#liveBytes += bytes
-    return new StoredFrame(arena, this.#slab.copy(buffer, start, end), bytes)
+    return new StoredFrame(arena, this.#copy(buffer, start, end), bytes)
   }
 
   keepLarge(begin: Buffer, bodyBytes: number): LargeBody {
@@ -187,20 +187,31 @@ export class MemoryStore implements Store {
     return this.#arenaBytes > usefulBytes + WASTE_BYTES_MAX
   }
 
-  /** The arena that the next frame of so many bytes will lie in, made if need be. */
+  /** The arena that the next frame of so many bytes will lie in: the present one, or another if it is full. */
   #arenaFor(bytes: number): Arena {
-    const { buffer } = this.#slab
-    this.#slab.reserve(bytes)
-    if (this.#slab.buffer === buffer) return this.#current
-    if (this.#current.liveBytes === 0) this.#forget(this.#current)
-    this.#current = new Arena(this.#current.number + 1, this.#slab.buffer)
+    const full = this.#current
+    if (full.bytes - this.#end >= bytes) return full
+    this.#current = new Arena(full.number + 1, this.slabs.take())
+    this.#end = 0
     this.#arenas.set(this.#current.number, this.#current)
     this.#arenaBytes += this.#current.bytes
+    if (full.liveBytes === 0) this.#forget(full)
     return this.#current
   }
 
+  /** Copies a frame into the present arena, where there is room for it; returns where it lies. */
+  #copy(source: Buffer, start: number, end: number): number {
+    const at = this.#end
+    copyBytes(this.#current.buffer, at, source, start, end)
+    this.#end = at + end - start
+    this.#current.liveBytes += end - start
+    return at
+  }
+
   #forget(arena: Arena): void {
-    if (this.#arenas.delete(arena.number)) this.#arenaBytes -= arena.bytes
+    if (!this.#arenas.delete(arena.number)) return
+    this.#arenaBytes -= arena.bytes
+    this.slabs.release(arena.buffer)
   }
 
   moveTogether(kept: Iterable<StoredObject>): void {
@@ -214,14 +225,12 @@ export class MemoryStore implements Store {
     this.#movedAtBytes = this.#arenaBytes
   }
 
-  /** Whoever still sends from the old memory has a view of its own on it. */
+  /** Whoever still sends from the old memory has a reference to it. */
   #move(frame: StoredFrame): void {
     const { buffer, start, end, bytes, arena: from } = frame
-    const arena = this.#arenaFor(bytes)
-    frame.start = this.#slab.copy(buffer, start, end)
-    frame.arena = arena
+    frame.arena = this.#arenaFor(bytes)
+    frame.start = this.#copy(buffer, start, end)
     from.liveBytes -= bytes
-    arena.liveBytes += bytes
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Packing } from '../core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../core/journal.ts'
 import type { ObjectRelayError } from '../errors.ts'
+import type { SlabPool } from '../wire/slabPool.ts'
 
 /** An OBJECT frame that a store keeps, as it came, with the relay's stamps in it. The store may move it while it is kept. */
 export interface KeptFrame {
@@ -83,6 +84,8 @@ export interface Store {
   readonly keepsLeases: boolean
   /** What the broker tells goes here. */
   readonly journal: BrokerJournal<StoredObject>
+  /** Where kept frames and parts of bodies lie, if that memory is used again: who may need them longer than they are kept has a reference. */
+  readonly slabs?: SlabPool | undefined
   /** How what waits far behind in a queue is told by a number; `undefined` if it is not. */
   readonly packing?: Packing<StoredObject> | undefined
   /** Tells what was kept by an earlier run; once, before anything else. */

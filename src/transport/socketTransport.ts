@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { SocketInput } from './socketInput.ts'
+import { SocketInput } from './socketInput.ts'
 import type { Transport } from './transport.ts'
 
 /** Writes larger than this are cut: one TLS write of more than 2 GiB fails and hangs the peer. */
@@ -18,15 +18,14 @@ export class SocketTransport implements Transport {
   #closed = false
 
   /** With `input`, the socket was made with its `onread`. */
-  constructor(socket: Socket, channelBinding: Uint8Array, input?: SocketInput) {
+  constructor(socket: Socket, channelBinding: Uint8Array, input: SocketInput = SocketInput.of(socket)) {
     this.#socket = socket
     this.channelBinding = channelBinding
     this.peerAddress = socket.remoteAddress ?? 'unknown'
     this.peer = `${this.peerAddress}:${socket.remotePort ?? 0}`
     // Small frames leave at once: they are gathered here, not by the operating system.
     socket.setNoDelay(true)
-    if (input === undefined) socket.on('data', (bytes: Buffer) => this.onData(bytes))
-    else input.receiver = (bytes) => this.onData(bytes)
+    input.receiver = (bytes) => this.onData(bytes)
     socket.on('drain', () => this.onDrain())
     socket.on('error', (error) => {
       this.#error = error

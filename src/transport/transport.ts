@@ -10,7 +10,7 @@ export interface Transport extends LinkWriter {
   readonly channelBinding: Uint8Array
   /** Whether the connection is gone already; `onClose` will not be called then. */
   readonly closed: boolean
-  /** Some bytes came; on the side that connected, they are overwritten after the call. */
+  /** Some bytes came; they are overwritten after the call. */
   onData: (bytes: Buffer) => void
   /** What was written has been taken by the operating system. */
   onDrain: () => void

@@ -5,6 +5,7 @@ import { OutgoingLog, type Run } from './outgoingLog.ts'
 import type { ChunkSource } from './outgoingStream.ts'
 import { OutgoingStream } from './outgoingStream.ts'
 import { Slab } from './slab.ts'
+import type { SlabPool } from './slabPool.ts'
 
 /** Where a conversation writes its bytes: one connection. */
 export interface LinkWriter {
@@ -29,7 +30,7 @@ const CONFIRM_BYTES = 128 * 1024
  * it received. It outlives its links. Small frames overtake the chunks of large objects.
  */
 export class Conversation {
-  readonly log: OutgoingLog = new OutgoingLog()
+  readonly log: OutgoingLog
   /** Numbered frames received from the peer. */
   receivedFrames = 0
   /** No more of them are confirmed than this: the owner may have to make sure first that what they said will be remembered. */
@@ -58,12 +59,16 @@ export class Conversation {
     {
       keepsFinishedStreams = true,
       unconfirmedBytesMax = Number.POSITIVE_INFINITY,
+      slabs,
     }: {
       keepsFinishedStreams?: boolean
       /** A peer that lets more than this be sent, or wait, without confirming it is beyond all windows that there are. */
       unconfirmedBytesMax?: number
+      /** Where what it is given may lie. */
+      slabs?: SlabPool | undefined
     } = {},
   ) {
+    this.log = new OutgoingLog(slabs)
     this.#keepsFinishedStreams = keepsFinishedStreams
     this.#unconfirmedBytesMax = unconfirmedBytesMax
     this.grantedLimit = grantedLimit

@@ -1,4 +1,5 @@
 import { readUint32 } from './integers.ts'
+import type { SlabPool } from './slabPool.ts'
 
 /** Whole frames that lie in a row in one buffer; the last may go on in `tail`. */
 export interface Run {
@@ -8,6 +9,8 @@ export interface Run {
   frames: number
   /** The rest of a single frame whose parts lie elsewhere: a chunk of a large object. */
   readonly tail: readonly Buffer[] | undefined
+  /** Whether the log has references to the slabs that it lies in, to be given back. */
+  isRetained: boolean
 }
 
 /**
@@ -22,6 +25,12 @@ export class OutgoingLog {
   #confirmedFrames = 0
   #appendedFrames = 0
   #bytes = 0
+  readonly #slabs: SlabPool | undefined
+
+  /** The log refers to what it is given as long as it may have to be sent again; with `slabs`, to slabs of that pool. */
+  constructor(slabs?: SlabPool) {
+    this.#slabs = slabs
+  }
 
   /** Frames that were appended since the session began. */
   get appendedFrames(): number {
@@ -56,13 +65,13 @@ export class OutgoingLog {
     ) {
       last.end = end
       last.frames += frames
-    } else this.#runs.push({ buffer, start, end, frames, tail: undefined })
+    } else this.#push({ buffer, start, end, frames, tail: undefined, isRetained: true })
   }
 
   /** Appends one frame that begins with `head` and goes on with `tail`. */
   appendParts(head: Buffer, tail: readonly Buffer[]): void {
     this.#appendedFrames++
-    this.#runs.push({ buffer: head, start: 0, end: head.length, frames: 1, tail })
+    this.#push({ buffer: head, start: 0, end: head.length, frames: 1, tail, isRetained: true })
     this.#bytes += head.length
     for (const part of tail) this.#bytes += part.length
   }
@@ -90,6 +99,7 @@ export class OutgoingLog {
       }
       left -= run.frames
       this.#bytes -= bytesOf(run)
+      this.#letGo(run)
       this.#head++
     }
     this.#trim()
@@ -99,8 +109,26 @@ export class OutgoingLog {
   /** The peer came back and has received `frames` in all: the rest is unsent again. Returns whether that can be. */
   rewind(frames: number): boolean {
     if (!this.confirm(frames)) return false
+    // What was written to the old connection may still be on its way into that: nobody can say when it is read for the last time.
+    for (let index = this.#head; index < this.#unsent; index++) {
+      const run = this.#runs[index]
+      if (run !== undefined) run.isRetained = false
+    }
     this.#unsent = this.#head
     return true
+  }
+
+  #push(run: Run): void {
+    this.#runs.push(run)
+    if (this.#slabs === undefined) return
+    this.#slabs.retain(run.buffer)
+    if (run.tail !== undefined) for (const part of run.tail) this.#slabs.retain(part)
+  }
+
+  #letGo(run: Run): void {
+    if (this.#slabs === undefined || !run.isRetained) return
+    this.#slabs.release(run.buffer)
+    if (run.tail !== undefined) for (const part of run.tail) this.#slabs.release(part)
   }
 
   #trim(): void {

@@ -70,14 +70,12 @@ export class SimulatedNetwork {
       scheduler: this.#scheduler,
       conditions,
       channelBinding,
-      readsIntoSameMemory: true,
     })
     const relay = new SimulatedTransport(peerAddress, {
       thread: listening.thread,
       scheduler: this.#scheduler,
       conditions,
       channelBinding,
-      readsIntoSameMemory: false,
     })
     endpoint.join(relay)
     relay.join(endpoint)

@@ -3,6 +3,7 @@ import { MemoryDisk } from '../../src/store/log/memoryDisk.fixture.ts'
 import { MemoryStore } from '../../src/store/memoryStore.ts'
 import { SimulatedFiles } from '../../src/store/spool/simulatedFiles.fixture.ts'
 import type { Store } from '../../src/store/store.ts'
+import { SlabPool } from '../../src/wire/slabPool.ts'
 import type { Scenario } from './scenario.ts'
 import type { Scheduler, SimulatedThread } from './scheduler.ts'
 
@@ -36,13 +37,16 @@ export class SimulatedStore {
       files.synced.set(name, bytes)
     }
     this.#files = files
+    const slabs = new SlabPool((memory) => memory.fill(0xdd))
     if (this.#kind === 'memory') {
-      return Promise.resolve(new MemoryStore({ files: random.chance(0.5) ? files : undefined, host, clock: thread }))
+      return Promise.resolve(
+        new MemoryStore({ files: random.chance(0.5) ? files : undefined, host, clock: thread, slabs }),
+      )
     }
     const meanCommitMs = random.pick([0.2, 2, 30])
     const timing = { clock: thread, commitMs: () => random.waitMs(meanCommitMs) }
     this.#disk = new MemoryDisk(files, timing, this.#disk)
-    return LogStore.open(this.#disk, { newRelayName: `relay ${++this.#opened}`, clock: thread, host })
+    return LogStore.open(this.#disk, { newRelayName: `relay ${++this.#opened}`, clock: thread, host, slabs })
   }
 
   /** The relay ended from one moment to the next. Of what it was about to write, the first part may have been written. */

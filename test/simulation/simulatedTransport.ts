@@ -30,7 +30,6 @@ export class SimulatedTransport implements Transport {
   /** Whether the owner has been told that it is closed. */
   closed = false
   /** Whether what it reads lies in memory that the next bytes will lie in too: nobody may keep a view of it. */
-  readonly #readsIntoSameMemory: boolean
   readonly #scheduler: Scheduler
   readonly #thread: SimulatedThread
   #other: SimulatedTransport | undefined
@@ -52,10 +51,8 @@ export class SimulatedTransport implements Transport {
       scheduler: Scheduler
       conditions: Conditions
       channelBinding: Uint8Array
-      readsIntoSameMemory: boolean
     },
   ) {
-    this.#readsIntoSameMemory = options.readsIntoSameMemory
     this.peer = peer
     this.peerAddress = peer
     this.channelBinding = options.channelBinding
@@ -112,10 +109,6 @@ export class SimulatedTransport implements Transport {
   }
 
   #read(piece: Buffer): void {
-    if (!this.#readsIntoSameMemory) {
-      this.onData(piece)
-      return
-    }
     const memory = Buffer.from(piece)
     this.onData(memory)
     memory.fill(0xee)

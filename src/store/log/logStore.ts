@@ -3,6 +3,7 @@ import type { Packing } from '../../core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../../core/journal.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../../errors.ts'
 import { readUint32 } from '../../wire/integers.ts'
+import { SlabPool } from '../../wire/slabPool.ts'
 import { Spool } from '../spool/spool.ts'
 import type { AcceptedRun, KeptFrame, LargeBody, Recovery, Store, StoredObject, StoreHost } from '../store.ts'
 import { framePacking } from './framePacking.ts'
@@ -26,6 +27,8 @@ export interface LogStoreOptions {
   readonly newRelayName: string
   readonly clock: Clock
   readonly host: StoreHost
+  /** Default: one of its own. */
+  readonly slabs?: SlabPool
 }
 
 /**
@@ -37,6 +40,7 @@ export class LogStore implements Store {
   readonly keepsLeases = true
   readonly journal: BrokerJournal<StoredObject>
   readonly packing: Packing<StoredObject>
+  readonly slabs: SlabPool
   readonly #disk: LogDisk
   readonly #table: SegmentTable
   readonly #writer: SegmentWriter
@@ -59,18 +63,22 @@ export class LogStore implements Store {
   #failure: ObjectRelayError | undefined
 
   /** Reads what there is, and checks it. Throws `STORE_CORRUPT`, `STORE_FOREIGN` or `STORE_VERSION`. */
-  static async open(disk: LogDisk, { newRelayName, clock, host }: LogStoreOptions): Promise<LogStore> {
+  static async open(
+    disk: LogDisk,
+    { newRelayName, clock, host, slabs = new SlabPool() }: LogStoreOptions,
+  ): Promise<LogStore> {
     const recovered = readLog(disk)
     const { nextNumber, unknown } = await checkBodyFiles(disk.bodies, recovered)
     removeBodyFiles(disk.bodies, unknown, host)
     const identity = recovered?.identity ?? newIdentity(newRelayName)
-    const spool = new Spool({ files: disk.bodies, isTemporary: false, clock, host })
+    const spool = new Spool({ files: disk.bodies, isTemporary: false, clock, host, slabs })
     return new LogStore(disk, spool, recovered, { ...identity, nextBody: nextNumber })
   }
 
   private constructor(disk: LogDisk, spool: Spool, recovered: RecoveredLog | undefined, identity: LogIdentity) {
     const key = keyOf(identity.relayName)
     this.relayName = identity.relayName
+    this.slabs = spool.options.slabs
     this.#disk = disk
     this.#recovered = recovered
     this.#remembered = recovered?.remembered ?? new RememberedAnswers()

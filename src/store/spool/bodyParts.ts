@@ -1,60 +1,75 @@
+import { copyBytes } from '../../memoryCopy.ts'
 import { cutPieces } from '../../wire/outgoingStream.ts'
+import { SLAB_BYTES, type SlabPool } from '../../wire/slabPool.ts'
 
-/** Parts smaller than this are copied together: a view takes more memory than they do. */
-const SMALL_PART_BYTES = 4 * 1024
-const GATHERED_BYTES = 16 * 1024
+/** The slab that bodies are copied into at the moment. Many share one: a body of which little has come must not take up a whole slab. */
+export class BodyMemory {
+  readonly slabs: SlabPool
+  buffer: Buffer | undefined
+  /** Where the next part begins in it. */
+  end = 0
 
-/** The parts of a large object that are in memory: a contiguous piece of it, as it came, most of it uncopied. */
+  constructor(slabs: SlabPool) {
+    this.slabs = slabs
+  }
+
+  /** The present slab, which has room. */
+  withRoom(): Buffer {
+    if (this.buffer !== undefined && this.end < SLAB_BYTES) return this.buffer
+    const full = this.buffer
+    this.buffer = this.slabs.take()
+    this.end = 0
+    if (full !== undefined) this.slabs.release(full)
+    return this.buffer
+  }
+}
+
+/** The parts of a large object that are in memory: a contiguous piece of it. */
 export class BodyParts {
   /** Where the first part begins. */
   start: number
   /** Where the last part ends. */
   end: number
+  readonly #memory: BodyMemory
+  /** Each lies in one slab, to which it has a reference. */
   #parts: Buffer[] = []
   #offsets: number[] = []
-  /** Where small parts are copied, up to `#gatheredEnd` until now. */
-  #gathered: Buffer | undefined
-  #gatheredEnd = 0
-  /** Where the last of `#parts` begins in `#gathered`, if it lies there. */
-  #gatheredPart: number | undefined
+  /** Where in the present slab the last part ends, as long as it can grow. */
+  #growsAt = -1
 
   /** Without parts at first; the first one will begin at `offset`. */
-  constructor(offset = 0) {
+  constructor(memory: BodyMemory, offset = 0) {
+    this.#memory = memory
     this.start = offset
     this.end = offset
   }
 
-  /** Adds what follows. `bytesLeft`: how much of the object may still come, this part included. */
-  add(part: Buffer, bytesLeft: number): void {
-    if (part.length < SMALL_PART_BYTES) this.#gather(part, bytesLeft)
-    else {
-      this.#gatheredPart = undefined
-      this.#keep(part)
+  /** Adds a copy of what follows. */
+  add(part: Buffer): void {
+    for (let at = 0; at < part.length; ) {
+      const slab = this.#memory.withRoom()
+      const from = this.#memory.end
+      const length = Math.min(part.length - at, slab.length - from)
+      copyBytes(slab, from, part, at, at + length)
+      this.#memory.end += length
+      this.#keep(slab, from, from + length)
+      this.end += length
+      at += length
     }
-    this.end += part.length
   }
 
-  #keep(part: Buffer): void {
-    this.#parts.push(part)
-    this.#offsets.push(this.end)
-  }
-
-  /** Parts that alternate with large ones share the memory too, or each byte of theirs could cost a whole buffer. */
-  #gather(part: Buffer, bytesLeft: number): void {
-    let gathered = this.#gathered
-    if (gathered === undefined || this.#gatheredEnd + part.length > gathered.length) {
-      gathered = Buffer.allocUnsafeSlow(Math.min(GATHERED_BYTES, bytesLeft))
-      this.#gathered = gathered
-      this.#gatheredEnd = 0
-      this.#gatheredPart = undefined
+  /** What lies right behind the last part becomes part of it: fewer pieces are written with fewer calls. */
+  #keep(slab: Buffer, from: number, to: number): void {
+    const index = this.#parts.length - 1
+    const last = this.#parts[index]
+    if (last !== undefined && last.buffer === slab.buffer && this.#growsAt === from) {
+      this.#parts[index] = slab.subarray(from - last.length, to)
+    } else {
+      this.#memory.slabs.retain(slab)
+      this.#parts.push(slab.subarray(from, to))
+      this.#offsets.push(this.end)
     }
-    part.copy(gathered, this.#gatheredEnd)
-    const start = this.#gatheredPart ?? this.#gatheredEnd
-    this.#gatheredEnd += part.length
-    const whole = gathered.subarray(start, this.#gatheredEnd)
-    if (this.#gatheredPart === undefined) this.#keep(whole)
-    else this.#parts[this.#parts.length - 1] = whole
-    this.#gatheredPart = start
+    this.#growsAt = to
   }
 
   /** Drops the parts that lie wholly before `offset`; tells how many bytes that were. */
@@ -64,11 +79,18 @@ export class BodyParts {
     if (dropped === 0) return 0
     const { start } = this
     this.start = this.#offsets[dropped] ?? this.end
-    // Small parts that still come must not be joined to one that is gone.
-    if (dropped === this.#parts.length) this.#gatheredPart = undefined
-    this.#parts.splice(0, dropped)
+    for (const part of this.#parts.splice(0, dropped)) this.#memory.slabs.release(part)
     this.#offsets.splice(0, dropped)
     return this.start - start
+  }
+
+  /** Drops all parts, though somebody may still read them; tells how many bytes that were. */
+  abandon(): number {
+    const bytes = this.end - this.start
+    this.#parts = []
+    this.#offsets = []
+    this.start = this.end
+    return bytes
   }
 
   /** The bytes from `offset` on, `length` of them, which lie between `start` and `end`; as views. */

@@ -1,4 +1,5 @@
 import { fixedLimits } from '../../limits.ts'
+import type { SlabPool } from '../../wire/slabPool.ts'
 import type { BodyFileUse } from './bodyFileUse.ts'
 import type { ReadPiece, Spool } from './spool.ts'
 
@@ -9,11 +10,14 @@ class LoadedPiece implements ReadPiece {
   readonly index: number
   readonly buffer: Buffer
   readonly #owner: Map<number, LoadedPiece>
+  readonly #slabs: SlabPool
 
-  constructor(index: number, buffer: Buffer, owner: Map<number, LoadedPiece>) {
+  /** It has a reference to the slab that it lies in. */
+  constructor(index: number, buffer: Buffer, owner: Map<number, LoadedPiece>, slabs: SlabPool) {
     this.index = index
     this.buffer = buffer
     this.#owner = owner
+    this.#slabs = slabs
   }
 
   get bytes(): number {
@@ -30,6 +34,12 @@ class LoadedPiece implements ReadPiece {
 
   drop(): void {
     if (this.#owner.get(this.index) === this) this.#owner.delete(this.index)
+    this.letGo()
+  }
+
+  /** It is not read any more. */
+  letGo(): void {
+    this.#slabs.release(this.buffer)
   }
 }
 
@@ -73,7 +83,7 @@ export class BodyReadBack {
 
   close(): void {
     this.#isClosed = true
-    for (const piece of this.#pieces.values()) this.#spool.forgetPiece(piece)
+    for (const piece of this.#pieces.values()) this.#forget(piece)
     this.#pieces.clear()
   }
 
@@ -85,11 +95,13 @@ export class BodyReadBack {
     this.#spool.read(async () => {
       if (this.#isClosed) return
       try {
-        // Filled at once; and receivers may need parts of it once more, so that it cannot be used again.
-        const buffer = Buffer.allocUnsafeSlow(bytes)
+        const { slabs } = this.#spool.options
+        const slab = slabs.take()
+        const buffer = slab.subarray(0, bytes)
+        // If that fails, nobody knows whether something is still being read into it: it is not given back.
         await this.#file.use((file) => file.read(start, buffer))
         this.#loading.delete(index)
-        this.#add(new LoadedPiece(index, buffer, this.#pieces))
+        this.#add(new LoadedPiece(index, buffer, this.#pieces, slabs))
       } catch (cause) {
         this.#spool.readingFailed(cause, () => {
           this.#loading.delete(index)
@@ -100,11 +112,19 @@ export class BodyReadBack {
   }
 
   #add(piece: LoadedPiece): void {
-    if (this.#isClosed) return
+    if (this.#isClosed) {
+      piece.letGo()
+      return
+    }
     const before = this.#pieces.get(piece.index)
-    if (before !== undefined) this.#spool.forgetPiece(before)
+    if (before !== undefined) this.#forget(before)
     this.#pieces.set(piece.index, piece)
     this.#spool.usePiece(piece)
     this.#loaded()
+  }
+
+  #forget(piece: LoadedPiece): void {
+    this.#spool.forgetPiece(piece)
+    piece.letGo()
   }
 }

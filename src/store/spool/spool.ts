@@ -1,8 +1,10 @@
 import type { Clock } from '../../clock.ts'
 import { createError, type ObjectRelayError } from '../../errors.ts'
 import { fixedLimits } from '../../limits.ts'
+import type { SlabPool } from '../../wire/slabPool.ts'
 import type { StoreHost } from '../store.ts'
 import type { BodyFiles } from './bodyFiles.ts'
+import { BodyMemory } from './bodyParts.ts'
 import { SpooledBody } from './spooledBody.ts'
 
 /** How a store wants its large objects kept. */
@@ -16,6 +18,8 @@ export interface SpoolOptions {
   readonly isTemporary: boolean
   readonly clock: Clock
   readonly host: StoreHost
+  /** What bodies lie in while they are in memory. */
+  readonly slabs: SlabPool
 }
 
 /** So many pieces are read at the same time: what is under way takes memory too. */
@@ -47,8 +51,15 @@ export class Spool {
   #reportedWriting = false
   #reportedReading = false
 
+  /** For bodies that stay in memory: they would keep slabs alive that others only pass through. */
+  readonly wholeMemory: BodyMemory
+  /** For all others. */
+  readonly passingMemory: BodyMemory
+
   constructor(options: SpoolOptions) {
     this.options = options
+    this.wholeMemory = new BodyMemory(options.slabs)
+    this.passingMemory = new BodyMemory(options.slabs)
   }
 
   /** Begins to keep a body, in a file of this name if in any. */

@@ -54,8 +54,8 @@ export class SpooledBody implements LargeBody, ReadableBody {
     this.bytes = bytes
     this.name = name
     this.#endReleased = isThere
-    this.#parts = new BodyParts(isThere ? bytes : 0)
     this.#isWhole = !isThere && spool.takesWhole(bytes)
+    this.#parts = new BodyParts(this.#isWhole ? spool.wholeMemory : spool.passingMemory, isThere ? bytes : 0)
     this.#disk = this.#isWhole ? undefined : this.#onDisk(isThere)
     this.#isSafe = isThere || spool.options.isTemporary
     this.#pace = new ReaderPace(spool.options.clock, () => this.#raiseRoom())
@@ -97,7 +97,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
     }
     const fresh = part.subarray(received - offset)
     if (fresh.length === 0 || this.#isGone || this.#failure !== undefined) return
-    this.#parts.add(fresh, this.bytes - received)
+    this.#parts.add(fresh)
     this.#spool.countParts(fresh.length)
     this.#disk?.writer?.push()
     this.#wakeReaders()
@@ -235,7 +235,8 @@ export class SpooledBody implements LargeBody, ReadableBody {
     if (!this.#isReleased || this.#isGone || this.#readers.size > 0) return
     this.#isGone = true
     this.#pace.stop()
-    this.#spool.countParts(-this.#parts.dropBefore(this.#parts.end))
+    const isBeingWritten = this.#disk?.writer?.isWriting === true
+    this.#spool.countParts(-(isBeingWritten ? this.#parts.abandon() : this.#parts.dropBefore(this.#parts.end)))
     if (this.#isWhole) this.#spool.leavesWhole(this.bytes)
     this.#disk?.readBack.close()
     this.#disk?.file.remove()

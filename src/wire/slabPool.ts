@@ -1,0 +1,56 @@
+/** Of each slab. The largest frame fits twice. */
+export const SLAB_BYTES: number = 256 * 1024
+
+/** So much is kept for use again: what passes through a relay that keeps up with a few members. */
+const SPARE_SLABS_MAX = 32
+
+/** A slab that somebody refers to. */
+class LentSlab {
+  readonly memory: Buffer
+  references = 1
+
+  constructor(memory: Buffer) {
+    this.memory = memory
+  }
+}
+
+/**
+ * Pieces of memory that are used again. Fresh memory for what only passes through costs more than all that is done with it:
+ * its pages are cleared first, and V8 collects the garbage of the whole heap each time that some 25 MB of it were asked for.
+ *
+ * A slab is free again when everybody who had a reference to it has given that back. Whoever cannot know when it will be read
+ * for the last time keeps the reference: the slab is then never used again, and the garbage collector has it in the end.
+ */
+export class SlabPool {
+  /** By their memory, weakly: one whose references are never given back is not held on to. */
+  readonly #lent = new WeakMap<ArrayBufferLike, LentSlab>()
+  readonly #spare: Buffer[] = []
+  readonly #freed: ((memory: Buffer) => void) | undefined
+
+  /** `freed` is told of each slab that nobody may look at any more. */
+  constructor(freed?: (memory: Buffer) => void) {
+    this.#freed = freed
+  }
+
+  /** A slab of {@link SLAB_BYTES}, whose content is arbitrary, with one reference. */
+  take(): Buffer {
+    const memory = this.#spare.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES)
+    this.#lent.set(memory.buffer, new LentSlab(memory))
+    return memory
+  }
+
+  /** One reference more to the slab that `part` lies in. Other memory is nobody's concern. */
+  retain(part: Buffer): void {
+    const slab = this.#lent.get(part.buffer)
+    if (slab !== undefined) slab.references++
+  }
+
+  /** Gives a reference back: whoever had it does not look at the slab any more. */
+  release(part: Buffer): void {
+    const slab = this.#lent.get(part.buffer)
+    if (slab === undefined || --slab.references > 0) return
+    this.#lent.delete(part.buffer)
+    this.#freed?.(slab.memory)
+    if (this.#spare.length < SPARE_SLABS_MAX) this.#spare.push(slab.memory)
+  }
+}
