@@ -18,9 +18,11 @@ function contentOf({ buffer, start, end }: KeptFrame): Buffer {
 /** A store that overwrites what nobody may look at any more. */
 function storeThatSpoils(): { store: MemoryStore; slabs: SlabPool; freed: Buffer[] } {
   const freed: Buffer[] = []
-  const slabs = new SlabPool((memory) => {
-    memory.fill(0xdd)
-    freed.push(memory)
+  const slabs = new SlabPool({
+    freed(memory) {
+      memory.fill(0xdd)
+      freed.push(memory)
+    },
   })
   const host = { report() {} }
   return { store: new MemoryStore({ files: undefined, host, clock: systemClock, slabs }), slabs, freed }

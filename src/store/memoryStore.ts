@@ -6,7 +6,7 @@ import { type Packing, packingDefaults } from '../core/contract.ts'
 import { type BrokerJournal, silentJournal } from '../core/journal.ts'
 import { createError } from '../errors.ts'
 import { copyBytes } from '../memoryCopy.ts'
-import { SLAB_BYTES, SlabPool } from '../wire/slabPool.ts'
+import { SlabPool } from '../wire/slabPool.ts'
 import type { BodyFiles } from './spool/bodyFiles.ts'
 import { SpillFile } from './spool/spillFile.ts'
 import { Spool } from './spool/spool.ts'
@@ -130,15 +130,17 @@ export class MemoryStore implements Store {
     this.#closed = closed
   }
 
-  /** Tells frames by the number of their arena and their place in it. */
+  /** Tells frames by the number of their arena and their place in it; one that is larger than a slab lies at the beginning of its own. */
   readonly packing: Packing<StoredObject> = {
     ...packingDefaults,
-    pack: (object) => (object instanceof StoredFrame ? object.arena.number * SLAB_BYTES + object.start : Number.NaN),
+    pack: (object) =>
+      object instanceof StoredFrame ? object.arena.number * this.slabs.slabBytes + object.start : Number.NaN,
     unpack: (packed, bytes) => {
-      const number = Math.floor(packed / SLAB_BYTES)
+      const { slabBytes } = this.slabs
+      const number = Math.floor(packed / slabBytes)
       const arena = this.#arenas.get(number)
       if (arena === undefined) throw new Error(`There is no arena ${number} any more, though something in it is kept.`)
-      return new StoredFrame(arena, packed - number * SLAB_BYTES, bytes)
+      return new StoredFrame(arena, packed - number * slabBytes, bytes)
     },
   }
 
@@ -191,7 +193,7 @@ export class MemoryStore implements Store {
   #arenaFor(bytes: number): Arena {
     const full = this.#current
     if (full.bytes - this.#end >= bytes) return full
-    this.#current = new Arena(full.number + 1, this.slabs.take())
+    this.#current = new Arena(full.number + 1, this.slabs.take(bytes))
     this.#end = 0
     this.#arenas.set(this.#current.number, this.#current)
     this.#arenaBytes += this.#current.bytes

@@ -27,13 +27,22 @@ describe('A pool of slabs', () => {
 
   it('leaves memory alone that is not its own', () => {
     const freed: Buffer[] = []
-    const slabs = new SlabPool((memory) => freed.push(memory))
+    const slabs = new SlabPool({ freed: (memory) => freed.push(memory) })
     const other = Buffer.alloc(10)
     slabs.retain(other)
     slabs.release(other)
     slabs.release(other)
     expect(freed).toEqual([])
     expect(slabs.take()).not.toBe(other)
+  })
+
+  it('gives a slab of its own to what is larger, once', () => {
+    const slabs = new SlabPool({ slabBytes: 100 })
+    const large = slabs.take(101)
+    expect(large).toHaveLength(101)
+    slabs.release(large)
+    expect(slabs.take()).toHaveLength(100)
+    expect(slabs.take(101)).not.toBe(large)
   })
 
   it('keeps no more than it can use again soon', () => {
@@ -48,7 +57,7 @@ describe('A pool of slabs', () => {
 describe('A log of frames that lie in slabs', () => {
   it('needs a slab until the peer has confirmed all frames in it', () => {
     const freed: Buffer[] = []
-    const slabs = new SlabPool((memory) => freed.push(memory))
+    const slabs = new SlabPool({ freed: (memory) => freed.push(memory) })
     const log = new OutgoingLog(slabs)
     const slab = slabWithFrames(slabs)
     log.append(slab, 0, frame.length)
@@ -65,7 +74,7 @@ describe('A log of frames that lie in slabs', () => {
 
   it('does not let a slab be used again that an earlier connection may still send from', () => {
     const freed: Buffer[] = []
-    const slabs = new SlabPool((memory) => freed.push(memory))
+    const slabs = new SlabPool({ freed: (memory) => freed.push(memory) })
     const log = new OutgoingLog(slabs)
     const sent = slabWithFrames(slabs)
     const unsent = slabWithFrames(slabs)

@@ -1,5 +1,4 @@
-/** Of each slab. The largest frame fits twice. */
-export const SLAB_BYTES: number = 256 * 1024
+const SLAB_BYTES = 256 * 1024
 
 /** So much is kept for use again: what passes through a relay that keeps up with a few members. */
 const SPARE_SLABS_MAX = 32
@@ -26,15 +25,19 @@ export class SlabPool {
   readonly #lent = new WeakMap<ArrayBufferLike, LentSlab>()
   readonly #spare: Buffer[] = []
   readonly #freed: ((memory: Buffer) => void) | undefined
+  /** Of each slab, unless more is asked for. Default 256 KiB: the largest frame fits twice. */
+  readonly slabBytes: number
 
   /** `freed` is told of each slab that nobody may look at any more. */
-  constructor(freed?: (memory: Buffer) => void) {
+  constructor({ slabBytes = SLAB_BYTES, freed }: { slabBytes?: number; freed?: (memory: Buffer) => void } = {}) {
+    this.slabBytes = slabBytes
     this.#freed = freed
   }
 
-  /** A slab of {@link SLAB_BYTES}, whose content is arbitrary, with one reference. */
-  take(): Buffer {
-    const memory = this.#spare.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES)
+  /** A slab that holds at least `bytes`, whose content is arbitrary, with one reference. */
+  take(bytes = 1): Buffer {
+    const spare = bytes <= this.slabBytes ? this.#spare.pop() : undefined
+    const memory = spare ?? Buffer.allocUnsafeSlow(Math.max(this.slabBytes, bytes))
     this.#lent.set(memory.buffer, new LentSlab(memory))
     return memory
   }
@@ -51,6 +54,7 @@ export class SlabPool {
     if (slab === undefined || --slab.references > 0) return
     this.#lent.delete(part.buffer)
     this.#freed?.(slab.memory)
-    if (this.#spare.length < SPARE_SLABS_MAX) this.#spare.push(slab.memory)
+    const isSpare = slab.memory.length === this.slabBytes && this.#spare.length < SPARE_SLABS_MAX
+    if (isSpare) this.#spare.push(slab.memory)
   }
 }

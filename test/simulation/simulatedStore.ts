@@ -37,7 +37,8 @@ export class SimulatedStore {
       files.synced.set(name, bytes)
     }
     this.#files = files
-    const slabs = new SlabPool((memory) => memory.fill(0xdd))
+    // Small, so that they are used again often; whoever still looks at one that is free sees it.
+    const slabs = new SlabPool({ slabBytes: random.pick([500, 4_000]), freed: (memory) => memory.fill(0xdd) })
     if (this.#kind === 'memory') {
       return Promise.resolve(
         new MemoryStore({ files: random.chance(0.5) ? files : undefined, host, clock: thread, slabs }),

@@ -1,6 +1,6 @@
 import { copyBytes } from '../../memoryCopy.ts'
 import { cutPieces } from '../../wire/outgoingStream.ts'
-import { SLAB_BYTES, type SlabPool } from '../../wire/slabPool.ts'
+import type { SlabPool } from '../../wire/slabPool.ts'
 
 /** The slab that bodies are copied into at the moment. Many share one: a body of which little has come must not take up a whole slab. */
 export class BodyMemory {
@@ -15,7 +15,7 @@ export class BodyMemory {
 
   /** The present slab, which has room. */
   withRoom(): Buffer {
-    if (this.buffer !== undefined && this.end < SLAB_BYTES) return this.buffer
+    if (this.buffer !== undefined && this.end < this.buffer.length) return this.buffer
     const full = this.buffer
     this.buffer = this.slabs.take()
     this.end = 0

@@ -96,7 +96,7 @@ export class BodyReadBack {
       if (this.#isClosed) return
       try {
         const { slabs } = this.#spool.options
-        const slab = slabs.take()
+        const slab = slabs.take(bytes)
         const buffer = slab.subarray(0, bytes)
         // If that fails, nobody knows whether something is still being read into it: it is not given back.
         await this.#file.use((file) => file.read(start, buffer))
