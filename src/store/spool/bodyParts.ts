@@ -84,15 +84,6 @@ export class BodyParts {
     return this.start - start
   }
 
-  /** Drops all parts, though somebody may still read them; tells how many bytes that were. */
-  abandon(): number {
-    const bytes = this.end - this.start
-    this.#parts = []
-    this.#offsets = []
-    this.start = this.end
-    return bytes
-  }
-
   /** The bytes from `offset` on, `length` of them, which lie between `start` and `end`; as views. */
   pieces(offset: number, length: number): Buffer[] {
     return cutPieces(this.#parts, this.#offsets, offset, length)

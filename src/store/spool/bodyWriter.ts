@@ -35,11 +35,6 @@ export class BodyWriter {
     this.#failed = options.failed
   }
 
-  /** Whether parts are being read that are not written yet. */
-  get isWriting(): boolean {
-    return this.#isWriting
-  }
-
   /** Whether it will not write what is not written yet. */
   get isStopped(): boolean {
     return this.#isStopped

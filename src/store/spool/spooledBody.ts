@@ -235,8 +235,8 @@ export class SpooledBody implements LargeBody, ReadableBody {
     if (!this.#isReleased || this.#isGone || this.#readers.size > 0) return
     this.#isGone = true
     this.#pace.stop()
-    const isBeingWritten = this.#disk?.writer?.isWriting === true
-    this.#spool.countParts(-(isBeingWritten ? this.#parts.abandon() : this.#parts.dropBefore(this.#parts.end)))
+    // If some of it is just being written, it does not matter any more what.
+    this.#spool.countParts(-this.#parts.dropBefore(this.#parts.end))
     if (this.#isWhole) this.#spool.leavesWhole(this.bytes)
     this.#disk?.readBack.close()
     this.#disk?.file.remove()
