@@ -21,7 +21,7 @@ export class FrameReader implements FrameSource {
   /** The segment that the disk shows. */
   #shown = -1
   #view: Buffer = nothing
-  /** The frame that was read last, and where it is. */
+  /** The frame that was read last from the disk, and where it is. */
   #frame: LogFrame | undefined
   #buffer: Buffer = nothing
   #start = 0
@@ -44,13 +44,9 @@ export class FrameReader implements FrameSource {
   }
 
   read(frame: LogFrame): Buffer {
-    const segment = this.#table.get(frame.segment)
-    if (segment === undefined) throw new Error('A frame was read that the store was told to release.')
-    if (segment.buffer !== undefined) {
-      this.#frame = frame
-      this.#start = segment.start + frame.offset
-      this.#buffer = segment.buffer
-    } else if (frame !== this.#frame) {
+    const segment = this.#segmentOf(frame)
+    if (segment.buffer !== undefined) return segment.buffer
+    if (frame !== this.#frame) {
       const { offset, bytes } = frame
       const view = this.frameOnDisk(frame.segment, offset, bytes, segment)
       this.#start = this.#slab.copy(view, offset, offset + bytes)
@@ -61,8 +57,16 @@ export class FrameReader implements FrameSource {
   }
 
   startOf(frame: LogFrame): number {
+    const segment = this.#segmentOf(frame)
+    if (segment.buffer !== undefined) return segment.start + frame.offset
     if (frame !== this.#frame) this.read(frame)
     return this.#start
+  }
+
+  #segmentOf(frame: LogFrame): Segment {
+    const segment = this.#table.get(frame.segment)
+    if (segment === undefined) throw new Error('A frame was read that the store was told to release.')
+    return segment
   }
 
   /** The segment with the frame, from the disk, checked. Valid until the next call. Throws `STORE_CORRUPT`. */

@@ -86,7 +86,7 @@ export class LogStore implements Store {
     this.#isChanged = recovered === undefined
     this.#table = new SegmentTable(identity.first)
     for (const segment of recovered?.objects.segments ?? []) this.#table.addRecovered(segment)
-    this.#writer = new SegmentWriter(this.#table, key, identity.check)
+    this.#writer = new SegmentWriter(this.#table, this.slabs, key, identity.check)
     this.#reader = new FrameReader(disk, this.#table, key)
     this.#tidying = new Tidying(this.#table)
     this.#spool = spool

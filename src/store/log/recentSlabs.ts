@@ -1,3 +1,4 @@
+import type { SlabPool } from '../../wire/slabPool.ts'
 import type { Segment } from './segmentTable.ts'
 
 /** What was written last stays in memory, so that consumers who keep up never wait for a disk: 4 MiB. */
@@ -14,12 +15,19 @@ interface RecentSlab {
 /** The memory of the segments that were written last, and of those that are not on the disk yet. */
 export class RecentSlabs {
   bytes = 0
+  readonly #pool: SlabPool
   readonly #slabs: RecentSlab[] = []
 
-  /** Segments are written into another slab from now on. */
-  begin(buffer: Buffer): void {
+  constructor(pool: SlabPool) {
+    this.#pool = pool
+  }
+
+  /** Segments are written into another slab of at least so many bytes from now on, which it returns. */
+  begin(bytes: number): Buffer {
+    const buffer = this.#pool.take(bytes)
     this.#slabs.push({ buffer, segments: [], last: 0 })
     this.bytes += buffer.length
+    return buffer
   }
 
   /** The segment of that number is written into the present slab. */
@@ -39,6 +47,7 @@ export class RecentSlabs {
       for (const segment of oldest.segments) if (segment.buffer === oldest.buffer) segment.buffer = undefined
       this.bytes -= oldest.buffer.length
       this.#slabs.shift()
+      this.#pool.release(oldest.buffer)
     }
   }
 }

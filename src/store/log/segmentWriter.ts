@@ -1,4 +1,5 @@
 import { copyBytes } from '../../memoryCopy.ts'
+import type { SlabPool } from '../../wire/slabPool.ts'
 import type { SegmentBytes } from './logDisk.ts'
 import { RecentSlabs } from './recentSlabs.ts'
 import { RECORD_ROOM_BYTES } from './recordFormat.ts'
@@ -18,7 +19,7 @@ const nothing = Buffer.alloc(0)
  */
 export class SegmentWriter {
   readonly records: RecordWriter = new RecordWriter()
-  readonly recent: RecentSlabs = new RecentSlabs()
+  readonly recent: RecentSlabs
   /** The number of the segment that is being written. */
   number = 0
   /** Where its frame data ends so far, in the slab. */
@@ -35,8 +36,9 @@ export class SegmentWriter {
   #sealed: SegmentBytes[] = []
 
   /** `check`: that of the last segment of an earlier run. */
-  constructor(table: SegmentTable, key: number, check: number) {
+  constructor(table: SegmentTable, slabs: SlabPool, key: number, check: number) {
     this.#table = table
+    this.recent = new RecentSlabs(slabs)
     this.#key = key
     this.check = check
     this.#segment = this.#begin(0)
@@ -108,8 +110,7 @@ export class SegmentWriter {
     if (bytes > SEGMENT_BYTES_MAX - SEGMENT_HEAD_BYTES - RECORD_ROOM_BYTES)
       throw new Error(`A frame of ${bytes} bytes was to be stored in one piece.`)
     this.seal()
-    this.#slab = Buffer.allocUnsafeSlow(SEGMENT_BYTES_MAX)
-    this.recent.begin(this.#slab)
+    this.#slab = this.recent.begin(SEGMENT_BYTES_MAX)
     this.#place(this.#segment, 0)
   }
 }
