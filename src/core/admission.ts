@@ -1,5 +1,5 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import type { Overflow, Payload } from './contract.ts'
+import type { Overflow, Payload, Route } from './contract.ts'
 import type { Core } from './core.ts'
 import { countTakers, dispatch, findTaker } from './dispatch.ts'
 import type { Group } from './group.ts'
@@ -30,6 +30,23 @@ export function admitNew<P extends Payload>(
   } else {
     hold(core, { session, sequence, plan, payload, large, rotation: obstacle?.rotation, gone: false })
   }
+}
+
+/** Whether a run goes to the queue of one group, in which there is room for all of it, so that it can enter as one object does. */
+export function mayEnterTogether<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  route: Route,
+  { bytes, objects }: P,
+): boolean {
+  const plan = route.kind === 'produce' && !core.stopped ? core.directory.plan(session, route) : undefined
+  if (plan === undefined || plan instanceof Error || plan.copiesTotal !== 1 || bytes > plan.bytesMax) return false
+  const group = plan.groups[0]
+  if (group === undefined) return false
+  if (session.held.has(group) || group.rotation.length > 0 || core.rotation.length > 0) return false
+  const fitsGroup =
+    group.ready.count + objects <= group.maxConsumables && group.bytes + bytes <= core.limits.groupBytesMax
+  return fitsGroup && core.keptBytes + bytes <= core.limits.relayBytesMax
 }
 
 /** There may be room at `gate` again: what waits for it enters, one of each session in turn. */
@@ -84,11 +101,17 @@ export function reject<P extends Payload>(
   core.output.released(payload)
 }
 
-/** Tells the sender that an object is kept. */
-export function accept<P extends Payload>(core: Core<P>, session: Session<P>, sequence: number, plan: Plan<P>): void {
+/** Tells the sender that an object is kept, or a run of them. */
+export function accept<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  sequence: number,
+  plan: Plan<P>,
+  objects = 1,
+): void {
   const { groups, memberCounts } = plan
   for (let index = 0; index < groups.length; index++) memberCounts[index] = groups[index]?.members.size ?? 0
-  core.output.accepted(session, sequence, memberCounts)
+  core.output.accepted(session, sequence, objects, memberCounts)
 }
 
 function enter<P extends Payload>(
@@ -111,11 +134,11 @@ function enter<P extends Payload>(
     if (group === undefined || count === undefined) continue
     if (group.overflow === 'drop-oldest') makeRoom(core, group, count, payload.bytes)
     enqueue(core, group, payload, parcel, count, index)
-    if (large === undefined) group.counts.accepted += count
+    if (large === undefined) group.counts.accepted += count * payload.objects
   }
   if (large === undefined) {
-    core.counts.accepted += copiesTotal
-    accept(core, session, sequence, plan)
+    core.counts.accepted += copiesTotal * payload.objects
+    accept(core, session, sequence, plan, payload.objects)
   } else {
     core.output.admitted(session, sequence)
   }

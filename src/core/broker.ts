@@ -1,6 +1,6 @@
 import { createError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
-import { accept, admitHeld, admitNew, reject, relayFullError } from './admission.ts'
+import { accept, admitHeld, admitNew, mayEnterTogether, reject, relayFullError } from './admission.ts'
 import { broadcast, drainBacklog } from './broadcasts.ts'
 import type { BrokerOptions, BrokerOutput, JoinOptions, Payload, Route } from './contract.ts'
 import { Core } from './core.ts'
@@ -73,14 +73,13 @@ export class Broker<P extends Payload> {
     this.settle()
   }
 
-  /** A whole object arrived. It is accepted or rejected, now or when there is room. */
+  /**
+   * A whole object arrived, or a run of them, whose sequences follow each other from `sequence` on. Each is accepted or rejected, now
+   * or when there is room.
+   */
   send(session: Session<P>, sequence: number, route: Route, payload: P): void {
     checkNotEnded(session)
-    const plan = planFor(this.core, session, sequence, route, payload)
-    if (plan !== undefined) {
-      if (route.kind === 'produce') admitNew(this.core, session, sequence, plan, payload, undefined)
-      else this.broadcastWhole(session, sequence, plan, payload)
-    }
+    this.sendWhole(session, sequence, route, payload)
     this.settle()
   }
 
@@ -230,6 +229,22 @@ export class Broker<P extends Payload> {
     this.core.stopped = true
   }
 
+  /** A run goes the way of one object if nothing is in the way of any of them. Otherwise its halves are tried. */
+  private sendWhole(session: Session<P>, sequence: number, route: Route, payload: P): void {
+    const { core } = this
+    const { objects } = payload
+    if (objects > 1 && !mayEnterTogether(core, session, route, payload)) {
+      const firstObjects = objects >>> 1
+      this.sendWhole(session, sequence, route, core.output.cut(payload, firstObjects))
+      this.sendWhole(session, sequence + firstObjects, route, payload)
+      return
+    }
+    const plan = planFor(core, session, sequence, route, payload)
+    if (plan === undefined) return
+    if (route.kind === 'produce') admitNew(core, session, sequence, plan, payload, undefined)
+    else this.broadcastWhole(session, sequence, plan, payload)
+  }
+
   private broadcastWhole(session: Session<P>, sequence: number, plan: Plan<P>, payload: P): void {
     const { core } = this
     if (core.keptBytes + payload.bytes > core.limits.relayBytesMax) {
@@ -261,7 +276,8 @@ export class Broker<P extends Payload> {
         if (group.rotation.length > 0) admitHeld(core, group)
         if (group.members.size === 0) core.directory.forgetIfEmpty(group)
       }
-      touched.length = 0
+      // To set its length is a slow call, even if there is nothing in it.
+      while (touched.length > 0) touched.pop()
       if (core.rotation.length > 0) admitHeld(core, core)
     } while (touched.length > 0)
   }

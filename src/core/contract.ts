@@ -2,9 +2,14 @@ import type { ObjectRelayError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
 import type { Session } from './session.ts'
 
-/** The shell's handle to the kept bytes of one object. The core compares it by identity and reads its size, which must not change. */
+/**
+ * The shell's handle to the kept bytes of one object, or of a run of objects that came one behind the other. The core compares it by
+ * identity and reads its sizes, which change only when the core has a part of it cut off.
+ */
 export interface Payload {
+  /** Of all its objects. */
   readonly bytes: number
+  readonly objects: number
 }
 
 /** To every member of a group, or into its queue. */
@@ -17,7 +22,7 @@ export interface Route {
   readonly copies: readonly number[]
 }
 
-/** One object on its way to one session. */
+/** One object on its way to one session, or a run of them. */
 export interface Delivery<P extends Payload> {
   readonly payload: P
   readonly kind: Kind
@@ -29,7 +34,7 @@ export interface Delivery<P extends Payload> {
   readonly attempt: number
   /** Broadcasts of this group that this session did not get since the last one that it got. */
   readonly skipped: number
-  /** The number under which it is acknowledged or released; -1 for a broadcast. */
+  /** The number under which it is acknowledged or released, the first one of a run; -1 for a broadcast. */
   readonly leaseNumber: number
 }
 
@@ -66,8 +71,11 @@ export type BrokerEvent =
  */
 export interface BrokerOutput<P extends Payload> {
   deliver(session: Session<P>, delivery: Delivery<P>): void
-  /** The object is kept. `memberCounts` is in the order of the route's groups and is used again by the next call: read it now. */
-  accepted(session: Session<P>, sequence: number, memberCounts: readonly number[]): void
+  /**
+   * So many objects are kept, whose sequences follow each other. `memberCounts` is in the order of the route's groups and is used
+   * again by the next call: read it now.
+   */
+  accepted(session: Session<P>, sequence: number, objects: number, memberCounts: readonly number[]): void
   rejected(session: Session<P>, sequence: number, error: ObjectRelayError): void
   /** The bytes of a large object that was begun may come: its place is reserved. */
   admitted(session: Session<P>, sequence: number): void
@@ -79,8 +87,12 @@ export interface BrokerOutput<P extends Payload> {
   /** Something for this group is held back: the sender should keep what else goes there. */
   blocked(session: Session<P>, group: string): void
   unblocked(session: Session<P>, group: string): void
-  /** The core refers to this payload no more. Once for each payload that was given to `send` or `begin`, rejected ones too. */
+  /** The core refers to this payload no more. Once for each payload that was given to `send` or `begin`, rejected ones too, or cut off. */
   released(payload: P): void
+  /** The bytes of the first object of a run. */
+  firstBytes(payload: P): number
+  /** Cuts the first `objects` objects off a run, fewer than it has, and returns them as a payload of their own. */
+  cut(payload: P, objects: number): P
   event(event: BrokerEvent): void
 }
 

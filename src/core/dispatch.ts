@@ -2,7 +2,7 @@ import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
 import type { Membership } from './membership.ts'
-import type { Item } from './parcel.ts'
+import { cutRun, type Item } from './parcel.ts'
 import type { Session } from './session.ts'
 
 /** Gives the waiting objects of `group` to its members, the oldest first, as long as the oldest finds one that may have it. */
@@ -10,11 +10,36 @@ export function dispatch<P extends Payload>(core: Core<P>, group: Group<P>): voi
   for (;;) {
     const first = group.ready.first()
     if (first === undefined) return
-    const member = findTaker(group, first.payload.bytes)
+    const { objects, bytes } = first.payload
+    const member = findTaker(group, objects === 1 ? bytes : core.output.firstBytes(first.payload))
     if (member === undefined) return
+    const part = objects === 1 ? 1 : partFor(member, objects, bytes)
+    if (part < objects) {
+      group.ready.putFirst(cutRun(core.output, first, part))
+      continue
+    }
     const item = group.ready.take()
     if (item !== undefined) deliver(core, member, item)
   }
+}
+
+/**
+ * How many objects of the run that is the oldest can be given, or looked at, as one: `member`, who gets the first, is the next to be
+ * served before each of the others.
+ */
+function partFor<P extends Payload>(member: Membership<P>, objects: number, bytes: number): number {
+  const { session, credit, leases } = member
+  const { takers, stalled } = member.group
+  // Who had no room for the first may have it for the second.
+  const roomiest = stalled.first()
+  if (roomiest !== undefined && roomiest.stalledRoom >= 0) return 1
+  const ahead = Math.min(leasesOf(takers.values()[1]), leasesOf(takers.values()[2])) - leases
+  const inTurn = Math.min(objects, credit, Math.max(1, ahead))
+  return inTurn === objects && bytes > session.workRoom ? objects >>> 1 : inTurn
+}
+
+function leasesOf<P extends Payload>(member: Membership<P> | undefined): number {
+  return member?.leases ?? Number.POSITIVE_INFINITY
 }
 
 /** The member that is to have an object of so many bytes. */
@@ -117,19 +142,19 @@ function unstall<P extends Payload>(member: Membership<P>): void {
 function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: Item<P>): void {
   const { session, group } = member
   const { payload, groupIndex, attempt } = item
-  const { bytes } = payload
+  const { bytes, objects } = payload
   item.holder = member
   session.sentBytes += bytes
-  member.leases++
-  member.credit--
+  member.leases += objects
+  member.credit -= objects
   member.since = ++core.ticks
   if (member.credit === 0) leaveHeap(member)
   else group.takers.update(member.heapIndex)
-  group.leased++
+  group.leased += objects
   group.leasedBytes += bytes
-  group.counts.delivered++
-  core.counts.delivered++
-  const leaseNumber = session.leases.add(item)
+  group.counts.delivered += objects
+  core.counts.delivered += objects
+  const leaseNumber = session.leases.add(item, objects)
   const large = item.parcel?.large
   if (large === undefined) {
     core.journal.leased(payload, group.name, attempt, session.id, item.order)
@@ -137,7 +162,7 @@ function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: 
     large.waiting.delete(item)
     large.leases.set(item, leaseNumber)
   }
-  if (core.limits.progressMs > 0) watch(core, session)
+  if (core.limits.progressMs > 0) watch(core, session, objects)
   core.output.deliver(session, {
     payload,
     kind: 'produce',
@@ -149,10 +174,10 @@ function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: 
   })
 }
 
-/** It has leases: whether its program makes progress is looked at from now on. */
-export function watch<P extends Payload>(core: Core<P>, session: Session<P>): void {
+/** It has so many new leases: whether its program makes progress is looked at from now on. */
+export function watch<P extends Payload>(core: Core<P>, session: Session<P>, added: number): void {
   // Its time counts from the next check on, since the broker has no clock: a check comes late rather than early.
-  if (session.leaseCount === 1) session.progressed = true
+  if (session.leaseCount === added) session.progressed = true
   if (session.watched) return
   session.watched = true
   session.progressDueMs = core.nowMs + core.limits.progressMs

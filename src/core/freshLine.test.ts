@@ -6,6 +6,7 @@ import { type Item, waitingItem } from './parcel.ts'
 
 interface Numbered {
   readonly bytes: number
+  readonly objects: number
   place: number
 }
 
@@ -13,14 +14,14 @@ interface Numbered {
 function packing(unpackedObjects: number, pageObjects: number): Packing<Numbered> {
   return {
     pack: ({ place }) => (place % 7 === 0 ? Number.NaN : place),
-    unpack: (place, bytes) => ({ place, bytes }),
+    unpack: (place, bytes) => ({ place, bytes, objects: 1 }),
     unpackedObjects,
     pageObjects,
   }
 }
 
 function itemOf(order: number, groupIndex = 0): Item<Numbered> {
-  return waitingItem({ place: order, bytes: order * 3 }, undefined, order, 1, 1, groupIndex)
+  return waitingItem({ place: order, bytes: order * 3, objects: 1 }, undefined, order, 1, 1, groupIndex)
 }
 
 type Facts = [order: number, place: number, bytes: number, groupIndex: number]

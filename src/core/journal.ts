@@ -8,7 +8,8 @@ import type { Payload } from './contract.ts'
  *
  * A place is an object in the queue of one group at one `order`, with all its copies: there is one for each object and group,
  * except that each copy that died has its own in the dead-letter group. The copies in one place differ only in `attempt`,
- * the number of the next or present delivery, and in who has them on lease.
+ * the number of the next or present delivery, and in who has them on lease. A run of objects is told of as one, at the order of
+ * its first, and may come in parts, each of which has the order of its own first object.
  */
 export interface BrokerJournal<P extends Payload> {
   /** A whole object has a new place: `copies` copies wait in the queue of `group`, for their first delivery. */
@@ -47,8 +48,8 @@ export const silentJournal: BrokerJournal<Payload> = {
   lastBroadcast: () => {},
 }
 
-/** Some equal copies in one place: what a {@link BrokerJournal} was told, summed up. */
-export interface KeptPlace<P extends Payload> {
+/** Some equal copies in one place, or a run: what a {@link BrokerJournal} was told, summed up. */
+export interface KeptPlace<P> {
   readonly payload: P
   readonly kind: 'broadcast' | 'produce'
   readonly group: string

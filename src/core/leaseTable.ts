@@ -6,8 +6,9 @@ interface Page<T> {
 }
 
 /**
- * What a session has on lease, by lease number: 0, 1, 2, ... in the order of delivery. It is kept in pages, and an empty page is
- * dropped, so that one lease held for days beside millions that come and go costs one page and not a growing table.
+ * What a session has on lease, by lease number: 0, 1, 2, ... in the order of delivery. An entry may be the lease of several numbers in
+ * a row. They are kept in pages, and an empty page is dropped, so that one lease held for days beside millions that come and go costs
+ * one page and not a growing table.
  */
 export class LeaseTable<T> {
   /** The number of the next lease. */
@@ -19,45 +20,62 @@ export class LeaseTable<T> {
   private recentIndex = -1
   private recent: Page<T> | undefined
 
-  /** Keeps `entry` under the next number, which is returned. */
-  add(entry: T): number {
-    const number = this.next++
-    let page = this.newest
-    if (page === undefined || page.entries.length === pageSize) {
-      if (page?.occupied === 0) this.drop(number / pageSize - 1)
-      page = { entries: [], occupied: 0 }
-      this.newest = page
-      this.recentIndex = number / pageSize
-      this.recent = page
-      this.pages.set(this.recentIndex, page)
+  /** Keeps `entry` under the next `count` numbers, of which the first is returned. */
+  add(entry: T, count = 1): number {
+    const first = this.next
+    this.next += count
+    this.size += count
+    for (let number = first; number < this.next; number++) {
+      let page = this.newest
+      if (page === undefined || page.entries.length === pageSize) page = this.openPage(number)
+      page.entries.push(entry)
+      page.occupied++
     }
-    page.entries.push(entry)
-    page.occupied++
-    this.size++
-    return number
+    return first
   }
 
   get(number: number): T | undefined {
     return this.pageOf(number)?.entries[number % pageSize]
   }
 
-  /** Takes the lease `number` out. */
-  take(number: number): T | undefined {
-    const page = this.pageOf(number)
-    const entry = page?.entries[number % pageSize]
-    if (page === undefined || entry === undefined) return undefined
-    page.entries[number % pageSize] = undefined
-    this.size--
-    if (--page.occupied === 0 && page !== this.newest) this.drop(Math.floor(number / pageSize))
+  /** The first number of the entry that has the lease `number`. */
+  firstOf(number: number): number {
+    const entry = this.get(number)
+    let first = number
+    while (first > 0 && entry !== undefined && this.get(first - 1) === entry) first--
+    return first
+  }
+
+  /** From now on, `entry` has `count` of the leases from `first` on, which there are. */
+  replace(entry: T, first: number, count: number): void {
+    for (let number = first; number < first + count; number++) {
+      const page = this.pageOf(number)
+      if (page !== undefined) page.entries[number % pageSize] = entry
+    }
+  }
+
+  /** Takes the lease `number` out, and those that follow it, `count` in all, which there are. */
+  take(first: number, count = 1): T | undefined {
+    const entry = this.get(first)
+    if (entry === undefined) return undefined
+    for (let number = first; number < first + count; number++) {
+      const page = this.pageOf(number)
+      if (page === undefined) continue
+      page.entries[number % pageSize] = undefined
+      if (--page.occupied === 0 && page !== this.newest) this.drop(Math.floor(number / pageSize))
+    }
+    this.size -= count
     return entry
   }
 
-  /** All leases in the order of their numbers. */
+  /** All entries with their first numbers, in the order of these. */
   *[Symbol.iterator](): Generator<[number: number, entry: T], void, undefined> {
+    let last: T | undefined
     for (const [index, page] of this.pages) {
       for (let place = 0; place < page.entries.length; place++) {
         const entry = page.entries[place]
-        if (entry !== undefined) yield [index * pageSize + place, entry]
+        if (entry !== undefined && entry !== last) yield [index * pageSize + place, entry]
+        last = entry
       }
     }
   }
@@ -65,6 +83,17 @@ export class LeaseTable<T> {
   /** How many pages are kept; for tests. */
   get pageCount(): number {
     return this.pages.size
+  }
+
+  /** The page that begins with `number`. */
+  private openPage(number: number): Page<T> {
+    if (this.newest?.occupied === 0) this.drop(number / pageSize - 1)
+    const page: Page<T> = { entries: [], occupied: 0 }
+    this.newest = page
+    this.recentIndex = number / pageSize
+    this.recent = page
+    this.pages.set(this.recentIndex, page)
+    return page
   }
 
   private pageOf(number: number): Page<T> | undefined {

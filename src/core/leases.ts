@@ -4,7 +4,7 @@ import type { Core } from './core.ts'
 import { addCredit, offerAgain, placeAnew } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { Membership } from './membership.ts'
-import type { Item } from './parcel.ts'
+import { cutRun, type Item } from './parcel.ts'
 import type { Session } from './session.ts'
 
 /** The session's program took the leases `from` to `to`. */
@@ -15,16 +15,18 @@ export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P
     throw violation(session, `acknowledges the lease ${number}, an object of which it has not got all bytes yet`)
   }
   noteProgress(core, session)
-  for (let number = first; number <= to; number++) {
-    const item = session.leases.take(number)
+  for (let number = first; number <= to; ) {
+    const item = takeLease(core, session, number, to)
     if (item?.holder === undefined) {
-      session.abortedLeases.delete(number)
+      session.abortedLeases.delete(number++)
       continue
     }
+    const { objects } = item.payload
     const { group } = item.holder
+    number += objects
     endLease(item, item.holder)
-    group.counts.acknowledged++
-    core.counts.acknowledged++
+    group.counts.acknowledged += objects
+    core.counts.acknowledged += objects
     core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, item.order)
     core.letItemGo(item)
     if (group.rotation.length > 0) core.touch(group)
@@ -41,11 +43,33 @@ export function release<P extends Payload>(
 ): void {
   const first = checkRange(session, from, to, 'releases')
   noteProgress(core, session)
-  for (let number = first; number <= to; number++) {
-    const item = session.leases.take(number)
-    if (item === undefined) session.abortedLeases.delete(number)
-    else giveBackFrom(core, session, item, number, attemptCounted, 'released')
+  for (let number = first; number <= to; ) {
+    const item = takeLease(core, session, number, to)
+    if (item === undefined) session.abortedLeases.delete(number++)
+    else {
+      const { objects } = item.payload
+      giveBackFrom(core, session, item, number, attemptCounted, 'released')
+      number += objects
+    }
   }
+}
+
+/** Takes the lease `number` out, and those of the same run behind it up to `to`. The rest of a run stays on lease. */
+function takeLease<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  number: number,
+  to: number,
+): Item<P> | undefined {
+  const { leases } = session
+  const item = leases.get(number)
+  if (item === undefined || item.payload.objects === 1) return leases.take(number)
+  const before = number - leases.firstOf(number)
+  if (before > 0) leases.replace(cutRun(core.output, item, before), number - before, before)
+  const wanted = to - number + 1
+  const { objects } = item.payload
+  leases.take(number, Math.min(wanted, objects))
+  return wanted < objects ? cutRun(core.output, item, wanted) : item
 }
 
 /** Takes all leases from a session that is over, or makes no progress. */
@@ -55,9 +79,9 @@ export function takeLeasesBack<P extends Payload>(
   reason: string,
   attemptCounted: boolean,
 ): number {
-  const taken = [...session.leases]
-  for (const [number, item] of taken) {
-    session.leases.take(number)
+  const count = session.leaseCount
+  for (const [number, item] of [...session.leases]) {
+    session.leases.take(number, item.payload.objects)
     giveBackFrom(core, session, item, number, attemptCounted, reason)
   }
   session.revokedBefore = session.leases.next
@@ -66,17 +90,18 @@ export function takeLeasesBack<P extends Payload>(
   session.reclaimed.clear()
   session.earlier = undefined
   for (const item of before) giveBack(core, item, attemptCounted, reason)
-  return taken.length + before.length
+  return count
 }
 
-/** A lease is over: its holder, and the group that it is of, have one less. */
+/** A lease is over, or those of a run: its holder, and the group that it is of, have so many less. */
 export function endLease<P extends Payload>(item: Item<P>, holder: Membership<P>): void {
   const { group } = holder
   item.holder = undefined
-  holder.leases--
+  const { objects, bytes } = item.payload
+  holder.leases -= objects
   placeAnew(holder)
-  group.leased--
-  group.leasedBytes -= item.payload.bytes
+  group.leased -= objects
+  group.leasedBytes -= bytes
 }
 
 /** The session did something that only a living program does. */
@@ -105,13 +130,18 @@ function giveBackFrom<P extends Payload>(
   addCredit(core, holder, 1)
 }
 
-/** A lease is over, and the object waits again. */
+/** A lease is over, and the object waits again. A run is one no more: each of its objects has a fate of its own now. */
 export function giveBack<P extends Payload>(
   core: Core<P>,
   item: Item<P>,
   attemptCounted: boolean,
   reason: string,
 ): void {
+  while (item.payload.objects > 1) giveBackOne(core, cutRun(core.output, item, 1), attemptCounted, reason)
+  giveBackOne(core, item, attemptCounted, reason)
+}
+
+function giveBackOne<P extends Payload>(core: Core<P>, item: Item<P>, attemptCounted: boolean, reason: string): void {
   const { holder, attempt } = item
   if (holder === undefined) return
   const { group, session } = holder

@@ -33,7 +33,7 @@ export function join<P extends Payload>(
   if (session.earlier === undefined) return session
   core.absent.delete(id)
   session.earlier.graceEndsMs = Number.POSITIVE_INFINITY
-  if (core.limits.progressMs > 0) watch(core, session)
+  if (core.limits.progressMs > 0) watch(core, session, 1)
   return session
 }
 

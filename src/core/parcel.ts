@@ -1,4 +1,4 @@
-import type { Payload } from './contract.ts'
+import type { BrokerOutput, Payload } from './contract.ts'
 import type { Group } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Membership } from './membership.ts'
@@ -13,15 +13,15 @@ export interface Parcel<P extends Payload> {
 }
 
 /**
- * An object in the queue of a group, or on lease from it. A million of them may wait, so that it has no field that can be done
- * without: the one and only copy of an object needs no parcel.
+ * An object in the queue of a group, or on lease from it; or a run of objects, whose orders follow each other. A million of them may
+ * wait, so that it has no field that can be done without: the one and only copy of an object, or of a run, needs no parcel.
  */
 export interface Item<P extends Payload> {
   readonly payload: P
   readonly parcel: Parcel<P> | undefined
   /** Who has it on lease; `undefined` while it waits. */
   holder: Membership<P> | undefined
-  /** Its place in the queue of its group, which it keeps when it is given back. */
+  /** Its place in the queue of its group, which it keeps when it is given back; of a run, that of the first. */
   order: number
   /** The number of its next delivery, or of the present one. */
   attempt: number
@@ -40,6 +40,14 @@ export function waitingItem<P extends Payload>(
   groupIndex: number,
 ): Item<P> {
   return { payload, parcel, holder: undefined, order, attempt, copies, groupIndex }
+}
+
+/** Cuts the first `objects` objects off a run, fewer than it has. They wait, or are on lease, as it does. */
+export function cutRun<P extends Payload>(output: BrokerOutput<P>, run: Item<P>, objects: number): Item<P> {
+  const part = waitingItem(output.cut(run.payload, objects), undefined, run.order, run.attempt, 1, run.groupIndex)
+  part.holder = run.holder
+  run.order += objects
+  return part
 }
 
 /** Where an object goes, looked up: the groups of its route, and what follows from their bounds. */

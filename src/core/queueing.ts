@@ -1,9 +1,9 @@
 import type { DropReason, Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
-import { type Parcel, waitingItem } from './parcel.ts'
+import { cutRun, type Parcel, waitingItem } from './parcel.ts'
 
-/** Puts `copies` of an object at the end of a group's queue. `parcel` is there if anything else refers to the payload. */
+/** Puts `copies` of an object, or a run, at the end of a group's queue. `parcel` is there if anything else refers to the payload. */
 export function enqueue<P extends Payload>(
   core: Core<P>,
   group: Group<P>,
@@ -12,7 +12,8 @@ export function enqueue<P extends Payload>(
   copies: number,
   groupIndex: number,
 ): void {
-  const item = waitingItem(payload, parcel, group.nextOrder++, 1, copies, groupIndex)
+  const item = waitingItem(payload, parcel, group.nextOrder, 1, copies, groupIndex)
+  group.nextOrder += payload.objects
   const large = parcel?.large
   if (large === undefined) core.journal.queued(payload, group.name, groupIndex, item.order, copies)
   else large.waiting.set(item, group)
@@ -32,6 +33,10 @@ export function dropOldest<P extends Payload>(
   while (count < countExcess || bytes < bytesExcess) {
     const item = group.ready.first()
     if (item === undefined) break
+    if (item.payload.objects > 1) {
+      group.ready.putFirst(cutRun(core.output, item, 1))
+      continue
+    }
     const each = item.payload.bytes
     // What has no bytes helps no bound of bytes, and goes because it is the oldest.
     const forBytes = bytes >= bytesExcess ? 0 : each === 0 ? item.copies : Math.ceil((bytesExcess - bytes) / each)

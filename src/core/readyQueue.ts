@@ -5,14 +5,15 @@ import type { Item } from './parcel.ts'
 
 /**
  * The waiting objects of a group in their order. What was given back comes before what was never delivered, because it
- * was before it when it was delivered; so it stands apart, and only there does the order need work.
+ * was before it when it was delivered; so it stands apart, and only there does the order need work. What was cut off the front of a
+ * run stands there too.
  */
 export class ReadyQueue<P extends Payload> {
   /** How many objects wait, copies counted. */
   count = 0
   /** Their bytes, copies counted. */
   bytes = 0
-  /** How many of them were given back. */
+  /** How many places there are before those that were never delivered: of what was given back, and of what was cut off a run. */
   get returnedCount(): number {
     return this.returned.size
   }
@@ -33,7 +34,7 @@ export class ReadyQueue<P extends Payload> {
   /** Adds one to a line that will be part of this queue. */
   pushTo(line: FreshLine<P>, item: Item<P>): void {
     line.push(item)
-    this.count += item.copies
+    this.count += item.copies * item.payload.objects
     this.bytes += item.copies * item.payload.bytes
   }
 
@@ -44,16 +45,21 @@ export class ReadyQueue<P extends Payload> {
     this.bytes += item.payload.bytes
   }
 
+  /** Puts what was cut off the oldest before it. */
+  putFirst(part: Item<P>): void {
+    this.returned.push(part)
+  }
+
   /** The oldest. */
   first(): Item<P> | undefined {
     return this.returned.first() ?? this.fresh.first()
   }
 
-  /** Takes one copy of the oldest. It is the same item if it was the last copy. */
+  /** Takes one copy of the oldest, all of it if it is a run. It is the same item if it was the last copy. */
   take(): Item<P> | undefined {
     const item = this.first()
     if (item === undefined) return undefined
-    this.count--
+    this.count -= item.payload.objects
     this.bytes -= item.payload.bytes
     if (item.copies > 1) {
       item.copies--
@@ -77,7 +83,7 @@ export class ReadyQueue<P extends Payload> {
 
   /** Takes all copies of `item` out, wherever it stands. */
   remove(item: Item<P>): void {
-    this.count -= item.copies
+    this.count -= item.copies * item.payload.objects
     this.bytes -= item.copies * item.payload.bytes
     // Among those, only a large object that came back before it was whole is not the first, which is rare: a search will do.
     const index = this.returned.values().indexOf(item)

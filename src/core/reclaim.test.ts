@@ -8,7 +8,7 @@ const first = reclaimedLeaseMin
 /** A relay that was restarted while "worker" had these objects of g on lease. */
 function restarted(names: string, limits = {}): { relay: TestBroker; payloads: TestPayload[] } {
   const relay = new TestBroker({ sessionGraceMs: 100, ...limits })
-  const payloads = names.split(' ').map((name) => ({ name, bytes: 10 }))
+  const payloads = names.split(' ').map((name) => ({ name, bytes: 10, objects: 1 }))
   for (const [order, payload] of payloads.entries()) {
     relay.broker.restore({
       payload,

@@ -42,7 +42,7 @@ export function reclaim<P extends Payload>(
     placeAnew(member)
   }
   reclaimed.set(number, item)
-  if (core.limits.progressMs > 0) watch(core, session)
+  if (core.limits.progressMs > 0) watch(core, session, 1)
   return true
 }
 

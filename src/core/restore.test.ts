@@ -7,7 +7,7 @@ import type { KeptPlace } from './journal.ts'
 type Place = KeptPlace<TestPayload>
 
 function payload(name: string, bytes = 10): TestPayload {
-  return { name, bytes }
+  return { name, bytes, objects: 1 }
 }
 
 function waiting(name: string, order: number, facts: Partial<Place> = {}): Place {

@@ -100,6 +100,27 @@ describe('a table of leases', () => {
     expect([table.size, table.next]).toEqual([1, 2])
   })
 
+  test('has several numbers in a row for one entry, in whatever parts they are taken out', () => {
+    const table = new LeaseTable<{ name: string }>()
+    const [one, run, part, last] = ['one', 'run', 'part', 'last'].map((name) => ({ name }))
+    if (one === undefined || run === undefined || part === undefined || last === undefined) throw new Error('four')
+    expect([table.add(one), table.add(run, 200), table.add(last)]).toEqual([0, 1, 201])
+    expect([table.size, table.next, table.firstOf(0), table.firstOf(150), table.firstOf(201)]).toEqual([
+      202, 202, 0, 1, 201,
+    ])
+    table.replace(part, 1, 100)
+    expect([...table]).toEqual([
+      [0, one],
+      [1, part],
+      [101, run],
+      [201, last],
+    ])
+    expect([table.take(101, 70), table.firstOf(180), table.get(170), table.size]).toEqual([run, 171, undefined, 132])
+    expect([table.take(1, 100), table.take(171, 30), table.take(0), table.size]).toEqual([part, run, one, 1])
+    expect([...table]).toEqual([[201, last]])
+    expect(table.pageCount).toBe(1)
+  })
+
   test('does not grow while one lease is held beside a hundred thousand others', () => {
     const table = new LeaseTable<string>()
     const held = table.add('held')

@@ -9,14 +9,16 @@ export class AcceptedRuns {
     this.#emit = emit
   }
 
-  add(sequence: number, memberCounts: readonly number[]): void {
+  /** So many objects from `sequence` on. */
+  add(sequence: number, objects: number, memberCounts: readonly number[]): void {
+    const to = sequence + objects - 1
     if (this.#to >= this.#from && sequence === this.#to + 1 && sameCounts(this.#counts, memberCounts)) {
-      this.#to = sequence
+      this.#to = to
       return
     }
     this.flush()
     this.#from = sequence
-    this.#to = sequence
+    this.#to = to
     // The broker uses its array again.
     this.#counts = memberCounts.slice()
   }

@@ -6,6 +6,7 @@ import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
 import type { AcceptedRun, Store, StoredObject } from '../store/store.ts'
 import type { ReclaimedLease } from '../wire/controlFrames.ts'
+import { readUint32 } from '../wire/integers.ts'
 import { AbsentLeases } from './absentLeases.ts'
 import { OutputGate } from './outputGate.ts'
 import type { RelaySession } from './relaySession.ts'
@@ -103,7 +104,7 @@ export class BrokerHost {
   #output(): BrokerOutput<StoredObject> {
     return {
       deliver: (session, delivery) => this.#deliver(session, delivery),
-      accepted: (session, sequence, counts) => this.#sessionOf(session)?.accepted(sequence, counts),
+      accepted: (session, sequence, objects, counts) => this.#sessionOf(session)?.accepted(sequence, objects, counts),
       rejected: (session, sequence, error) => this.#sessionOf(session)?.rejected(sequence, error),
       admitted: (session, sequence) => this.#sessionOf(session)?.admitted(sequence),
       abortDelivery: (session, payload, leaseNumber) => {
@@ -112,6 +113,8 @@ export class BrokerHost {
       blocked: (session, group) => this.#sessionOf(session)?.blocked(group, true),
       unblocked: (session, group) => this.#sessionOf(session)?.blocked(group, false),
       released: (payload) => this.#letGo(payload),
+      firstBytes: (object) => ('begin' in object ? object.bytes : readUint32(object.buffer, object.start)),
+      cut: (run, objects) => this.#parts.store.cut(run, objects),
       event: (event) => this.#parts.event(event),
     }
   }

@@ -41,16 +41,19 @@ export class HeldOutput {
     this.sendKept(this.#slab.buffer, at, at + frame.length)
   }
 
-  /** Sends a numbered frame that lies in `buffer`, which must not change any more: a reference to it is held, if it is a slab. */
-  sendKept(buffer: Buffer, start: number, end: number): void {
+  /**
+   * Sends numbered frames that lie in `buffer`, one behind the other, which must not change any more: a reference to it is held, if it
+   * is a slab.
+   */
+  sendKept(buffer: Buffer, start: number, end: number, frames = 1): void {
     this.#bytes += end - start
     const last = this.#entries.length > this.#sealed ? this.#entries[this.#entries.length - 1] : undefined
     if (last !== undefined && typeof last !== 'function' && last.buffer === buffer && last.end === start) {
       last.end = end
-      last.frames++
+      last.frames += frames
     } else {
       this.#slabs?.retain(buffer)
-      this.#entries.push({ buffer, start, end, frames: 1 })
+      this.#entries.push({ buffer, start, end, frames })
     }
   }
 

@@ -12,6 +12,7 @@ import {
 } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingBodies } from './incomingBodies.ts'
+import { ObjectRun } from './objectRun.ts'
 import { findRun } from './pastAnswers.ts'
 import type { RelaySession, RelaySessionHost } from './relaySession.ts'
 
@@ -25,6 +26,8 @@ export class Intake {
   readonly #host: RelaySessionHost
   readonly #routes = new RouteCache(isGroupName)
   readonly #bodies: IncomingBodies
+  /** What has come last and is not with the broker yet. */
+  #run: ObjectRun | undefined
 
   constructor(owner: RelaySession, host: RelaySessionHost, pastAnswers: readonly AcceptedRun[]) {
     this.#owner = owner
@@ -55,11 +58,40 @@ export class Intake {
     stampSource(buffer, start, this.#owner.source)
     stampAttempt(buffer, start, 1)
     const sequence = readSequence(buffer, start)
-    if (this.#answeredBefore(sequence)) return
+    if (this.pastAnswers.length > 0 && this.#answeredBefore(sequence)) return
+    const run = this.#run
+    if (run?.isBefore(buffer, start, end, sequence, route) === true) {
+      run.end = end
+      run.objects++
+      return
+    }
+    this.flush()
+    this.#run = new ObjectRun(buffer, start, end, sequence, route)
+    // The memory of a frame that was put together is used again after this call.
+    if (start === 0) this.flush()
+  }
+
+  /** Whoever looks at, or does, anything that comes behind the objects of a run needs them to be there. */
+  flush(): void {
+    const run = this.#run
+    if (run === undefined) return
+    this.#run = undefined
+    const { buffer, end, route } = run
     const { broker, store } = this.#host
-    const refusal = store.refusal(end - start)
-    if (refusal === undefined) broker.send(this.#owner.session, sequence, route, store.keep(buffer, start, end))
-    else this.#owner.rejected(sequence, refusal)
+    for (let { start, sequence, objects } = run; objects > 0; ) {
+      const refusal = store.refusal(end - start)
+      if (refusal !== undefined) {
+        for (; objects > 0; objects--) this.#owner.rejected(sequence++, refusal)
+        return
+      }
+      const kept = store.keep(buffer, start, end, objects)
+      const next = sequence
+      // The broker may cut it.
+      start += kept.bytes
+      sequence += kept.objects
+      objects -= kept.objects
+      broker.send(this.#owner.session, next, route, kept)
+    }
   }
 
   streamBegin(buffer: Buffer, start: number, end: number): void {
@@ -86,7 +118,8 @@ export class Intake {
   #answeredBefore(sequence: number): boolean {
     const run = findRun(this.pastAnswers, sequence)
     if (run === undefined) return false
-    this.#owner.accepted(sequence, run.memberCounts)
+    this.flush()
+    this.#owner.accepted(sequence, 1, run.memberCounts)
     return true
   }
 

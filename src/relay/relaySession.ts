@@ -151,10 +151,15 @@ export class RelaySession implements LinkHandler, Gated {
   frame(type: number, buffer: Buffer, start: number, end: number): void {
     // Behind its goodbye, nothing that an endpoint says is of any consequence.
     if (this.session.state === 'ended') return
+    if (type === FrameType.OBJECT) this.#intake.object(buffer, start, end)
+    else {
+      this.#intake.flush()
+      this.#control(type, buffer, start, end)
+    }
+  }
+
+  #control(type: number, buffer: Buffer, start: number, end: number): void {
     switch (type) {
-      case FrameType.OBJECT:
-        this.#intake.object(buffer, start, end)
-        break
       case FrameType.ACKNOWLEDGE: {
         const { from, to } = readLeaseRange(buffer, start, end)
         this.#host.broker.acknowledge(this.session, from, to)
@@ -201,16 +206,19 @@ export class RelaySession implements LinkHandler, Gated {
 
   chunk(id: number, offset: number, buffer: Buffer, start: number, end: number): void {
     if (this.session.state === 'ended') return
+    this.#intake.flush()
     this.#intake.chunk(id, offset, buffer.subarray(start, end))
   }
 
   received(): void {
+    this.#intake.flush()
     this.#host.gate.request(this)
   }
 
   confirmed(): void {
     this.#isKnownToEndpoint = true
     if (this.session.state === 'ended') return
+    this.#intake.flush()
     const { session, conversation } = this
     this.#answers.confirmed(conversation.log.confirmedFrames)
     const unconfirmedBytes = conversation.log.bytes + this.#output.bytes
@@ -220,8 +228,18 @@ export class RelaySession implements LinkHandler, Gated {
   }
 
   closed(error: ObjectRelayError): void {
+    this.#flushBeforeEnd()
     this.link = undefined
     this.#host.linkLost(this, error)
+  }
+
+  /** What came before the mistake that ends the link counts as received. */
+  #flushBeforeEnd(): void {
+    try {
+      this.#intake.flush()
+    } catch {
+      // The link ends already, and its endpoint was told of the first mistake.
+    }
   }
 
   /** What was gathered is complete; the store learns what it has to know. */
@@ -269,7 +287,7 @@ export class RelaySession implements LinkHandler, Gated {
     const isDead = delivery.leaseNumber >= 0 && group.endsWith('.dead') && this.#isDeadLetter(delivery)
     if (groupIndex !== 0 || skipped !== 0 || isDead) this.#output.send(encodeContext(groupIndex, skipped, isDead))
     if ('begin' in payload) this.#deliverLarge(payload, delivery)
-    else if (attempt === 1) this.#output.sendKept(payload.buffer, payload.start, payload.end)
+    else if (attempt === 1) this.#output.sendKept(payload.buffer, payload.start, payload.end, payload.objects)
     else {
       // Other deliveries may still be on their way from the same bytes.
       const copy = Buffer.from(payload.buffer.subarray(payload.start, payload.end))
@@ -290,8 +308,8 @@ export class RelaySession implements LinkHandler, Gated {
     this.#host.gate.request(this)
   }
 
-  accepted(sequence: number, memberCounts: readonly number[]): void {
-    this.#accepted.add(sequence, memberCounts)
+  accepted(sequence: number, objects: number, memberCounts: readonly number[]): void {
+    this.#accepted.add(sequence, objects, memberCounts)
     this.#host.gate.request(this)
   }
 

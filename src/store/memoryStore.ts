@@ -6,6 +6,7 @@ import { type Packing, packingDefaults } from '../core/contract.ts'
 import { type BrokerJournal, silentJournal } from '../core/journal.ts'
 import { createError } from '../errors.ts'
 import { copyBytes } from '../memoryCopy.ts'
+import { readUint32 } from '../wire/integers.ts'
 import { SlabPool } from '../wire/slabPool.ts'
 import type { BodyFiles } from './spool/bodyFiles.ts'
 import { SpillFile } from './spool/spillFile.ts'
@@ -79,16 +80,18 @@ class Arena {
 /** The start of a frame that is gone. */
 const GONE = -1
 
-/** The handle of one kept frame. Many of them may wait: it has no field that can be done without. */
+/** The handle of one kept frame, or of a run of them. Many may wait: it has no field that can be done without. */
 class StoredFrame implements KeptFrame {
-  readonly bytes: number
+  bytes: number
+  objects: number
   arena: Arena
   start: number
 
-  constructor(arena: Arena, start: number, bytes: number) {
+  constructor(arena: Arena, start: number, bytes: number, objects: number) {
     this.arena = arena
     this.start = start
     this.bytes = bytes
+    this.objects = objects
   }
 
   get buffer(): Buffer {
@@ -134,13 +137,16 @@ export class MemoryStore implements Store {
   readonly packing: Packing<StoredObject> = {
     ...packingDefaults,
     pack: (object) =>
-      object instanceof StoredFrame ? object.arena.number * this.slabs.slabBytes + object.start : Number.NaN,
+      // A run is told by its one handle: that is less than 16 bytes for each of its objects.
+      object instanceof StoredFrame && object.objects === 1
+        ? object.arena.number * this.slabs.slabBytes + object.start
+        : Number.NaN,
     unpack: (packed, bytes) => {
       const { slabBytes } = this.slabs
       const number = Math.floor(packed / slabBytes)
       const arena = this.#arenas.get(number)
       if (arena === undefined) throw new Error(`There is no arena ${number} any more, though something in it is kept.`)
-      return new StoredFrame(arena, packed - number * slabBytes, bytes)
+      return new StoredFrame(arena, packed - number * slabBytes, bytes, 1)
     },
   }
 
@@ -162,11 +168,25 @@ export class MemoryStore implements Store {
     return this.#arenaBytes + this.#spool.memoryBytes
   }
 
-  keep(buffer: Buffer, start: number, end: number): KeptFrame {
+  keep(buffer: Buffer, start: number, end: number, objects = 1): KeptFrame {
     const bytes = end - start
+    // Parts of a run that is larger than a slab could not be told by numbers.
+    if (objects > 1 && bytes > this.slabs.slabBytes) return this.keep(buffer, start, start + readUint32(buffer, start))
     const arena = this.#arenaFor(bytes)
     this.#liveBytes += bytes
-    return new StoredFrame(arena, this.#copy(buffer, start, end), bytes)
+    return new StoredFrame(arena, this.#copy(buffer, start, end), bytes, objects)
+  }
+
+  cut(run: StoredObject, objects: number): KeptFrame {
+    if (!(run instanceof StoredFrame) || run.objects <= objects)
+      throw new Error(`There are no ${objects} frames to cut off.`)
+    const { arena, start, buffer } = run
+    let end = start
+    for (let count = 0; count < objects; count++) end += readUint32(buffer, end)
+    run.start = end
+    run.bytes -= end - start
+    run.objects -= objects
+    return new StoredFrame(arena, start, end - start, objects)
   }
 
   keepLarge(begin: Buffer, bodyBytes: number): LargeBody {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { KeptFrame } from './store.ts'
 import { describeLargeBodies } from './storeBodies.contract.ts'
 import { describeRestart } from './storeRestart.contract.ts'
 import { contentOf, frameOf, onlyPlaceOf, StoreWitness } from './storeWitness.fixture.ts'
@@ -38,6 +39,28 @@ function describeKeeping(kind: StoreKind): void {
       expect(buffer).toBe(before.buffer)
       expect(start).toBe(before.end)
     }
+  })
+
+  it('keeps frames that came in a row, as many as it likes together, and gives them up in any parts', async () => {
+    const { store } = used.world
+    const frames = Array.from({ length: 20 }, (_, id) => frameOf(id, 60 + id))
+    const bytes = Buffer.concat(frames)
+    const kept: KeptFrame[] = []
+    for (let at = 0, count = 0; at < bytes.length; ) {
+      const run = store.keep(bytes, at, bytes.length, frames.length - count)
+      at += run.bytes
+      count += run.objects
+      while (run.objects > 3) kept.push(store.cut(run, 3))
+      kept.push(run)
+    }
+    bytes.fill(0xdd)
+    await used.committed()
+    const contents = kept.map((run) => Buffer.from(contentOf(run)))
+    expect(kept.reduce((sum, { objects }) => sum + objects, 0)).toBe(frames.length)
+    expect(Buffer.concat(contents)).toEqual(Buffer.concat(frames))
+    for (const run of kept.slice(1)) store.release(run)
+    await used.committed()
+    expect(kept[0] !== undefined && contentOf(kept[0])).toEqual(contents[0])
   })
 
   it('does not mind that something is released twice', async () => {

@@ -3,9 +3,14 @@ import type { BrokerJournal, KeptPlace } from '../core/journal.ts'
 import type { ObjectRelayError } from '../errors.ts'
 import type { SlabPool } from '../wire/slabPool.ts'
 
-/** An OBJECT frame that a store keeps, as it came, with the relay's stamps in it. The store may move it while it is kept. */
+/**
+ * An OBJECT frame that a store keeps, as it came, with the relay's stamps in it; or several that lie one behind the other. The store
+ * may move them while they are kept.
+ */
 export interface KeptFrame {
   readonly bytes: number
+  /** How many frames. */
+  readonly objects: number
   /** Where it lies; reading it may mean reading a disk. `start` and `end` are valid after `buffer` was read. */
   readonly buffer: Buffer
   readonly start: number
@@ -22,6 +27,8 @@ export type StoredObject = KeptFrame | LargeBody
 export interface LargeBody {
   /** The size of the whole body. */
   readonly bytes: number
+  /** One: it is never part of a run. */
+  readonly objects: number
   /** The STREAM_BEGIN as it came from the sender, with the relay's stamps in it. */
   readonly begin: Buffer
   /** How far it has come. */
@@ -94,8 +101,13 @@ export interface Store {
   takeSource(): number
   /** Why an object of so many bytes cannot be taken now, if it cannot: a disk that is nearly full. */
   refusal(bytes: number): ObjectRelayError | undefined
-  /** Keeps a copy of the frame; the bytes may be reused after the call. */
-  keep(buffer: Buffer, start: number, end: number): KeptFrame
+  /**
+   * Keeps a copy of the frame, or of the first of `objects` frames that lie one behind the other: as many as this store keeps as one.
+   * The bytes may be reused after the call.
+   */
+  keep(buffer: Buffer, start: number, end: number, objects?: number): KeptFrame
+  /** Cuts the first `objects` frames off kept ones, fewer than there are, which are kept on their own from now on. */
+  cut(run: StoredObject, objects: number): KeptFrame
   /** Begins to keep a large object. */
   keepLarge(begin: Buffer, bodyBytes: number): LargeBody
   /** The object is needed no more. */

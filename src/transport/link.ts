@@ -138,13 +138,13 @@ export class Link implements LinkWriter {
     this.#lastReceivedMs = this.#clock.nowMs()
     try {
       this.#reader.push(bytes)
+      if (this.#conversation !== undefined) this.handler.received?.()
     } catch (thrown) {
       // Even a mistake of our own ends this link only: nobody else notices.
       this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
       return
     }
     if (this.#conversation === undefined) return
-    this.handler.received?.()
     this.requestConfirm()
     if (this.#conversation.confirmDue) this.requestFlush()
   }

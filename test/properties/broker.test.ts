@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { AcceptedGroup, BrokerOptions, Route } from '../../src/core/contract.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 import { checkInvariants } from './brokerInvariants.ts'
-import { BrokerModel, type ModelPayload, type ModelSession } from './brokerModel.ts'
+import { BrokerModel, type ModelSession } from './brokerModel.ts'
+import type { ModelPayload } from './modelRuns.ts'
 
 const accepted: Record<string, AcceptedGroup> = {
   few: { maxConsumables: 3 },
@@ -41,7 +42,7 @@ const routes: Route[] = [
 
 const steps = [
   ...['join', 'leave', 'detach', 'attach', 'advance', 'complete', 'abort'],
-  ...['send', 'send', 'send', 'send', 'begin', 'begin', 'notify', 'notify', 'notify'],
+  ...['send', 'send', 'send', 'send', 'sendRun', 'sendRun', 'sendRun', 'begin', 'begin', 'notify', 'notify', 'notify'],
   ...['acknowledge', 'acknowledge', 'release', 'release', 'widen', 'widen'],
 ] as const
 
@@ -49,7 +50,7 @@ const steps = [
 const restartSteps = [
   ...['restart', 'rejoin', 'rejoin', 'rejoin', 'leaveForNow', 'endReclaim', 'advance', 'advance'],
   ...['reclaim', 'reclaim', 'reclaim', 'reclaim', 'settleReclaimed', 'settleReclaimed'],
-  ...['send', 'send', 'send', 'notify', 'notify', 'join', 'release'],
+  ...['send', 'send', 'send', 'sendRun', 'notify', 'notify', 'join', 'release'],
 ] as const
 type Step = (typeof steps)[number] | (typeof restartSteps)[number]
 
@@ -72,7 +73,7 @@ class Run {
   /** With `pageObjects`, waiting objects are packed early, in pages of so many. */
   constructor(isRestricted: boolean, pageObjects = 0) {
     const packing = {
-      pack: ({ id }: ModelPayload): number => (id % 5 === 3 ? Number.NaN : id + 0.5),
+      pack: ({ id, objects }: ModelPayload): number => (id % 5 === 3 || objects > 1 ? Number.NaN : id + 0.5),
       unpack: (packed: number): ModelPayload => this.model.payloadOf(packed - 0.5),
       unpackedObjects: 1,
       pageObjects,
@@ -130,9 +131,10 @@ class Run {
     if (step === 'settleReclaimed' && claimed.length > 0)
       model.settleReclaimed(session, claimed, what % 2 === 0 ? 'acknowledge' : what % 3 === 0 ? 'counted' : 'uncounted')
     if (step === 'widen') model.widen(session, size)
-    if (step === 'send' && route !== undefined) model.send(session, route, what % 10 === 0 ? size * 4 : size, false)
+    if (step === 'send' && route !== undefined) model.send(session, route, [what % 10 === 0 ? size * 4 : size])
+    if (step === 'sendRun' && route !== undefined) model.send(session, route, sizesOf(what, size))
     if (step === 'begin' && route !== undefined && this.unfinishedOf(session).length < 3)
-      model.send(session, route, size, true)
+      model.begin(session, route, size)
     if (step === 'notify' && group !== undefined) model.notify(session, group, size === 0 ? -1 : 1 + (size % 4))
     if (step === 'release') {
       const run = consecutive(session, leases.slice(start), size)
@@ -158,6 +160,13 @@ class Run {
       ({ sender, large, state }) => sender === session && large && (state === 'admitted' || state === 'offered'),
     )
   }
+}
+
+/** Of the objects of a run: 2 to 12, mostly small ones. */
+function sizesOf(what: number, size: number): number[] {
+  return Array.from({ length: 2 + (size % 11) }, (_, index) =>
+    ((what >> (index % 7)) & 7) === 0 ? size : (what + index) % 6,
+  )
 }
 
 /** The first of `numbers` and those that follow it without a gap, those of aborted deliveries included. */

@@ -14,10 +14,11 @@ import type { Session } from '../../src/core/session.ts'
 import type { ObjectRelayError } from '../../src/errors.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 
-/** An object of a test: its name stands in transcripts. */
+/** An object of a test: its name stands in transcripts; or a run of objects, with their names in a row. */
 export interface TestPayload {
-  readonly bytes: number
-  readonly name: string
+  bytes: number
+  objects: number
+  name: string
 }
 
 export type TestSession = Session<TestPayload>
@@ -28,6 +29,8 @@ export class TestBroker implements BrokerOutput<TestPayload> {
   readonly deliveries: Delivery<TestPayload>[] = []
   readonly errors: ObjectRelayError[] = []
   private readonly routes = new Map<string, Route>()
+  /** Of the objects of runs, by name. */
+  private readonly sizes = new Map<string, number>()
   private lines: string[] = []
   private sequence = 0
 
@@ -48,6 +51,14 @@ export class TestBroker implements BrokerOutput<TestPayload> {
     for (const name of names.split(' ')) this.send(session, name, this.route('produce', copies), bytes)
   }
 
+  /** All of them as one run. */
+  produceRun(session: TestSession, names: string, group: string, sizes?: readonly number[]): void {
+    for (const [index, name] of names.split(' ').entries()) this.sizes.set(name, sizes?.[index] ?? 10)
+    const run = this.runOf(names.split(' '))
+    this.broker.send(session, this.sequence, this.route('produce', { [group]: 1 }), run)
+    this.sequence += names.split(' ').length
+  }
+
   broadcast(session: TestSession, names: string, groups: string | string[], bytes = 10): void {
     const copies = Object.fromEntries([groups].flat().map((group) => [group, 1]))
     for (const name of names.split(' ')) this.send(session, name, this.route('broadcast', copies), bytes)
@@ -56,7 +67,7 @@ export class TestBroker implements BrokerOutput<TestPayload> {
   /** Begins a large object and returns its sequence number. */
   begin(session: TestSession, name: string, kind: 'broadcast' | 'produce', group: string, bytes = 10): number {
     const sequence = this.sequence++
-    this.broker.begin(session, sequence, this.route(kind, { [group]: 1 }), { bytes, name })
+    this.broker.begin(session, sequence, this.route(kind, { [group]: 1 }), { bytes, objects: 1, name })
     return sequence
   }
 
@@ -82,8 +93,9 @@ export class TestBroker implements BrokerOutput<TestPayload> {
     )
   }
 
-  accepted(_session: TestSession, sequence: number, memberCounts: readonly number[]): void {
-    this.lines.push(`accepted ${sequence} (${memberCounts.join(' ')})`)
+  accepted(_session: TestSession, sequence: number, objects: number, memberCounts: readonly number[]): void {
+    const last = objects === 1 ? '' : `-${sequence + objects - 1}`
+    this.lines.push(`accepted ${sequence}${last} (${memberCounts.join(' ')})`)
   }
 
   rejected(_session: TestSession, sequence: number, error: ObjectRelayError): void {
@@ -111,12 +123,27 @@ export class TestBroker implements BrokerOutput<TestPayload> {
     this.lines.push(`released ${payload.name}`)
   }
 
+  firstBytes({ name }: TestPayload): number {
+    return this.runOf(name.split(' ', 1)).bytes
+  }
+
+  cut(run: TestPayload, objects: number): TestPayload {
+    const names = run.name.split(' ')
+    Object.assign(run, this.runOf(names.slice(objects)))
+    return this.runOf(names.slice(0, objects))
+  }
+
   event({ type, ...facts }: BrokerEvent): void {
     this.lines.push(`event ${type} ${Object.values(facts).join(' ')}`)
   }
 
+  private runOf(names: readonly string[]): TestPayload {
+    const bytes = names.reduce((sum, name) => sum + (this.sizes.get(name) ?? 0), 0)
+    return { bytes, objects: names.length, name: names.join(' ') }
+  }
+
   private send(session: TestSession, name: string, route: Route, bytes: number): void {
-    this.broker.send(session, this.sequence++, route, { bytes, name })
+    this.broker.send(session, this.sequence++, route, { bytes, objects: 1, name })
   }
 
   /** The same object for the same route, as the shell does it. */

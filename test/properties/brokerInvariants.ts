@@ -34,7 +34,7 @@ function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
   same(
     `${name}: waiting`,
     ready.count,
-    sum(items, (item) => item.copies),
+    sum(items, (item) => item.copies * item.payload.objects),
   )
   same(
     `${name}: waiting bytes`,
@@ -44,17 +44,18 @@ function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
   same(
     `${name}: leased`,
     group.leased,
-    sum(allLeases(core), (item) => Number(item.holder?.group === group)),
+    sum(allLeases(core), (item) => (item.holder?.group === group ? item.payload.objects : 0)),
   )
   atMost(`${name}: bytes`, group.bytes, core.limits.groupBytesMax)
   // What was given back before a restart is not known as such any more.
   atMost(`${name}: bound`, ready.count, Math.max(group.maxConsumables, group.countBound) + ready.returnedCount)
   for (const [index, item] of items.entries()) {
-    atLeast(`${name}: order`, item.order, items[index - 1]?.order ?? 0)
+    const before = items[index - 1]
+    atLeast(`${name}: order`, item.order, before === undefined ? 0 : before.order + before.payload.objects - 1)
     same('item.holder', item.holder, undefined)
   }
   const first = items[0]
-  const eligible = first === undefined ? [] : [...members].filter((member) => mayGet(member, first.payload.bytes))
+  const eligible = first === undefined ? [] : [...members].filter((member) => mayGet(member, firstBytes(core, first)))
   same(`${name}: the first object waits although somebody may get it`, eligible.length, 0)
   for (const member of members) checkMember(member)
   for (const heap of [takers, stalled]) {
@@ -66,6 +67,10 @@ function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
     same(`${name}: who is served first`, above !== undefined && isServedBefore(member, above), false)
   }
   checkRotation(core, group.rotation.first()?.plan, group.rotation.first()?.payload.bytes ?? 0)
+}
+
+function firstBytes<P extends Payload>({ output }: Core<P>, { payload }: Item<P>): number {
+  return payload.objects === 1 ? payload.bytes : output.firstBytes(payload)
 }
 
 function checkMember<P extends Payload>(member: Membership<P>): void {
@@ -97,7 +102,11 @@ function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): vo
   if (session.broadcasts === 'latest') {
     same('one for each group', new Set(entries.map((entry) => entry.member)).size, entries.length)
   }
-  same('leases.size', leases.size, [...leases].length)
+  same(
+    'leases.size',
+    leases.size,
+    sum(leases, ([, item]) => item.payload.objects),
+  )
   for (const [, item] of leases) same('item.holder?.session', item.holder?.session, session)
   same(
     'leases of memberships',

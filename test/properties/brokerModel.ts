@@ -4,11 +4,7 @@ import { reclaimedLeaseMin } from '../../src/core/reclaim.ts'
 import type { Session } from '../../src/core/session.ts'
 import type { ObjectRelayError } from '../../src/errors.ts'
 import { JournalModel } from './journalModel.ts'
-
-export interface ModelPayload {
-  readonly bytes: number
-  readonly id: number
-}
+import { type ModelPayload, ModelRuns } from './modelRuns.ts'
 
 /** One object, as its sender knows it. */
 interface Sent {
@@ -73,6 +69,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   readonly sessions: Map<string, ModelSession> = new Map()
   readonly sent: Sent[] = []
   readonly journal: JournalModel<ModelPayload> = new JournalModel()
+  private readonly runs = new ModelRuns()
   private readonly groups = new Map<string, ModelGroup>()
   private readonly releasedIds = new Set<number>()
   /** Sessions of an earlier run, and when their time is over. */
@@ -85,7 +82,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private readonly discards = new Map<number, string>()
 
   constructor(options: BrokerOptions<ModelPayload>) {
-    this.broker = new Broker(options, this, this.journal)
+    this.broker = new Broker(options, this, this.runs.journalOf(this.journal))
     this.options = options
   }
 
@@ -137,13 +134,15 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   /** The relay ends at once, and another one begins with what was kept. `scatter` changes the order in which it is told. */
   restart(scatter: number): void {
     const rank = (id: number): number => (scatter === 0 ? id : (id * scatter) % 1009)
-    const places = [...this.broker.places()].sort(
-      (one, other) =>
-        rank(one.payload.id) - rank(other.payload.id) ||
-        compareText(one.group, other.group) ||
-        one.order - other.order ||
-        one.attempt - other.attempt,
-    )
+    const places = this.runs
+      .placesOf(this.broker.places())
+      .sort(
+        (one, other) =>
+          rank(one.payload.id) - rank(other.payload.id) ||
+          compareText(one.group, other.group) ||
+          one.order - other.order ||
+          one.attempt - other.attempt,
+      )
     const leases = [...this.sessions.values()].map((model): [string, ModelLease[]] => [model.id, allLeases(model)])
     for (const [id, { leases: earlier }] of this.absent) leases.push([id, earlier])
     for (const sent of this.sent) if (sent.state === 'offered' || sent.state === 'admitted') this.forget(sent)
@@ -154,7 +153,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       const kept = earlier.filter(({ copy }) => copy.sent.state === 'accepted')
       if (kept.length > 0) this.absent.set(id, { leases: inOrderOfRestoring(kept, rank), endsMs })
     }
-    this.broker = new Broker(this.options, this, this.journal)
+    this.broker = new Broker(this.options, this, this.runs.journalOf(this.journal))
     this.journal.restore(places)
     for (const place of places) this.broker.restore(place)
     this.broker.restored(this.nowMs)
@@ -214,15 +213,29 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.broker.attach(sessionOf(model))
   }
 
-  send(sender: ModelSession, route: Route, bytes: number, large: boolean): void {
-    const sequence = this.sent.length
-    const sent: Sent = { payload: { bytes, id: sequence }, sender, sequence, route, large, state: 'offered' }
+  begin(sender: ModelSession, route: Route, bytes: number): void {
+    const { payload, sequence } = this.offer(sender, route, bytes, true)
+    this.broker.begin(sessionOf(sender), sequence, route, payload)
+  }
+
+  /** Several objects are sent as a run. */
+  send(sender: ModelSession, route: Route, sizes: readonly number[]): void {
+    const run = sizes.map((bytes) => this.offer(sender, route, bytes, false))
+    if (route.kind === 'broadcast') for (const sent of run) this.spread(sent)
+    const payload = this.runs.payloadOf(run.map((sent) => sent.payload))
+    this.broker.send(sessionOf(sender), run[0]?.sequence ?? 0, route, payload)
+    if (route.kind === 'produce') return
+    must(
+      run.every(({ state }) => state !== 'offered'),
+      'a broadcast is never held back',
+    )
+  }
+
+  private offer(sender: ModelSession, route: Route, bytes: number, large: boolean): Sent {
+    const payload = this.runs.add(bytes)
+    const sent: Sent = { payload, sender, sequence: payload.id, route, large, state: 'offered' }
     this.sent.push(sent)
-    if (route.kind === 'broadcast' && !large) this.spread(sent)
-    const { broker } = this
-    if (large) broker.begin(sessionOf(sender), sequence, route, sent.payload)
-    else broker.send(sessionOf(sender), sequence, route, sent.payload)
-    if (route.kind === 'broadcast') must(sent.state !== 'offered', 'a broadcast is never held back')
+    return sent
   }
 
   complete(sent: Sent): void {
@@ -283,7 +296,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   /** What must hold between two calls: exactly what nobody refers to was released. */
   check(): void {
-    this.journal.compare(this.broker.places())
+    this.journal.compare(this.runs.placesOf(this.broker.places()))
     const kept = new Set<number>()
     for (const { queue, last } of this.groups.values()) {
       for (const { sent } of queue) kept.add(sent.payload.id)
@@ -302,7 +315,10 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   deliver(session: Session<ModelPayload>, delivery: Delivery<ModelPayload>): void {
     this.expireAbsent()
-    const model = this.modelOf(session)
+    for (const single of this.runs.deliveriesOf(delivery)) this.deliverOne(this.modelOf(session), single)
+  }
+
+  private deliverOne(model: ModelSession, delivery: Delivery<ModelPayload>): void {
     const { bytes } = delivery.payload
     must(model.state === 'attached', 'only who has a link gets something')
     must(bytes <= model.room || model.room >= model.inboxBytes, `${model.id} has room for ${bytes} bytes`)
@@ -311,9 +327,12 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     model.room -= bytes
   }
 
-  accepted(_session: Session<ModelPayload>, sequence: number, memberCounts: readonly number[]): void {
+  accepted(_session: Session<ModelPayload>, sequence: number, objects: number, memberCounts: readonly number[]): void {
     this.expireAbsent()
-    const sent = this.sentAs(sequence)
+    for (let index = 0; index < objects; index++) this.acceptOne(this.sentAs(sequence + index), memberCounts)
+  }
+
+  private acceptOne(sent: Sent, memberCounts: readonly number[]): void {
     must(sent.state === (sent.large ? 'admitted' : 'offered'), 'an object is accepted once')
     const { kind, groups } = sent.route
     for (const [index, name] of groups.entries()) {
@@ -367,10 +386,20 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     must(this.modelOf(session).blocked.delete(group), 'unblocked is said after blocked')
   }
 
-  released(payload: ModelPayload): void {
-    must(!this.releasedIds.has(payload.id), 'a payload is released once')
-    this.releasedIds.add(payload.id)
-    this.journal.released(payload)
+  released(run: ModelPayload): void {
+    for (const payload of this.runs.objectsOf(run)) {
+      must(!this.releasedIds.has(payload.id), 'a payload is released once')
+      this.releasedIds.add(payload.id)
+      this.journal.released(payload)
+    }
+  }
+
+  firstBytes({ id }: ModelPayload): number {
+    return this.runs.single(id).bytes
+  }
+
+  cut(run: ModelPayload, objects: number): ModelPayload {
+    return this.runs.cut(run, objects)
   }
 
   event(event: BrokerEvent): void {
@@ -385,7 +414,10 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private checkBroadcast(model: ModelSession, { payload, group, skipped, leaseNumber }: Delivery<ModelPayload>): void {
     const member = memberOf(model, group)
     const due = member.due.filter((sent) => sent.state !== 'aborted')
-    must(due[skipped]?.payload === payload, `${model.id} gets broadcasts of ${group} in order and knows what it missed`)
+    must(
+      due[skipped]?.payload.id === payload.id,
+      `${model.id} gets broadcasts of ${group} in order and knows what it missed`,
+    )
     must(leaseNumber === -1, 'a broadcast has no lease')
     member.due = due.slice(skipped + 1)
   }

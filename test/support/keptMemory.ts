@@ -1,6 +1,7 @@
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
 import type { AcceptedRun, Recovery, Store, StoredObject } from '../../src/store/store.ts'
+import { readUint32 } from '../../src/wire/integers.ts'
 
 /** The copies of an object in the queue of one group. */
 interface Place {
@@ -39,7 +40,9 @@ export class KeptMemory {
       recover: (recovery) => this.#recover(recovery),
       takeSource: () => ++this.#sources,
       refusal: () => undefined,
-      keep: (buffer, start, end) => store.keep(buffer, start, end),
+      // Runs are not for a store that has to know of each object.
+      keep: (buffer, start) => store.keep(buffer, start, start + readUint32(buffer, start)),
+      cut: (run, objects) => store.cut(run, objects),
       keepLarge: (begin, bodyBytes) => store.keepLarge(begin, bodyBytes),
       release: () => undefined,
       rememberAnswers: (session, runs) => tell(() => void this.#answers.set(session, runs)),

@@ -26,6 +26,10 @@ export class LogFrame implements KeptFrame {
     this.bytes = bytes
   }
 
+  get objects(): number {
+    return 1
+  }
+
   get buffer(): Buffer {
     return this.source.read(this)
   }

@@ -114,15 +114,20 @@ export class LogStore implements Store {
     return this.#disk.refusal(bytes)
   }
 
-  keep(buffer: Buffer, start: number, end: number): KeptFrame {
-    const bytes = end - start
+  /** Of several frames only the first: each has a place of its own in the log. */
+  keep(buffer: Buffer, start: number, end: number, objects = 1): KeptFrame {
+    const bytes = objects === 1 ? end - start : readUint32(buffer, start)
     // The log finds its frames again by their own length.
     if (readUint32(buffer, start) !== bytes)
       throw new Error(`A frame of ${bytes} bytes says that it has another length.`)
     const writer = this.#writer
-    const offset = writer.addFrame(buffer, start, end)
+    const offset = writer.addFrame(buffer, start, start + bytes)
     this.#table.keep(writer.segment, bytes)
     return new LogFrame(this.#reader, writer.number, offset, bytes)
+  }
+
+  cut(): never {
+    throw new Error('The log keeps each frame on its own: there is nothing to cut.')
   }
 
   keepLarge(begin: Buffer, bodyBytes: number): LargeBody {

@@ -1,4 +1,3 @@
-import type { Payload } from '../../core/contract.ts'
 import type { KeptPlace } from '../../core/journal.ts'
 import type { BodyReference, Copies, RecoveredSegment } from './recoveredSegment.ts'
 
@@ -121,7 +120,7 @@ export class RecoveredObjects {
   }
 
   /** All places, those of one object one after the other; `payloadOf` is asked once for each object. */
-  *places<P extends Payload>(payloadOf: (object: RecoveredObject) => P): Generator<KeptPlace<P>> {
+  *places<P>(payloadOf: (object: RecoveredObject) => P): Generator<KeptPlace<P>> {
     for (const segment of this.segments) {
       for (let index = 0; index < segment.count; index++) {
         if (!segment.isKept(index)) continue
@@ -143,7 +142,7 @@ export class RecoveredObjects {
     for (const segment of this.segments) yield* segment.keptBodies()
   }
 
-  #placeOf<P extends Payload>(payload: P, told: Copies): KeptPlace<P> {
+  #placeOf<P>(payload: P, told: Copies): KeptPlace<P> {
     const { kind, groupIndex, order, attempt, copies } = told
     const group = this.#names[told.group] ?? ''
     const session = told.session === undefined ? undefined : this.#names[told.session]

@@ -26,6 +26,7 @@ interface OnDisk {
  */
 export class SpooledBody implements LargeBody, ReadableBody {
   readonly bytes: number
+  readonly objects: number = 1
   readonly begin: Buffer
   /** Of its file. */
   readonly name: string
