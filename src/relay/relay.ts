@@ -9,11 +9,10 @@ import type { RelayStats, RelayStopResult } from './relayStats.ts'
 
 const STOP_DEADLINE_MS = 5_000
 /**
- * What passes through a relay dies young, but the memory of buffers is only given back when the little that JavaScript itself
- * needs for them has filled its young generation. A small one is collected often, at half a millisecond each time; with a
- * large one buffers pile up until all memory is collected, which costs a third of the relay's time with large objects.
+ * What a relay makes of JavaScript objects dies as soon as its window has passed: with 12 MiB hardly any of it is still needed
+ * when it is collected. With less it is copied first; with more, what large objects leave behind takes more memory.
  */
-const YOUNG_MEMORY_MIB = 3
+const YOUNG_MEMORY_MIB = 12
 
 /** The relay's thread learns after so many events that they were heard. */
 const HEARD_STEP = 100
