@@ -36,6 +36,7 @@ export class Link implements LinkWriter {
   readonly #reader: FrameReader
   #conversation: Conversation | undefined
   #flushRequested = false
+  #bulkRequested = false
   #confirmTimer: Timer | undefined
   #heartbeatTimer: Timer | undefined
   #lastReceivedMs: number
@@ -192,8 +193,19 @@ export class Link implements LinkWriter {
       this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
       return
     }
+    if (this.#conversation.hasBulk) this.#requestBulk()
     // Room that was given in small pieces, too little to be told at once, must not wait for the next heartbeat.
     this.requestConfirm()
+  }
+
+  /** Large objects leave when what is at hand is done: small ones, also those of other links, are not to wait behind them. */
+  #requestBulk(): void {
+    if (this.#bulkRequested) return
+    this.#bulkRequested = true
+    this.#clock.soon(() => {
+      this.#bulkRequested = false
+      if (!this.#closed) this.#conversation?.pumpBulk()
+    })
   }
 
   #scheduleHeartbeat(heartbeatMs: number): void {

@@ -75,12 +75,15 @@ describe('A conversation', () => {
     for (const id of [1, 2]) conversation.openStream(id, new PartsSource([Buffer.alloc(300_000)]), 1_000_000)
     writer.pendingBytes = 200_000
     conversation.pump()
+    conversation.pumpBulk()
     expect(writer.types).toEqual([])
     conversation.send(text(10))
     conversation.pump()
+    conversation.pumpBulk()
     expect(writer.types).toEqual([FrameType.BLOCKED])
     writer.pendingBytes = 0
     conversation.pump()
+    conversation.pumpBulk()
     expect(writer.types.filter((type) => type === FrameType.STREAM_CHUNK)).toHaveLength(10)
   })
 
@@ -111,9 +114,9 @@ describe('A conversation', () => {
   it('sends a stream again from where the peer wants it, but not from beyond what was sent', () => {
     const { conversation, writer } = setUp()
     conversation.openStream(1, new PartsSource([Buffer.alloc(100_000)]), 100_000)
-    conversation.pump()
+    conversation.pumpBulk()
     conversation.rewindStream(1, 65_536)
-    conversation.pump()
+    conversation.pumpBulk()
     expect(writer.types).toHaveLength(3)
     expect(() => conversation.rewindStream(1, 100_001)).toThrow('beyond what was sent')
     conversation.rewindStream(2, 5)

@@ -190,7 +190,12 @@ export class Conversation {
     )
   }
 
-  /** Writes what may be written now. Throws `PROTOCOL_VIOLATION` if the peer makes this side keep too much. */
+  /** Whether there are large objects that are not sent to their end, for {@link Conversation.pumpBulk}. */
+  get hasBulk(): boolean {
+    return this.#active.length > 0
+  }
+
+  /** Writes what is small and may be written now. Throws `PROTOCOL_VIOLATION` if the peer makes this side keep too much. */
   pump(): void {
     const link = this.#link
     if (link === undefined) return
@@ -204,7 +209,6 @@ export class Conversation {
     const confirmsAlong = this.log.hasUnsent && this.#unconfirmedBytes >= CONFIRM_BYTES / 2 && this.confirmPending
     if (this.confirmDue || confirmsAlong) this.#confirm(link, gathering)
     this.#pumpSmall(link, gathering)
-    this.#pumpBulk(link, gathering)
     gathering.flush()
   }
 
@@ -226,17 +230,12 @@ export class Conversation {
     this.#unconfirmedBytes = 0
   }
 
-  #pumpSmall(link: LinkWriter, gathering: GatheredWrite): void {
-    while (this.log.hasUnsent && link.pendingBytes + gathering.bytes < fixedLimits.linkPendingBytesMax) {
-      const run = this.log.takeUnsent()
-      if (run === undefined) break
-      gathering.addRun(run)
-    }
-  }
-
-  #pumpBulk(link: LinkWriter, gathering: GatheredWrite): void {
+  /** Writes parts of large objects, as far as they may be written now. */
+  pumpBulk(): void {
+    const link = this.#link
     // What is small and could not leave goes first; and what is numbered leaves in the order of its numbers.
-    if (this.log.hasUnsent) return
+    if (link === undefined || this.log.hasUnsent) return
+    const gathering = new GatheredWrite(link)
     let idle = 0
     while (idle < this.#active.length && link.pendingBytes + gathering.bytes < fixedLimits.linkPendingBulkBytesMax) {
       const stream = this.#active.shift()
@@ -250,6 +249,15 @@ export class Conversation {
       } else idle++
       if (!stream.finished) this.#active.push(stream)
       else if (!this.#keepsFinishedStreams) this.closeStream(stream.id)
+    }
+    gathering.flush()
+  }
+
+  #pumpSmall(link: LinkWriter, gathering: GatheredWrite): void {
+    while (this.log.hasUnsent && link.pendingBytes + gathering.bytes < fixedLimits.linkPendingBytesMax) {
+      const run = this.log.takeUnsent()
+      if (run === undefined) break
+      gathering.addRun(run)
     }
   }
 }
