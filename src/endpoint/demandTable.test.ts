@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import { DemandTable } from './demandTable.ts'
-import { SequenceTable } from './sequenceTable.ts'
 
 describe('What an endpoint asked for', () => {
   it('is asked again as far as it was not served', () => {
@@ -44,23 +43,5 @@ describe('What an endpoint asked for', () => {
     demand.served('a')
     demand.ask('a', 1)
     expect(demand.questions()).toEqual([['a', 1]])
-  })
-})
-
-describe('A table by sequence', () => {
-  it('gives values in any order and keeps nothing of what was taken', () => {
-    const table = new SequenceTable<string>()
-    for (let number = 7; number < 20_000; number++) table.push(number, `value ${number}`)
-    expect(table.take(6)).toBeUndefined()
-    expect(table.take(9)).toBe('value 9')
-    expect(table.take(9)).toBeUndefined()
-    for (let number = 7; number < 19_998; number++) table.take(number)
-    expect([...table.values()]).toEqual(['value 19998', 'value 19999'])
-    expect(table.size).toBe(2)
-    expect(table.take(19_999)).toBe('value 19999')
-    expect(table.take(19_998)).toBe('value 19998')
-    table.push(20_005, 'after a pause')
-    expect(table.take(20_005)).toBe('after a pause')
-    expect(table.take(Number.NaN)).toBeUndefined()
   })
 })
