@@ -1,3 +1,5 @@
+import { countArrayMemory } from './heapBallast.ts'
+
 /** Below this, the call of `fill` costs more than its copying saves. */
 const FILL_BYTES_MIN = 2048
 
@@ -21,8 +23,9 @@ export function copyBytes(
   else target.set(start === 0 && end === source.length ? source : source.subarray(start, end), position)
 }
 
-/** A copy of the bytes from `start` to `end` in memory of its own. */
+/** A copy of the bytes from `start` to `end` in memory of its own, for an array of the program. */
 export function copyOfBytes(source: Buffer, start: number, end: number): ArrayBuffer {
+  countArrayMemory(end - start)
   // All of it is written at once: no need to clear it first.
   const memory = Buffer.allocUnsafeSlow(end - start)
   copyBytes(memory, 0, source, start, end)
