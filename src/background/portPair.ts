@@ -32,11 +32,21 @@ class InlineBell implements Bell {
   }
 }
 
+/**
+ * The program's end of it. The I/O may run in the middle of a call of the program, since it never calls what is the program's;
+ * but not the program in the middle of the I/O.
+ */
+class ProgramBell extends InlineBell {
+  ringNow(): void {
+    this.peer?.onRing()
+  }
+}
+
 /** Two connected ports on the same thread: for `io: 'inline'`, and for tests. */
 export function createPortPair(program: RecordHandler, io: RecordHandler): { program: RecordPort; io: RecordPort } {
   const up = createRingMemory(fixedLimits.inlineRingBytes, false)
   const down = createRingMemory(fixedLimits.inlineRingBytes, false)
-  const programBell = new InlineBell()
+  const programBell = new ProgramBell()
   const ioBell = new InlineBell()
   programBell.peer = ioBell
   ioBell.peer = programBell

@@ -69,6 +69,25 @@ describe('A record port', () => {
     expect(program.reserve(1, 5)).toBe(true)
   })
 
+  it('lets the I/O on the same thread read at once what fills the ring', () => {
+    const { program, io, received } = setUp()
+    const expected = Array.from({ length: 200 }, (_, endpoint) => ({
+      endpoint,
+      text: write(program, endpoint, 20_000),
+    }))
+    expect(program.overflows).toBe(false)
+    io.drain()
+    expect(received).toEqual(expected)
+  })
+
+  it('never lets the program run in the middle of its I/O', () => {
+    let received = 0
+    const { io } = createPortPair({ record: () => received++ }, { record: () => undefined })
+    for (let index = 0; index < 200; index++) write(io, 1, 20_000)
+    expect(received).toBe(0)
+    expect(io.overflows).toBe(true)
+  })
+
   it('keeps a long overflow in linear time, also when it never runs empty', async () => {
     const { program, io, received, setHold } = setUp()
     setHold(true)

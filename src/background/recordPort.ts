@@ -1,19 +1,20 @@
 import { createError } from '../errors.ts'
 import { copyBytes } from '../memoryCopy.ts'
-import { Slab } from '../wire/slab.ts'
+import { Overflow } from './overflow.ts'
 import type { RingReader, RingWriter } from './ring.ts'
 
 /** After so many bytes the thread's other work gets its turn. */
 const DRAIN_BYTES_MAX = 1024 * 1024
 /** What handling a record costs beside its bytes, in bytes. */
 const RECORD_COST_BYTES = 128
-const OVERFLOW_TRIM_RECORDS = 1024
 /** While records wait for room in the ring, a thread that blocks looks for it this often: no bell reaches it. */
 const BLOCKED_FLUSH_MS = 5
 
 /** How one side tells the other that there is something to read, or room to write; and passes large memory on. */
 export interface Bell {
   ring(): void
+  /** Lets the other side read now, within this call. Absent where it is on another thread, or must not be called from here. */
+  ringNow?(): void
   /** Passes memory to the other side; it is no longer usable here (`io: 'inline'`: must not be used any more). */
   sendAttachment(id: number, buffers: readonly ArrayBuffer[]): void
   /** Takes what the other side passed under this id. It was passed before the record that names it. */
@@ -36,10 +37,7 @@ export class RecordPort {
   readonly writer: RingWriter
   readonly #reader: RingReader
   readonly #handler: RecordHandler
-  readonly #slab = new Slab()
-  #overflow: { endpoint: number; buffer: Buffer; start: number; end: number }[] = []
-  #overflowHead = 0
-  #overflowBytes = 0
+  readonly #overflow = new Overflow()
   #draining = false
   #ringWaiters: (() => void)[] = []
 
@@ -57,7 +55,12 @@ export class RecordPort {
    * but its length, and then given to `commit`. False if there is none: then `write` is to be used.
    */
   reserve(endpoint: number, bytes: number): boolean {
-    return this.#overflow.length === 0 && this.writer.reserve(endpoint, bytes)
+    if (!this.#overflow.empty) return false
+    if (this.writer.reserve(endpoint, bytes)) return true
+    // Room that can be made at once spares copying what would have to wait for it.
+    if (this.bell.ringNow === undefined) return false
+    this.bell.ringNow()
+    return this.writer.reserve(endpoint, bytes)
   }
 
   commit(bytes: number): void {
@@ -76,23 +79,21 @@ export class RecordPort {
       if (this.writer.publish(bytes)) this.bell.ring()
       return
     }
-    const at = this.#slab.copy(buffer, start, end)
-    this.#overflow.push({ endpoint, buffer: this.#slab.buffer, start: at, end: at + bytes })
-    this.#overflowBytes += bytes
-    if (this.#overflow.length === 1) {
-      this.writer.setOverflows(true)
-      this.#flushOverflow()
-    }
+    const isFirst = this.#overflow.empty
+    this.#overflow.add(endpoint, buffer, start, end)
+    if (!isFirst) return
+    this.writer.setOverflows(true)
+    this.#flushOverflow()
   }
 
   /** Whether the other side is so far behind that records wait here. */
   get overflows(): boolean {
-    return this.#overflow.length > 0
+    return !this.#overflow.empty
   }
 
   /** Bytes of the records that wait here. */
   get waitingBytes(): number {
-    return this.#overflowBytes
+    return this.#overflow.bytes
   }
 
   /** Whether the other side has more to give than the ring can hold. */
@@ -130,7 +131,7 @@ export class RecordPort {
   blockAndDrain(timeoutMs: number): void {
     this.#flushOverflow()
     this.drain()
-    this.#reader.block(this.#overflow.length > 0 ? Math.min(timeoutMs, BLOCKED_FLUSH_MS) : timeoutMs)
+    this.#reader.block(this.overflows ? Math.min(timeoutMs, BLOCKED_FLUSH_MS) : timeoutMs)
     this.drain()
   }
 
@@ -149,31 +150,19 @@ export class RecordPort {
   }
 
   #flushOverflow(): void {
-    while (this.#overflowHead < this.#overflow.length) {
-      const record = this.#overflow[this.#overflowHead]
-      if (record === undefined) break
-      const bytes = record.end - record.start
-      if (!this.writer.reserve(record.endpoint, bytes)) {
+    const overflow = this.#overflow
+    if (overflow.empty) return
+    for (let run = overflow.first; run !== undefined; run = overflow.first) {
+      const bytes = run.end - run.start
+      if (!this.writer.reserve(run.endpoint, bytes)) {
         // The flag first, then one more look: the reader may have made room in between.
         this.writer.waitForRoom()
-        if (!this.writer.reserve(record.endpoint, bytes)) return
+        if (!this.writer.reserve(run.endpoint, bytes)) return
       }
-      copyBytes(this.writer.buffer, this.writer.at, record.buffer, record.start, record.end)
+      copyBytes(this.writer.buffer, this.writer.at, run.buffer, run.start, run.end)
       if (this.writer.publish(bytes)) this.bell.ring()
-      this.#overflowBytes -= bytes
-      this.#overflowHead++
-      this.#trimOverflow()
+      overflow.removeFirst()
     }
-    if (this.#overflow.length === 0) return
-    this.#overflow = []
-    this.#overflowHead = 0
     this.writer.setOverflows(false)
-  }
-
-  /** A reader that is slow but steady may never let the overflow run empty: what was written is let go nevertheless. */
-  #trimOverflow(): void {
-    if (this.#overflowHead < OVERFLOW_TRIM_RECORDS || this.#overflowHead * 2 < this.#overflow.length) return
-    this.#overflow.splice(0, this.#overflowHead)
-    this.#overflowHead = 0
   }
 }

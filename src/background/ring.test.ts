@@ -150,6 +150,17 @@ describe('A ring', () => {
     expect(reader.release()).toBe(false)
   })
 
+  it('rings for room when half of it is free, and not for each record', () => {
+    const memory = createRingMemory(CAPACITY, false)
+    const writer = new RingWriter(memory)
+    const reader = new RingReader(memory)
+    while (write(writer, 0, recordOf(500, 1)));
+    writer.waitForRoom()
+    const rings: boolean[] = []
+    while (reader.next()) rings.push(reader.release())
+    expect(rings).toEqual([false, false, false, true, false, false, false, false])
+  })
+
   it('needs a size that is a power of two', () => {
     for (const bytes of [0, 8, 100, 5_000]) expect(() => createRingMemory(bytes, false)).toThrow('power of two')
   })

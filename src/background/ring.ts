@@ -208,10 +208,14 @@ export class RingReader {
     this.#head = (this.#head + bytes) >>> 0
   }
 
-  /** Gives the room of all records read so far back; returns whether the writer must be woken by the bell. */
+  /**
+   * Gives the room of all records read so far back; returns whether the writer must be woken by the bell: not before half
+   * of the ring is free, since it would fill a little room, and wait again.
+   */
   release(): boolean {
     if (Atomics.load(this.#control, HEAD) >>> 0 === this.#head) return false
     Atomics.store(this.#control, HEAD, this.#head | 0)
+    if ((this.#tail - this.#head) >>> 0 > this.#capacity / 2) return false
     return Atomics.load(this.#control, WRITER_WAITS) === 1 && Atomics.exchange(this.#control, WRITER_WAITS, 0) === 1
   }
 
