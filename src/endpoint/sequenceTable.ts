@@ -22,7 +22,7 @@ export class SequenceTable<Value> {
   /** Adds the value of the next number; when the table is empty, any number may be the next. */
   push(number: number, value: Value): void {
     if (this.#size === 0) this.#base = number
-    if (number - this.#base >= this.#values.length) this.#grow()
+    while (number - this.#base >= this.#values.length) this.#grow()
     this.#values[number & (this.#values.length - 1)] = value
     this.#end = number + 1
     this.#size++

@@ -184,6 +184,21 @@ describe('A link', () => {
     expect(handler.errors).toHaveLength(1)
   })
 
+  it('ends, and nothing else does, when a part of a large object cannot be read', () => {
+    const { clock, link, conversation, handler } = setUp()
+    const source = {
+      totalBytes: 100_000,
+      availableBytes: 100_000,
+      pieces(): readonly Buffer[] {
+        throw new RangeError('asked for before it was read')
+      },
+    }
+    conversation.openStream(1, source, source.totalBytes)
+    link.requestFlush()
+    expect(() => clock.settle()).not.toThrow()
+    expect(handler.errors).toEqual([expect.objectContaining({ message: expect.stringContaining('asked for before') })])
+  })
+
   it('leaves a peer that never reads after a moment, and has kept little for it', () => {
     const { clock, far, link, conversation, wire, handler } = setUp()
     clock.settle()

@@ -186,25 +186,29 @@ export class Link implements LinkWriter {
 
   /** Lets what was given to the conversation leave now. */
   flush(): void {
-    if (this.#closed || this.#conversation === undefined) return
-    try {
-      this.#conversation.pump()
-    } catch (thrown) {
-      this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
-      return
-    }
-    if (this.#conversation.hasBulk) this.#requestBulk()
+    this.#pump((conversation) => conversation.pump())
+    if (this.#conversation?.hasBulk === true) this.#requestBulk()
     // Room that was given in small pieces, too little to be told at once, must not wait for the next heartbeat.
     this.requestConfirm()
   }
 
+  /** A mistake, of the peer or of our own, ends this link only. */
+  #pump(write: (conversation: Conversation) => void): void {
+    if (this.#closed || this.#conversation === undefined) return
+    try {
+      write(this.#conversation)
+    } catch (thrown) {
+      this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
+    }
+  }
+
   /** Large objects leave when what is at hand is done: small ones, also those of other links, are not to wait behind them. */
   #requestBulk(): void {
-    if (this.#bulkRequested) return
+    if (this.#bulkRequested || this.#closed) return
     this.#bulkRequested = true
     this.#clock.soon(() => {
       this.#bulkRequested = false
-      if (!this.#closed) this.#conversation?.pumpBulk()
+      this.#pump((conversation) => conversation.pumpBulk())
     })
   }
 
