@@ -14,6 +14,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/{properties,simulation,fuzz}/**/*.test.ts'],
+          setupFiles: ['test/support/propertySeed.ts'],
           testTimeout: 30_000,
         },
       },

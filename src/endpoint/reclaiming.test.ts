@@ -74,11 +74,11 @@ describe('After a restart of a relay that keeps its leases, an endpoint', () => 
     // Lease 3 goes back as whatever is not claimed does; 6 was in the inbox.
     expect(await world.told()).toEqual([
       'notify h 1',
+      'reclaim 3/8 attempt 1 as +7',
+      'release counted +7 to +7',
       'reclaim 3/4 attempt 1 as +4',
       'reclaim 3/5 attempt 1 as +5',
       'acknowledge +4 to +5',
-      'reclaim 3/8 attempt 1 as +7',
-      'release counted +7 to +7',
       'reclaim end',
       'notify g 1',
     ])
@@ -95,6 +95,53 @@ describe('After a restart of a relay that keeps its leases, an endpoint', () => 
       'reclaim 3/5 attempt 1 as +1',
       'reclaim 3/5 attempt 1 as +0',
       'acknowledge +0 to +0',
+      'reclaim end',
+    ])
+  })
+
+  it('claims even what it had not taken, where that could be mistaken for an equal copy that it had', async () => {
+    const world = await RestartedRelay.open()
+    for (const sequence of [5, 5, 6]) await world.deliver('copy', sequence)
+    await world.endpoint.pop()
+    await world.restart()
+    const claims = [
+      'reclaim 3/5 attempt 1 as +1',
+      'release +1 to +1',
+      'reclaim 3/5 attempt 1 as +0',
+      'acknowledge +0 to +0',
+      'reclaim end',
+    ]
+    expect((await world.told()).slice(-6)).toEqual([...claims, 'notify g 2'])
+    await world.restart()
+    const again = (await world.told()).slice(-6)
+    expect(again).toEqual([
+      'reclaim 3/5 attempt 1 as +0',
+      'acknowledge +0 to +0',
+      'reclaim 3/5 attempt 1 as +1',
+      'release +1 to +1',
+      'reclaim end',
+      'notify g 2',
+    ])
+  })
+
+  it('claims in the order opposite to that of settling, since of equal copies those that were settled first may be gone', async () => {
+    const world = await RestartedRelay.open()
+    for (let lease = 0; lease < 4; lease++) await world.deliver('copy', 5)
+    const [first, second, third] = [await take(world), await take(world), await take(world), await take(world)]
+    second.ack()
+    await world.told()
+    first.release()
+    await world.told()
+    third.ack()
+    await world.restart()
+    expect((await world.told()).slice(-8)).toEqual([
+      'reclaim 3/5 attempt 1 as +3',
+      'reclaim 3/5 attempt 1 as +2',
+      'acknowledge +2 to +2',
+      'reclaim 3/5 attempt 1 as +0',
+      'release +0 to +0',
+      'reclaim 3/5 attempt 1 as +1',
+      'acknowledge +1 to +1',
       'reclaim end',
     ])
   })
