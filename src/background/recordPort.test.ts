@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createPortPair } from './portPair.ts'
-import type { RecordPort } from './recordPort.ts'
+import { type Bell, RecordPort } from './recordPort.ts'
+import { createRingMemory, RingReader, RingWriter } from './ring.ts'
 
 interface Received {
   readonly endpoint: number
@@ -135,6 +136,42 @@ describe('A record port', () => {
     setHold(false)
     for (let round = 0; round < 10; round++) await turn()
     expect(received).toHaveLength(20_000)
+  })
+
+  it('waits a moment for a reader on another thread that is behind, but not twice for one that does not move', () => {
+    const [there, back] = [createRingMemory(262_144, true), createRingMemory(4_096, true)]
+    const bell: Bell = {
+      ring: () => undefined,
+      sendAttachment: () => undefined,
+      takeAttachment: () => [],
+      onRing: () => undefined,
+    }
+    const port = new RecordPort(new RingWriter(there), new RingReader(back), bell, { record: () => undefined })
+    const reader = new RingReader(there)
+    let reads = 0
+    // What the other thread does while this one is blocked.
+    const blocked = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
+      for (let left = reads; left > 0 && reader.next(); left--) reader.release()
+      return 'timed-out'
+    })
+    onTestFinished(() => blocked.mockRestore())
+    port.letReaderCatchUp()
+    expect(blocked).toHaveBeenCalledTimes(0)
+    for (let record = 0; record < 30; record++) write(port, 1, 20_000)
+    const { waitingBytes } = port
+    port.letReaderCatchUp()
+    port.letReaderCatchUp()
+    expect(blocked).toHaveBeenCalledTimes(1)
+    expect(port.waitingBytes).toBe(waitingBytes)
+    reader.next()
+    reader.release()
+    reads = 10
+    for (let turn = 0; turn < 4; turn++) port.letReaderCatchUp()
+    expect(port.overflows).toBe(false)
+    const calls = blocked.mock.calls.length
+    expect(calls).toBeGreaterThan(1)
+    port.letReaderCatchUp()
+    expect(blocked).toHaveBeenCalledTimes(calls)
   })
 
   it('refuses a record that never fits, instead of keeping it for ever', () => {

@@ -7,6 +7,11 @@ import type { RingReader, RingWriter } from './ring.ts'
 const DRAIN_BYTES_MAX = 1024 * 1024
 /** What handling a record costs beside its bytes, in bytes. */
 const RECORD_COST_BYTES = 128
+/**
+ * So long a writer waits for a reader that is behind. Short beside all that depends on time, and long enough for some
+ * megabytes.
+ */
+const CATCH_UP_MS = 5
 /** While records wait for room in the ring, a thread that blocks looks for it this often: no bell reaches it. */
 const BLOCKED_FLUSH_MS = 5
 
@@ -40,6 +45,8 @@ export class RecordPort {
   readonly #overflow = new Overflow()
   #draining = false
   #ringWaiters: (() => void)[] = []
+  /** Where the reader was when it was waited for in vain. */
+  #stalledAt: number | undefined
 
   constructor(writer: RingWriter, reader: RingReader, bell: Bell, handler: RecordHandler) {
     this.writer = writer
@@ -133,6 +140,22 @@ export class RecordPort {
     this.drain()
     this.#reader.block(this.overflows ? Math.min(timeoutMs, BLOCKED_FLUSH_MS) : timeoutMs)
     this.drain()
+  }
+
+  /**
+   * Where a reader on another thread is behind, blocks this one for a moment, so that it catches up: what it reads then lies
+   * in the ring, memory that was used before, and it gets the processor. One that does not move meanwhile does something
+   * else, and is not waited for again until it has moved.
+   */
+  letReaderCatchUp(): void {
+    if (!this.writer.isShared) return
+    this.#flushOverflow()
+    if (this.#overflow.empty) return
+    const position = this.writer.readerPosition
+    if (position === this.#stalledAt) return
+    this.writer.blockForRoom(CATCH_UP_MS)
+    this.#stalledAt = this.writer.readerPosition === position ? position : undefined
+    this.#flushOverflow()
   }
 
   /** Resolves when the other side rings the next time. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createRingMemory, RingReader, RingWriter } from './ring.ts'
 
 const CAPACITY = 4_096
@@ -159,6 +159,47 @@ describe('A ring', () => {
     const rings: boolean[] = []
     while (reader.next()) rings.push(reader.release())
     expect(rings).toEqual([false, false, false, true, false, false, false, false])
+  })
+
+  it('wakes a writer that is blocked when half of it is free, and rings no bell for that', () => {
+    const memory = createRingMemory(CAPACITY, true)
+    const writer = new RingWriter(memory)
+    const reader = new RingReader(memory)
+    while (write(writer, 0, recordOf(500, 1)));
+    const notified = vi.spyOn(Atomics, 'notify')
+    const rings: boolean[] = []
+    const wakes: number[] = []
+    // What another thread does while this one is blocked.
+    const blocked = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
+      while (reader.next()) {
+        rings.push(reader.release())
+        wakes.push(notified.mock.calls.length)
+      }
+      return 'ok'
+    })
+    onTestFinished(() => {
+      blocked.mockRestore()
+      notified.mockRestore()
+    })
+    writer.blockForRoom(1_000)
+    expect(blocked).toHaveBeenCalledTimes(1)
+    expect(rings).toEqual([false, false, false, false, false, false, false, false])
+    expect(wakes).toEqual([0, 0, 0, 1, 1, 1, 1, 1])
+    expect(writer.reserve(0, 2_000)).toBe(true)
+  })
+
+  it('blocks its writer no longer than it was told, and not where the reader has moved on', () => {
+    const memory = createRingMemory(CAPACITY, true)
+    const writer = new RingWriter(memory)
+    const waited = vi.spyOn(Atomics, 'wait')
+    onTestFinished(() => waited.mockRestore())
+    writer.blockForRoom(1)
+    expect(waited.mock.results.map(({ value }) => value)).toEqual(['timed-out'])
+    const { readerPosition } = writer
+    const reader = new RingReader(memory)
+    write(writer, 0, recordOf(500, 1))
+    read(reader)
+    expect(writer.readerPosition).not.toBe(readerPosition)
   })
 
   it('needs a size that is a power of two', () => {

@@ -25,13 +25,17 @@ const TYPE_AT = 4
 const TAIL = 0
 const HEAD = 1
 const READER_STATE = 2
-const WRITER_WAITS = 3
+const WRITER_STATE = 3
 const WRITER_OVERFLOWS = 4
 const CONTROL_WORDS = 8
 
 const READER_AWAKE = 0
 const READER_ASLEEP = 1
 const READER_BLOCKED = 2
+
+const WRITER_GOES_ON = 0
+const WRITER_AWAITS_BELL = 1
+const WRITER_BLOCKED = 2
 
 /** The memory of a ring, which both sides are given. */
 export interface RingMemory {
@@ -59,6 +63,8 @@ export class RingWriter {
   readonly recordBytesMax: number
   /** Where the reserved record begins. */
   at = 0
+  /** Whether its reader may be on another thread. */
+  readonly isShared: boolean
   readonly #control: Int32Array
   readonly #capacity: number
   #tail: number
@@ -68,6 +74,7 @@ export class RingWriter {
 
   constructor({ control, bytes }: RingMemory) {
     this.buffer = asBuffer(bytes)
+    this.isShared = control.buffer instanceof SharedArrayBuffer
     this.#control = control
     this.#capacity = bytes.byteLength
     this.recordBytesMax = this.#capacity / 2 - ENDPOINT_BYTES
@@ -124,7 +131,20 @@ export class RingWriter {
 
   /** Asks the reader for the bell when there is room again. */
   waitForRoom(): void {
-    Atomics.store(this.#control, WRITER_WAITS, 1)
+    Atomics.store(this.#control, WRITER_STATE, WRITER_AWAITS_BELL)
+  }
+
+  /** How far the reader is, as a number that another one follows when it has read something. */
+  get readerPosition(): number {
+    return Atomics.load(this.#control, HEAD)
+  }
+
+  /** Blocks the thread until the reader has made room, at most `timeoutMs`. Only for a reader on another thread. */
+  blockForRoom(timeoutMs: number): void {
+    const position = this.readerPosition
+    Atomics.store(this.#control, WRITER_STATE, WRITER_BLOCKED)
+    Atomics.wait(this.#control, HEAD, position, timeoutMs)
+    Atomics.store(this.#control, WRITER_STATE, WRITER_GOES_ON)
   }
 
   /** Tells the reader whether more than the ring can hold is waiting here. */
@@ -210,13 +230,16 @@ export class RingReader {
 
   /**
    * Gives the room of all records read so far back; returns whether the writer must be woken by the bell: not before half
-   * of the ring is free, since it would fill a little room, and wait again.
+   * of the ring is free, since it would fill a little room, and wait again. A blocked one is woken here.
    */
   release(): boolean {
     if (Atomics.load(this.#control, HEAD) >>> 0 === this.#head) return false
     Atomics.store(this.#control, HEAD, this.#head | 0)
     if ((this.#tail - this.#head) >>> 0 > this.#capacity / 2) return false
-    return Atomics.load(this.#control, WRITER_WAITS) === 1 && Atomics.exchange(this.#control, WRITER_WAITS, 0) === 1
+    if (Atomics.load(this.#control, WRITER_STATE) === WRITER_GOES_ON) return false
+    const state = Atomics.exchange(this.#control, WRITER_STATE, WRITER_GOES_ON)
+    if (state === WRITER_BLOCKED) Atomics.notify(this.#control, HEAD)
+    return state === WRITER_AWAITS_BELL
   }
 
   /** Goes to sleep until the bell; false if a record came in the meantime. */

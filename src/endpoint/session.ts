@@ -229,6 +229,7 @@ export class EndpointSession implements ConnectorOwner {
   /** All frames were given of what was read from the link. */
   received(): void {
     this.#arrivals?.flush()
+    this.#host.port.letReaderCatchUp()
   }
 
   chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number): void {
