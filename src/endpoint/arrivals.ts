@@ -11,7 +11,7 @@ import { OBJECT_HEAD_BYTES, type ParsedRoute, readStreamBeginTail } from '../wir
 import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingStream } from './incomingStream.ts'
 import type { LastBroadcasts } from './lastBroadcasts.ts'
-import { type LeaseLedger, NOT_TOLD, SETTLED_BY_RELAY } from './leaseLedger.ts'
+import type { LeaseLedger } from './leaseLedger.ts'
 import { PassedRun } from './passedRun.ts'
 
 /** A frame that came behind a large object of its lane, and must not be handed over before it. */
@@ -145,7 +145,7 @@ export class Arrivals {
     if (entry === undefined) return
     const { stream, lane } = entry
     this.#streams.delete(id)
-    this.#discard(stream, lane, SETTLED_BY_RELAY)
+    this.#discard(stream, lane)
     stream.state = 'aborted'
     this.#advance(lane)
   }
@@ -162,7 +162,7 @@ export class Arrivals {
         const isAborted = entry instanceof IncomingStream && entry.state === 'aborted'
         if (isAborted || (isWhole && (entry.leaseNumber < 0 || !sameRelay))) this.#passEntry(entry, lane)
         else {
-          this.#discard(entry, lane, NOT_TOLD)
+          this.#discard(entry, lane)
           this.#miss(entry.context, entry.leaseNumber, lane.name, 1)
         }
       }
@@ -170,12 +170,11 @@ export class Arrivals {
     this.#lanes.clear()
   }
 
-  /** The frame number `settledBy` settles its lease, if it has one. */
-  #discard(entry: HeldFrame | IncomingStream, lane: Lane, settledBy: number): void {
+  #discard(entry: HeldFrame | IncomingStream, lane: Lane): void {
     this.discardedBytes += entry instanceof IncomingStream ? entry.bodyBytes : entry.begin.length
     if (entry.leaseNumber < 0) return
     this.#options.unserved(lane.group)
-    this.#options.ledger?.settle(LeaseAction.DROP, entry.leaseNumber, entry.leaseNumber, settledBy)
+    this.#options.ledger?.settle(LeaseAction.DROP, entry.leaseNumber, entry.leaseNumber, 0)
   }
 
   #laneOf(route: ParsedRoute, context: Buffer | undefined): Lane {
@@ -208,7 +207,7 @@ export class Arrivals {
       return
     }
     if (leaseNumber < 0 && this.#repeats(lane.group, begin, 0)) {
-      this.#discard(entry, lane, SETTLED_BY_RELAY)
+      this.#discard(entry, lane)
       this.#miss(context, leaseNumber, lane.name, 0)
       return
     }

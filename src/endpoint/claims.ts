@@ -2,7 +2,7 @@ import { LeaseAction } from '../background/records.ts'
 import { encodeAcknowledge, encodeReclaim, encodeRelease, encodeText } from '../wire/controlFrames.ts'
 import type { Conversation } from '../wire/conversation.ts'
 import { FIRST_CLAIMED_LEASE, FrameType } from '../wire/frameTypes.ts'
-import { LeaseLedger, type LedgerEntry, NOT_TOLD, SETTLED_BY_RELAY, type SettledEntry } from './leaseLedger.ts'
+import { LeaseLedger, type LedgerEntry } from './leaseLedger.ts'
 
 /** A relay lets so many leases be claimed at once (PROTOCOL.md, chapter 16); some room is for what is settled in passing. */
 const CLAIMS_MAX = 900_000
@@ -17,19 +17,13 @@ interface EarlierLeases {
   isAnswered: boolean
 }
 
-/** What was settled of the leases of a session that is over. */
-interface EarlierEntry extends SettledEntry {
-  readonly ledger: LeaseLedger
-  readonly firstNumber: number
-}
-
 /** How a session begins, and with whom. */
 export interface SessionBeginning {
   /** The session that begins; the one before has one less. */
   readonly epoch: number
   readonly conversation: Conversation
-  /** Frames of the session before that its relay is known to have received. */
-  readonly confirmedBefore: number
+  /** So many frames of the session before had their effect, as the relay says if it waits for claims. */
+  readonly receivedBefore: number
   /** Whether it is the same relay as in the session before, restarted perhaps. */
   readonly sameRelay: boolean
   readonly keepsLeases: boolean
@@ -46,28 +40,24 @@ export class Claims {
   ledger: LeaseLedger | undefined
   #epoch = 0
   #conversation: Conversation | undefined
-  /** Frames of the conversations before. */
-  #framesBefore = 0
   readonly #earlier = new Map<number, EarlierLeases>()
   #nextNumber = FIRST_CLAIMED_LEASE
   /** Whether the relay waits for the end of the claims. */
   #endDue = false
 
   /** Returns whether the program is to answer what it has of the session before. */
-  begin({ epoch, conversation, confirmedBefore, sameRelay, keepsLeases, reclaims }: SessionBeginning): boolean {
+  begin({ epoch, conversation, receivedBefore, sameRelay, keepsLeases, reclaims }: SessionBeginning): boolean {
     const before = this.ledger
     if (before !== undefined) {
       this.#earlier.set(epoch - 1, { ledger: before, firstNumber: this.#nextNumber, isAnswered: false })
       this.#nextNumber += before.count
     }
     if (!(sameRelay && reclaims)) this.#earlier.clear()
-    const sentBefore = this.#conversation?.log.appendedFrames ?? 0
-    this.#framesBefore += sentBefore
-    for (const { ledger } of this.#earlier.values()) ledger.restart(confirmedBefore, sentBefore)
+    for (const { ledger } of this.#earlier.values()) ledger.restart(receivedBefore)
     this.#forgetEmpty()
     this.#epoch = epoch
     this.#conversation = conversation
-    this.ledger = keepsLeases ? new LeaseLedger(this.#framesBefore) : undefined
+    this.ledger = keepsLeases ? new LeaseLedger() : undefined
     this.#endDue = reclaims
     this.#claimAll()
     return this.#earlier.size > 0
@@ -97,8 +87,8 @@ export class Claims {
     const earlier = this.#earlier.get(epoch)
     if (earlier === undefined) return
     const { ledger, firstNumber } = earlier
-    // What is dropped need not be claimed: the relay gets it with the end of the claims.
-    if (action === LeaseAction.DROP) ledger.settle(action, from, to, this.#endDue ? NOT_TOLD : SETTLED_BY_RELAY)
+    // What is dropped is not claimed, so that the relay gets it with the end of the claims.
+    if (action === LeaseAction.DROP) ledger.settle(action, from, to, 0)
     else {
       this.#claim(ledger.claim(from, to), firstNumber)
       ledger.settle(action, from, to, this.#sendSettlement(action, firstNumber + from, firstNumber + to))
@@ -120,64 +110,31 @@ export class Claims {
     for (const { isAnswered } of this.#earlier.values()) if (!isAnswered) return
     if (!this.#endDue) return
     this.#endDue = false
-    this.#claimOpen()
-    this.#settleAgain()
-    const frame = this.#send(encodeText(FrameType.RECLAIM_END, ''))
-    for (const { ledger } of this.#earlier.values()) ledger.toldAll(frame)
-  }
-
-  #claimOpen(): void {
+    // All that is claimed is still there. So it does not matter that equal copies of an object cannot be told apart.
     let left = CLAIMS_MAX
     for (const { ledger, firstNumber } of this.#earlier.values()) {
       const entries = ledger.claim(0, ledger.count - 1).slice(0, left)
       this.#claim(entries, firstNumber)
       left -= entries.length
     }
+    for (const earlier of this.#earlier.values()) this.#settleAgain(earlier)
+    this.#send(encodeText(FrameType.RECLAIM_END, ''))
   }
 
   #claim(entries: readonly LedgerEntry[], firstNumber: number): void {
     for (const entry of entries) this.#send(encodeReclaim({ ...entry, leaseNumber: firstNumber + entry.number }))
   }
 
-  /**
-   * Settles what the relay may not know to be settled. It cannot tell equal copies of an object apart, and it had what was said
-   * to it up to some frame: those that it still has are the ones that were settled last. So they are claimed in that order,
-   * and one that it would get back by itself is claimed where it has such an equal: that one may be gone, and would take its place.
-   */
-  #settleAgain(): void {
-    const again = [...this.#untold((entry) => !isGivenBack(entry.action))]
-    const claimed = new Set(again.map(identityOf))
-    if (claimed.size > 0) {
-      const isMistakable = (entry: SettledEntry) => isGivenBack(entry.action) && claimed.has(identityOf(entry))
-      for (const entry of this.#untold(isMistakable)) again.push(entry)
-    }
-    again.sort((one, other) => (one.frame === other.frame ? 0 : other.frame - one.frame))
-    for (let begin = 0, end = 0; begin < again.length; begin = end) {
-      const { action = LeaseAction.DROP } = again[begin] ?? {}
-      for (end = begin + 1; again[end]?.action === action; end++);
-      // Of those that fared alike, any may stand for any other.
-      this.#settleAlike(
-        action,
-        again.slice(begin, end).sort((one, other) => numberOf(one) - numberOf(other)),
-      )
-    }
-  }
-
-  *#untold(isWanted: (entry: SettledEntry) => boolean): Generator<EarlierEntry> {
-    for (const { ledger, firstNumber } of this.#earlier.values()) {
-      for (const entry of ledger.untold()) if (isWanted(entry)) yield { ...entry, ledger, firstNumber }
-    }
-  }
-
-  #settleAlike(action: number, entries: readonly EarlierEntry[]): void {
+  #settleAgain({ ledger, firstNumber }: EarlierLeases): void {
+    const entries = ledger.untold()
     for (let begin = 0, end = 0; begin < entries.length; begin = end) {
-      const first = numberOf(entries[begin])
-      const isNext = (at: number) => at < entries.length && numberOf(entries[at]) === first + at - begin
+      const { action = 0, number: from = 0 } = entries[begin] ?? {}
+      const isNext = (at: number) => entries[at]?.action === action && entries[at]?.number === from + at - begin
       for (end = begin + 1; end < begin + RUN_LEASES_MAX && isNext(end); end++);
       const run = entries.slice(begin, end)
-      for (const entry of run) this.#claim([entry], entry.firstNumber)
-      const frame = this.#sendSettlement(action, first, first + run.length - 1)
-      for (const { ledger, number } of run) ledger.told(number, frame)
+      this.#claim(run, firstNumber)
+      const frame = this.#sendSettlement(action, firstNumber + from, firstNumber + from + run.length - 1)
+      for (const { number } of run) ledger.told(number, frame)
     }
   }
 
@@ -200,18 +157,4 @@ export class Claims {
   #forgetEmpty(): void {
     for (const [epoch, { ledger }] of this.#earlier) if (ledger.isEmpty) this.#earlier.delete(epoch)
   }
-}
-
-/** Whether the relay does that to all that nobody claims. */
-function isGivenBack(action: number): boolean {
-  return action !== LeaseAction.ACKNOWLEDGE && action !== LeaseAction.RELEASE_COUNTED
-}
-
-/** What a claim names. */
-function identityOf({ source, sequence, attempt, groupIndex, isDead }: LedgerEntry): string {
-  return `${source}/${sequence}/${attempt}/${groupIndex}/${isDead}`
-}
-
-function numberOf(entry: EarlierEntry | undefined): number {
-  return entry === undefined ? 0 : entry.firstNumber + entry.number
 }

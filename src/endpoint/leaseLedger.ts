@@ -15,52 +15,39 @@ const STATES = 3
 const OPEN = 0
 const ACKNOWLEDGED = 1
 const RELEASED_COUNTED = 2
-/** Let go of without an attempt counted: the relay does that by itself at the end of the claims. */
-const RELEASED = 3
+/** Settled for good, or not this endpoint's to claim: the relay gives it back by itself. */
+const GONE = 3
 
 const IS_DEAD = 4
 const IS_CLAIMED = 8
 
-/** The state that a {@link LeaseAction} brings about, by its number, and the other way round. */
-const stateAfter: readonly number[] = [ACKNOWLEDGED, RELEASED, RELEASED_COUNTED, RELEASED]
-const actionBefore: readonly number[] = [
-  LeaseAction.DROP,
-  LeaseAction.ACKNOWLEDGE,
-  LeaseAction.RELEASE_COUNTED,
-  LeaseAction.RELEASE,
-]
-
-/** Instead of the number of a frame: the relay has settled the lease itself. */
-export const SETTLED_BY_RELAY = 0
-/** Instead of the number of a frame: none tells the relay yet, the end of the claims will. */
-export const NOT_TOLD: number = Number.POSITIVE_INFINITY
+/** The state that a {@link LeaseAction} brings about, by its number. What is let go of without an attempt counted need not be claimed for that. */
+const stateAfter: readonly number[] = [ACKNOWLEDGED, GONE, RELEASED_COUNTED, GONE]
 
 /** A lease in its session: what the object is known by, and the number that the session gave it. */
 export interface LedgerEntry extends Omit<ReclaimedLease, 'leaseNumber'> {
   readonly number: number
 }
 
-/** One that was settled, how, and by which frame, counted over all conversations. */
+/** One that was settled, and how. */
 export interface SettledEntry extends LedgerEntry {
   readonly action: number
-  readonly frame: number
 }
 
 interface Block {
   readonly first: number
   readonly words: Uint32Array
-  /** By entry that is settled: by which frame. */
+  /** By entry: which frame of the conversation settles it; that it is not sent yet is infinity. */
   readonly frames: Float64Array
   count: number
-  /** Entries that no frame of this conversation settles yet, and none of an earlier one for certain. */
+  /** Entries that nothing settles yet, neither here nor on its way. */
   pending: number
   lastFrame: number
 }
 
 /**
  * The leases that one session gave, from the delivery until it is certain that the relay knows what became of them: what
- * the endpoint needs to claim them after a restart of the relay. They are numbered by their order, as everywhere. Frames are
- * told and asked for by their numbers in the present conversation.
+ * the endpoint needs to claim them after a restart of the relay. They are numbered by their order, as everywhere.
  */
 export class LeaseLedger {
   /** Leases that were given. */
@@ -71,14 +58,6 @@ export class LeaseLedger {
   readonly #closing = new Deque<Block>()
   #spare: Block[] = []
   #isOver = false
-  /** Frames of earlier conversations, and those of them that had been confirmed when the last one was over. */
-  #framesBefore: number
-  #confirmedBefore = 0
-
-  /** `framesBefore` were sent in the conversations before the present one. */
-  constructor(framesBefore = 0) {
-    this.#framesBefore = framesBefore
-  }
 
   /** Whether nothing is left that could be claimed. */
   get isEmpty(): boolean {
@@ -100,17 +79,16 @@ export class LeaseLedger {
     this.count++
   }
 
-  /** `action` was done to some leases; the frame number `frame` of the conversation tells the relay. What is settled stays so. */
+  /** `action` was done to some leases; the frame number `frame` of the conversation tells the relay. */
   settle(action: number, from: number, to: number, frame: number): void {
-    const state = stateAfter[action] ?? RELEASED
-    const total = this.#framesBefore + frame
+    const state = stateAfter[action] ?? GONE
     for (let number = from; number <= to; ) {
       const block = this.#blockOf(number)
       const end = Math.min(to + 1, blockNumber(number) + BLOCK_LEASES)
       if (block !== undefined) {
         const last = Math.min(end - block.first, block.count)
-        const settled = settleEntries(block, number - block.first, last, state, total)
-        if (settled > 0 && frame !== NOT_TOLD) this.#settled(block, settled, total)
+        const settled = settleEntries(block, number - block.first, last, state, state === GONE ? 0 : frame)
+        if (settled > 0) this.#settled(block, settled, state === GONE ? 0 : frame)
       }
       number = end
     }
@@ -124,33 +102,26 @@ export class LeaseLedger {
 
   /** The relay has received so many frames of the conversation: what they settle is settled for good. */
   confirmed(frames: number): void {
-    const total = this.#framesBefore + frames
     for (let block = this.#closing.first(); block !== undefined; block = this.#closing.first()) {
-      if (block.lastFrame > total) return
+      if (block.lastFrame > frames) return
       this.#closing.shift()
       this.#remove(block)
     }
   }
 
   /**
-   * The session is over, or the one in which its leases were claimed. Of the `sentFrames` of that conversation, the relay had
-   * `confirmedFrames` for certain; what follows belongs to another one.
+   * The session is over, or the one in which its leases were claimed: what follows belongs to another conversation. So many
+   * frames of that one had their effect, and no others.
    */
-  restart(confirmedFrames: number, sentFrames: number): void {
+  restart(receivedFrames: number): void {
     this.#isOver = true
     this.#last = undefined
     this.#spare = []
-    this.#confirmedBefore = this.#framesBefore + confirmedFrames
-    this.#framesBefore += sentFrames
     while (this.#closing.shift() !== undefined);
     for (const block of this.#blocks.values()) {
       block.pending = 0
       block.lastFrame = 0
-      for (let index = 0; index < block.count; index++) {
-        if (!isOpen(block, index) && (block.frames[index] ?? 0) <= this.#confirmedBefore) continue
-        setFlag(block, index, IS_CLAIMED, false)
-        block.pending++
-      }
+      for (let index = 0; index < block.count; index++) restartEntry(block, index, receivedFrames)
       if (block.pending === 0) this.#blocks.delete(block.first)
     }
   }
@@ -159,45 +130,33 @@ export class LeaseLedger {
   claim(from: number, to: number): LedgerEntry[] {
     const entries: LedgerEntry[] = []
     for (const [block, index] of this.#entries(from, to)) {
-      if (!isOpen(block, index) || hasFlag(block, index, IS_CLAIMED)) continue
-      setFlag(block, index, IS_CLAIMED, true)
+      const at = index * ENTRY_WORDS + STATE_AT
+      const word = block.words[at] ?? 0
+      if ((word & STATES) !== OPEN || (word & IS_CLAIMED) !== 0) continue
+      block.words[at] = word | IS_CLAIMED
       entries.push(entryOf(block, index))
     }
     return entries
   }
 
-  /** What was settled, and the relay has not been told in this conversation, nor in an earlier one for certain. */
-  *untold(): Generator<SettledEntry> {
+  /** What was settled in an earlier conversation, without effect. */
+  untold(): SettledEntry[] {
+    const entries: SettledEntry[] = []
     for (const [block, index] of this.#entries(0, this.count - 1)) {
-      if (!this.#isUntold(block, index)) continue
-      const action = actionBefore[stateOf(block, index)] ?? LeaseAction.DROP
-      yield { ...entryOf(block, index), action, frame: block.frames[index] ?? 0 }
+      const state = (block.words[index * ENTRY_WORDS + STATE_AT] ?? 0) & STATES
+      if (block.frames[index] !== Number.POSITIVE_INFINITY || state === OPEN) continue
+      const action = state === ACKNOWLEDGED ? LeaseAction.ACKNOWLEDGE : LeaseAction.RELEASE_COUNTED
+      entries.push({ ...entryOf(block, index), action })
     }
+    return entries
   }
 
   /** The frame number `frame` of the conversation tells the relay what became of an entry that was {@link untold}. */
   told(number: number, frame: number): void {
     const block = this.#blockOf(number)
-    if (block !== undefined) this.#tell(block, number - block.first, frame)
-  }
-
-  /** The frame number `frame` of the conversation ends the claims: it tells the relay of all that is {@link untold}. */
-  toldAll(frame: number): void {
-    for (const [block, index] of this.#entries(0, this.count - 1)) {
-      if (this.#isUntold(block, index)) this.#tell(block, index, frame)
-    }
-  }
-
-  #isUntold(block: Block, index: number): boolean {
-    const frame = block.frames[index] ?? 0
-    if (isOpen(block, index) || frame <= this.#confirmedBefore) return false
-    return frame <= this.#framesBefore || frame === NOT_TOLD
-  }
-
-  #tell(block: Block, index: number, frame: number): void {
-    const total = this.#framesBefore + frame
-    block.frames[index] = total
-    this.#settled(block, 1, total)
+    if (block === undefined) return
+    block.frames[number - block.first] = frame
+    this.#settled(block, 1, frame)
   }
 
   *#entries(from: number, to: number): Generator<readonly [Block, number]> {
@@ -264,22 +223,19 @@ function settleEntries({ words, frames }: Block, from: number, end: number, stat
   return settled
 }
 
-function stateOf({ words }: Block, index: number): number {
-  return (words[index * ENTRY_WORDS + STATE_AT] ?? 0) & STATES
-}
-
-function isOpen(block: Block, index: number): boolean {
-  return stateOf(block, index) === OPEN
-}
-
-function hasFlag({ words }: Block, index: number, flag: number): boolean {
-  return ((words[index * ENTRY_WORDS + STATE_AT] ?? 0) & flag) !== 0
-}
-
-function setFlag({ words }: Block, index: number, flag: number, isSet: boolean): void {
+/** What was settled with effect is gone; what was without is to be told once more. */
+function restartEntry(block: Block, index: number, receivedFrames: number): void {
   const at = index * ENTRY_WORDS + STATE_AT
-  const word = words[at] ?? 0
-  words[at] = isSet ? word | flag : word & ~flag
+  const word = block.words[at] ?? 0
+  const state = word & STATES
+  if (state === GONE) return
+  if (state !== OPEN && (block.frames[index] ?? 0) <= receivedFrames) {
+    block.words[at] = word | GONE
+    return
+  }
+  block.words[at] = word & ~IS_CLAIMED
+  block.frames[index] = Number.POSITIVE_INFINITY
+  block.pending++
 }
 
 function entryOf(block: Block, index: number): LedgerEntry {

@@ -54,6 +54,8 @@ export class RestartedRelay {
   readonly #encoder = new ObjectEncoder()
   readonly #program: OpenedProgram
   #read = 0
+  /** So many frames of the session had their effect. */
+  #received = 0
 
   private constructor(
     options: Partial<EndpointOptions>,
@@ -100,7 +102,8 @@ export class RestartedRelay {
     this.clock.advance(100)
     await this.settle()
     const { bytes = Buffer.alloc(0) } = this.relay.frames[0] ?? {}
-    await this.welcome({ keepsLeases: true, reclaims: true, ...welcome })
+    await this.welcome({ keepsLeases: true, reclaims: true, receivedBefore: this.#received, ...welcome })
+    this.#received = 0
     return readJson(bytes, 0, bytes.length)
   }
 
@@ -114,8 +117,9 @@ export class RestartedRelay {
     this.#program.setBusy(busy)
   }
 
-  /** The relay has received so many frames of the session. */
+  /** The relay has received so many frames of the session, and no more before it is killed. */
   async confirm(frames: number): Promise<void> {
+    this.#received = frames
     this.relay.transport.write(encodeConfirm(frames, 8_388_608))
     await this.settle()
   }

@@ -304,6 +304,12 @@ export class EndpointSession implements ConnectorOwner {
     const resumed = welcome.resumed && this.#conversation !== undefined
     const sameRelay = welcome.relay === this.#relayRun
     this.#relayRun = welcome.relay
+    const sentBefore = this.#conversation?.log.appendedFrames ?? 0
+    if (!resumed && sameRelay && welcome.receivedBefore > sentBefore) {
+      const message = `The relay says that it received ${welcome.receivedBefore} frames of the session before, of ${sentBefore} that were sent.`
+      link.fail(createError('PROTOCOL_VIOLATION', message), true)
+      return
+    }
     const claims = resumed ? false : this.#beginEpoch(welcome, sameRelay)
     const conversation = this.#conversation
     if (conversation === undefined) return
@@ -325,20 +331,19 @@ export class EndpointSession implements ConnectorOwner {
    * The relay does not know the session: numbers begin anew, everything that was not confirmed is sent again. Returns whether
    * what the program has taken is claimed once it has said what that is.
    */
-  #beginEpoch({ limits, keepsLeases, reclaims }: Welcome, sameRelay: boolean): boolean {
+  #beginEpoch({ limits, keepsLeases, reclaims, receivedBefore }: Welcome, sameRelay: boolean): boolean {
     this.#arrivals?.abandon(sameRelay)
     this.#receivedBefore += this.#arrivals?.receivedBytes ?? 0
     this.#discardedBefore += this.#arrivals?.discardedBytes ?? 0
     this.#epoch++
     this.#goodbyeSent = false
     this.#lastBroadcasts.begin(sameRelay)
-    const confirmedBefore = this.#conversation?.log.confirmedFrames ?? 0
     const conversation = new Conversation(this.#offeredBytes, limits.sendWindowBytes, {
       // More than the program may have under way, by all that a relay may leave unconfirmed of what was answered.
       unconfirmedBytesMax: this.#configuration.limits.sendBytesMax + fixedLimits.unconfirmedBytesMax,
     })
     this.#conversation = conversation
-    const beginning = { epoch: this.#epoch, conversation, confirmedBefore, sameRelay, keepsLeases, reclaims }
+    const beginning = { epoch: this.#epoch, conversation, receivedBefore, sameRelay, keepsLeases, reclaims }
     const claims = this.#claims.begin(beginning)
     // A program that stops answers nothing more: it has settled all that it wants to.
     if (this.#stopping) this.#claims.answeredAll()

@@ -15,6 +15,8 @@ export interface Welcome {
   readonly keepsLeases: boolean
   /** Whether it has leases of before its restart that it waits to be claimed. */
   readonly reclaims: boolean
+  /** So many frames of the session before had their effect; of use with {@link Welcome.reclaims} only. */
+  readonly receivedBefore: number
   readonly limits: WelcomeLimits
 }
 
@@ -58,6 +60,7 @@ export function parseWelcome(json: Readonly<Record<string, unknown>>): Welcome {
     received: readCount('received', received),
     keepsLeases: readFlag('keepsLeases', json.keepsLeases),
     reclaims: readFlag('reclaims', json.reclaims),
+    receivedBefore: json.reclaims === true ? readCount('receivedBefore', json.receivedBefore) : 0,
     limits: parseLimits(json.limits),
   }
 }

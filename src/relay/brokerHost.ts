@@ -4,7 +4,7 @@ import type { AcceptedGroup, BrokerEvent, BrokerOutput, Delivery } from '../core
 import type { Session } from '../core/session.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
-import type { AcceptedRun, Store, StoredObject } from '../store/store.ts'
+import type { AcceptedRun, HeardFrames, Store, StoredObject } from '../store/store.ts'
 import type { ReclaimedLease } from '../wire/controlFrames.ts'
 import { readUint32 } from '../wire/integers.ts'
 import { AbsentLeases } from './absentLeases.ts'
@@ -20,8 +20,10 @@ export interface BrokerHostOptions {
 export interface BrokerHostParts {
   readonly clock: Clock
   readonly store: Store
-  /** What an earlier run had answered to a session. */
-  answers(session: string, runs: readonly AcceptedRun[]): void
+  /** What an earlier run had answered to a session, and heard of it. */
+  answers(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
+  /** Only these sessions may still claim leases of before. */
+  awaits(isAwaited: (session: string) => boolean): void
   event(event: BrokerEvent): void
   /** The store can keep or read nothing any more. */
   failed(error: ObjectRelayError): void
@@ -56,9 +58,10 @@ export class BrokerHost {
         this.broker.restore(place)
         this.#absentLeases.add(place)
       },
-      answers: (session, runs) => this.#parts.answers(session, runs),
+      answers: (session, runs, heard) => this.#parts.answers(session, runs, heard),
     })
     this.broker.restored(clock.nowMs())
+    this.#forgetAbsent()
     this.watch()
   }
 
@@ -98,7 +101,9 @@ export class BrokerHost {
   #forgetAbsent(): void {
     const claiming = new Set<string>()
     for (const { id, earlier } of this.#sessions.keys()) if (earlier !== undefined) claiming.add(id)
-    this.#absentLeases.forget((name) => claiming.has(name) || this.broker.isAbsent(name))
+    const isAwaited = (name: string) => claiming.has(name) || this.broker.isAbsent(name)
+    this.#absentLeases.forget(isAwaited)
+    this.#parts.awaits(isAwaited)
   }
 
   #output(): BrokerOutput<StoredObject> {

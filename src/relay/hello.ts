@@ -18,6 +18,9 @@ export interface Hello {
   readonly reclaims: boolean
 }
 
+/** Stores keep it as a number of 48 bits. */
+const EPOCH_MAX = 2 ** 48 - 1
+
 /** Checks a HELLO. Group names are checked by who knows the groups. Throws `PROTOCOL_VIOLATION` or `INCOMPATIBLE_VERSION`. */
 export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
   const { version, agent, session, received, epoch, groups, broadcasts, inboxBytes, objectBytesMax, reclaims } = json
@@ -43,7 +46,8 @@ export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
     broadcasts,
     inboxBytes,
     objectBytesMax,
-    reclaims: reclaims === true,
+    // Without its epoch it could not be told what of its session before had its effect.
+    reclaims: reclaims === true && epoch !== undefined && epoch < EPOCH_MAX,
   }
 }
 

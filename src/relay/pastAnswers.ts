@@ -1,4 +1,4 @@
-import type { AcceptedRun } from '../store/store.ts'
+import type { AcceptedRun, HeardFrames } from '../store/store.ts'
 
 /** So many runs are remembered of one session; of a session with more, those of its youngest objects. */
 const RUNS_PER_SESSION_MAX = 1_000
@@ -44,30 +44,44 @@ export class UnconfirmedAnswers {
   }
 }
 
+/** What is known of a session that is over, for the endpoint that begins another one. */
+export interface PastSession {
+  /** They ascend. */
+  readonly answers: readonly AcceptedRun[]
+  /** What was heard of the endpoint, if it may claim leases that it had. */
+  readonly heard: HeardFrames | undefined
+}
+
+const nothing: PastSession = { answers: [], heard: undefined }
+
 /**
  * What sessions whose grace time was over had been answered and not confirmed. Their endpoints do not know it, and will send
  * those objects once more when they come back: a machine that was suspended for a night. They must not be queued twice.
  */
 export class PastAnswers {
-  /** By the name of the session; each list ascends. The map is in the order in which the sessions ended. */
-  readonly #sessions = new Map<string, readonly AcceptedRun[]>()
+  /** By the name of the session. The map is in the order in which the sessions ended. */
+  readonly #sessions = new Map<string, PastSession>()
   readonly #runsMax: number
   readonly #forgotten: (session: string) => void
   #runs = 0
+  /** Sessions of which anything was heard. */
+  #heard = 0
 
-  /** `forgotten` is called for each session of which nothing will be recognised any more, because there are too many. */
+  /** `forgotten` is called for each session of which nothing is known any more. */
   constructor(forgotten: (session: string) => void, runsMax: number = RUNS_MAX) {
     this.#forgotten = forgotten
     this.#runsMax = runsMax
   }
 
   /** A session ended. */
-  keep(session: string, answers: Iterable<AcceptedRun>): void {
+  keep(session: string, unknown: Iterable<AcceptedRun>, heard?: HeardFrames): void {
     this.take(session)
-    const runs = inOrder(answers).slice(-RUNS_PER_SESSION_MAX)
-    if (runs.length === 0) return
-    this.#sessions.set(session, runs)
-    this.#runs += runs.length
+    const answers = inOrder(unknown).slice(-RUNS_PER_SESSION_MAX)
+    if (answers.length === 0 && heard === undefined) return
+    const past = { answers, heard }
+    this.#sessions.set(session, past)
+    this.#runs += weightOf(past)
+    if (heard !== undefined) this.#heard++
     for (const name of this.#sessions.keys()) {
       if (this.#runs <= this.#runsMax) break
       this.take(name)
@@ -75,13 +89,35 @@ export class PastAnswers {
     }
   }
 
-  /** What to answer to the endpoint of that name, which begins another session; it is forgotten here. */
-  take(session: string): readonly AcceptedRun[] {
-    const runs = this.#sessions.get(session) ?? []
+  /** What is known of the endpoint of that name, which begins another session; it is forgotten here. */
+  take(session: string): PastSession {
+    const past = this.#sessions.get(session)
+    if (past === undefined) return nothing
     this.#sessions.delete(session)
-    this.#runs -= runs.length
-    return runs
+    this.#runs -= weightOf(past)
+    if (past.heard !== undefined) this.#heard--
+    return past
   }
+
+  /** What was heard of sessions that are not awaited any more is of no use. */
+  forgetHeard(isAwaited: (session: string) => boolean): void {
+    if (this.#heard === 0) return
+    for (const [session, { answers, heard }] of this.#sessions) {
+      if (heard === undefined || isAwaited(session)) continue
+      if (answers.length > 0) {
+        this.#sessions.set(session, { answers, heard: undefined })
+        this.#heard--
+      } else {
+        this.take(session)
+        this.#forgotten(session)
+      }
+    }
+  }
+}
+
+/** One more than its runs, so that sessions without any are bounded too. */
+function weightOf({ answers }: PastSession): number {
+  return answers.length + 1
 }
 
 /**

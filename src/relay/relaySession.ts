@@ -4,7 +4,7 @@ import { isGroupName } from '../core/groupName.ts'
 import type { Session } from '../core/session.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits, type RelayLimits } from '../limits.ts'
-import type { AcceptedRun, LargeBody, Store, StoredObject } from '../store/store.ts'
+import type { AcceptedRun, HeardFrames, LargeBody, Store, StoredObject } from '../store/store.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
 import {
   checkEmpty,
@@ -32,7 +32,7 @@ import { Intake } from './intake.ts'
 import { routeOf } from './objectRoute.ts'
 import { OutgoingBodies } from './outgoingBodies.ts'
 import type { Gated, OutputGate } from './outputGate.ts'
-import { UnconfirmedAnswers } from './pastAnswers.ts'
+import { type PastSession, UnconfirmedAnswers } from './pastAnswers.ts'
 
 /** What a session needs of the relay. */
 export interface RelaySessionHost {
@@ -87,10 +87,15 @@ export class RelaySession implements LinkHandler, Gated {
   #session: Session<StoredObject> | undefined
   /** It was answered something since the store was told what its answers are. */
   #answersChanged = false
+  /** What was heard of the endpoint before this session. */
+  readonly #heardBefore: HeardFrames | undefined
+  readonly #remembersHeard: boolean
+  /** Of this session, as the store was told. */
+  #heardFrames = 0
   /** Object bytes, counted from the session's beginning, that the broker may deliver. */
   #windowLimit: number
 
-  constructor(source: number, hello: Hello, host: RelaySessionHost, pastAnswers: readonly AcceptedRun[] = []) {
+  constructor(source: number, hello: Hello, host: RelaySessionHost, past?: PastSession) {
     this.name = hello.session
     this.source = source
     this.hello = hello
@@ -110,7 +115,9 @@ export class RelaySession implements LinkHandler, Gated {
       this.#output.do(() => this.#answers.sent(this.conversation.log.appendedFrames))
     })
     this.#outgoing = new OutgoingBodies(this.conversation, () => this.link?.requestFlush())
-    this.#intake = new Intake(this, host, pastAnswers)
+    this.#intake = new Intake(this, host, past?.answers ?? [])
+    this.#heardBefore = past?.heard
+    this.#remembersHeard = host.store.keepsLeases && hello.reclaims
   }
 
   /** The broker's view of it; given once. */
@@ -138,6 +145,23 @@ export class RelaySession implements LinkHandler, Gated {
   get unknownAnswers(): AcceptedRun[] {
     this.#accepted.flush()
     return [...this.#intake.pastAnswers, ...this.#answers.runs]
+  }
+
+  /**
+   * What was heard of the endpoint in the latest of its sessions in which it said anything: as long as it says nothing, it may
+   * not know of this one.
+   */
+  get heard(): HeardFrames | undefined {
+    const { receivedFrames } = this.conversation
+    const { epoch } = this.hello
+    if (!this.#remembersHeard || epoch === undefined || receivedFrames === 0) return this.#heardBefore
+    return { epoch: epoch + 1, frames: receivedFrames }
+  }
+
+  /** So many frames of the session before had their effect. */
+  get receivedBefore(): number {
+    const heard = this.#heardBefore
+    return heard?.epoch === this.hello.epoch ? (heard?.frames ?? 0) : 0
   }
 
   /** The session is over: objects that are still arriving must not hold on to it. */
@@ -245,11 +269,13 @@ export class RelaySession implements LinkHandler, Gated {
   /** What was gathered is complete; the store learns what it has to know. */
   seal(): () => void {
     this.#accepted.flush()
-    if (this.#answersChanged) this.#host.store.rememberAnswers(this.name, this.unknownAnswers)
+    const { receivedFrames } = this.conversation
+    const isHeard = this.#remembersHeard && receivedFrames > this.#heardFrames
+    if (this.#answersChanged || isHeard) this.#host.store.rememberAnswers(this.name, this.unknownAnswers, this.heard)
     this.#answersChanged = false
+    this.#heardFrames = receivedFrames
     if (this.#host.limits.progressMs > 0) this.#host.watch()
     const mark = this.#output.mark()
-    const { receivedFrames } = this.conversation
     const { receivedBytes } = this.#intake
     return () => {
       this.#output.release(mark)

@@ -33,7 +33,7 @@ export class Sessions {
 
   constructor(parts: SessionsParts) {
     this.#parts = parts
-    this.pastAnswers = new PastAnswers((session) => parts.store.rememberAnswers(session, []))
+    this.pastAnswers = new PastAnswers((session) => parts.store.rememberAnswers(session, [], undefined))
   }
 
   /** The host of the broker, which tells the sessions what it decides; given once, before the first endpoint comes. */
@@ -101,7 +101,9 @@ export class Sessions {
   expired(name: string): void {
     const session = this.#sessions.get(name)
     if (session === undefined) return
-    this.pastAnswers.keep(session.name, session.unknownAnswers)
+    const { unknownAnswers } = session
+    this.pastAnswers.keep(name, unknownAnswers)
+    this.#parts.store.rememberAnswers(name, unknownAnswers, undefined)
     this.#forget(session)
   }
 
@@ -120,7 +122,7 @@ export class Sessions {
       const error = createError('LINK_LOST', 'The endpoint came back on another connection.')
       known.link?.fail(error, false)
       if (!resumes) {
-        this.pastAnswers.keep(known.name, known.unknownAnswers)
+        this.pastAnswers.keep(known.name, known.unknownAnswers, known.heard)
         // Its endpoint may still claim what it had before this session.
         this.#end(known, 'stopped', this.#parts.clock.nowMs())
       }
@@ -151,6 +153,7 @@ export class Sessions {
         reclaims: !resumed && session.session.earlier !== undefined,
         resumed,
         received: session.conversation.receivedFrames,
+        receivedBefore: resumed ? 0 : session.receivedBefore,
         limits: this.#parts.limits,
       }),
     )
@@ -191,10 +194,13 @@ export class Sessions {
     })
     if (error.category !== 'link') {
       // What it sent cannot be trusted to go on from.
+      this.#parts.store.rememberAnswers(session.name, [], undefined)
       this.#end(session, 'violation')
       return
     }
     this.#host.broker.detach(session.session, this.#parts.clock.nowMs())
+    // Its last frames may have had their effect without its having been told to the store what was heard of it.
+    this.#host.gate.request(session)
     this.#host.watch()
   }
 
@@ -202,7 +208,7 @@ export class Sessions {
     // What it gave back before its goodbye may have been lent to it again at once: none of that is an attempt.
     this.#host.broker.leave(session.session, 'stopped', { attemptCounted: false })
     session.sayGoodbye()
-    this.#parts.store.rememberAnswers(session.name, [])
+    this.#parts.store.rememberAnswers(session.name, [], undefined)
     this.#forget(session)
     this.#awaitClosing(session)
     this.#parts.events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason: 'stopped' } })

@@ -72,12 +72,18 @@ export interface AcceptedRun {
   readonly memberCounts: readonly number[]
 }
 
+/** How many frames of an endpoint had their effect in one of its sessions, and in which: the first one is 1. */
+export interface HeardFrames {
+  readonly epoch: number
+  readonly frames: number
+}
+
 /** Who is told what an earlier run of the relay kept. */
 export interface Recovery {
   /** In any order, but all places of one object one after another, with the same payload. */
   place(place: KeptPlace<StoredObject>): void
-  /** What a session was answered and may not know. */
-  answers(session: string, runs: readonly AcceptedRun[]): void
+  /** What a session was answered and may not know, and what was heard of it. */
+  answers(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
 }
 
 /**
@@ -112,8 +118,8 @@ export interface Store {
   keepLarge(begin: Buffer, bodyBytes: number): LargeBody
   /** The object is needed no more. */
   release(object: StoredObject): void
-  /** What a session was answered and may not know; none: it need not be remembered any more. */
-  rememberAnswers(session: string, runs: readonly AcceptedRun[]): void
+  /** What a session was answered and may not know, and what was heard of it; neither: it need not be remembered any more. */
+  rememberAnswers(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
   /**
    * Asks for all that was told until now to be kept, together or not at all. Returns `undefined` if it is already; otherwise a
    * promise. The promises resolve in the order of the calls. One that rejects says that nothing can be kept any more.

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type { HeardFrames } from './store.ts'
 import type { Place, StoreWitness, Witnessed } from './storeWitness.fixture.ts'
 
 /** One thing that happens: what, to which of those that it can happen to, and how much of it. */
@@ -39,7 +40,7 @@ export function happen(witness: StoreWitness, [what, which, amount]: Step): void
       which,
     )
     if (one !== undefined) witness.letGo(one)
-  } else if (what < 94) witness.answer(SESSIONS[which % 3] ?? '', answersOf(amount))
+  } else if (what < 94) witness.answer(SESSIONS[which % 3] ?? '', answersOf(amount), heardOf(which, amount))
   else if (what < 97) witness.store.takeSource()
   else witness.tidy(({ id, places }) => which % 2 === 0 && places.length === 0 && id % 2 === 0)
 }
@@ -81,6 +82,10 @@ function pick<T>(values: readonly T[], which: number): T | undefined {
 /** Mostly small; some fill a segment with few others. */
 function sizeOf(amount: number): number {
   return amount % 17 === 0 ? 60_000 + amount : 28 + (amount % 400)
+}
+
+function heardOf(which: number, amount: number): HeardFrames | undefined {
+  return which % 4 < 2 ? undefined : { epoch: 1 + (which % 1_000), frames: amount * 0x1_0000_0000 + which }
 }
 
 function answersOf(amount: number): { from: number; to: number; memberCounts: number[] }[] {

@@ -2,7 +2,7 @@ import type { KeptPlace } from '../core/journal.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { OBJECT_HEAD_BYTES } from '../wire/objectHeader.ts'
-import type { AcceptedRun, KeptFrame, Store, StoredObject } from './store.ts'
+import type { AcceptedRun, HeardFrames, KeptFrame, Store, StoredObject } from './store.ts'
 
 /** An OBJECT frame of which every byte tells which one it is. */
 export function frameOf(id: number, bytes: number): Buffer {
@@ -53,7 +53,7 @@ export interface Knowledge {
 export class StoreWitness {
   readonly store: Store
   readonly objects: Witnessed[] = []
-  readonly answers: Map<string, readonly AcceptedRun[]> = new Map()
+  readonly answers: Map<string, { runs: readonly AcceptedRun[]; heard: HeardFrames | undefined }> = new Map()
   #orders = 1
   #ids = 1
 
@@ -80,7 +80,7 @@ export class StoreWitness {
         witness.#orders = Math.max(witness.#orders, place.order + 1)
         add(one, place)
       },
-      answers: (session, runs) => witness.answers.set(session, runs),
+      answers: (session, runs, heard) => witness.answers.set(session, { runs, heard }),
     })
     return witness
   }
@@ -168,9 +168,9 @@ export class StoreWitness {
     this.releaseIfGone(one)
   }
 
-  answer(session: string, runs: readonly AcceptedRun[]): void {
-    this.store.rememberAnswers(session, runs)
-    if (runs.length > 0) this.answers.set(session, runs)
+  answer(session: string, runs: readonly AcceptedRun[], heard?: HeardFrames): void {
+    this.store.rememberAnswers(session, runs, heard)
+    if (runs.length > 0 || heard !== undefined) this.answers.set(session, { runs, heard })
     else this.answers.delete(session)
   }
 

@@ -74,7 +74,7 @@ export class Behaviour {
 
   /** Where nothing may wait, several copies need as many takers at once, which there may never be. */
   #copiesFor(group: string): number {
-    return this.#scenario.acceptedGroups?.[group]?.maxConsumables === 0 ? 1 : this.#random.integer(1, 3)
+    return this.#scenario.acceptedGroups?.[group]?.maxConsumables === 0 ? 1 : this.#random.pick([1, 2, 3, 8])
   }
 
   #receive(): void {

@@ -1,6 +1,6 @@
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
-import type { AcceptedRun, Recovery, Store, StoredObject } from '../../src/store/store.ts'
+import type { AcceptedRun, HeardFrames, Recovery, Store, StoredObject } from '../../src/store/store.ts'
 import { readUint32 } from '../../src/wire/integers.ts'
 
 /** The copies of an object in the queue of one group. */
@@ -20,7 +20,7 @@ export class KeptMemory {
   readonly #store = openStore()
   readonly #places = new Set<Place>()
   readonly #broadcasts = new Map<string, Omit<Place, 'copies'>>()
-  readonly #answers = new Map<string, readonly AcceptedRun[]>()
+  readonly #answers = new Map<string, { runs: readonly AcceptedRun[]; heard: HeardFrames | undefined }>()
   /** What the present run of the relay told since its last commit; a killed one tells nothing more. */
   #told: (() => void)[] = []
   #sources = 0
@@ -45,7 +45,7 @@ export class KeptMemory {
       cut: (run, objects) => store.cut(run, objects),
       keepLarge: (begin, bodyBytes) => store.keepLarge(begin, bodyBytes),
       release: () => undefined,
-      rememberAnswers: (session, runs) => tell(() => void this.#answers.set(session, runs)),
+      rememberAnswers: (session, runs, heard) => tell(() => void this.#answers.set(session, { runs, heard })),
       commit: () => {
         if (told === this.#told) for (const what of told.splice(0)) what()
         return undefined
@@ -73,7 +73,7 @@ export class KeptMemory {
         session: undefined,
       } satisfies KeptPlace<StoredObject>)
     }
-    for (const [session, runs] of this.#answers) answers(session, runs)
+    for (const [session, { runs, heard }] of this.#answers) answers(session, runs, heard)
   }
 
   #journal(tell: (what: () => void) => void): BrokerJournal<StoredObject> {

@@ -5,7 +5,16 @@ import { type ObjectRelayError, toObjectRelayError } from '../../errors.ts'
 import { readUint32 } from '../../wire/integers.ts'
 import { SlabPool } from '../../wire/slabPool.ts'
 import { Spool } from '../spool/spool.ts'
-import type { AcceptedRun, KeptFrame, LargeBody, Recovery, Store, StoredObject, StoreHost } from '../store.ts'
+import type {
+  AcceptedRun,
+  HeardFrames,
+  KeptFrame,
+  LargeBody,
+  Recovery,
+  Store,
+  StoredObject,
+  StoreHost,
+} from '../store.ts'
 import { framePacking } from './framePacking.ts'
 import { FrameReader } from './frameReader.ts'
 import { checkBodyFiles, LogBodies, removeBodyFiles } from './logBodies.ts'
@@ -102,7 +111,7 @@ export class LogStore implements Store {
     if (recovered === undefined) return
     this.#recovered = undefined
     for (const place of recovered.objects.places((object) => this.#restore(object))) recovery.place(place)
-    for (const [session, runs] of recovered.answers) recovery.answers(session, runs)
+    for (const [session, { runs, heard }] of recovered.answers) recovery.answers(session, runs, heard)
   }
 
   takeSource(): number {
@@ -144,9 +153,9 @@ export class LogStore implements Store {
     object.segment = RELEASED
   }
 
-  rememberAnswers(session: string, runs: readonly AcceptedRun[]): void {
-    if (runs.length === 0 && !this.#remembered.has(session)) return
-    this.#values.set(ANSWERS_PREFIX + session, this.#remembered.set(session, runs))
+  rememberAnswers(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void {
+    if (runs.length === 0 && heard === undefined && !this.#remembered.has(session)) return
+    this.#values.set(ANSWERS_PREFIX + session, this.#remembered.set(session, runs, heard))
     this.#isChanged = true
   }
 

@@ -1,10 +1,9 @@
-import type { AcceptedRun } from '../store.ts'
 import type { LogDisk } from './logDisk.ts'
 import { decodeIdentity, IDENTITY_VALUE, keyOf, type LogIdentity } from './logIdentity.ts'
 import { RecordReader } from './recordReader.ts'
 import { RecoveredObjects } from './recoveredObjects.ts'
 import { RecoveredSegment } from './recoveredSegment.ts'
-import { ANSWERS_PREFIX, RememberedAnswers } from './rememberedAnswers.ts'
+import { ANSWERS_PREFIX, RememberedAnswers, type SessionMemory } from './rememberedAnswers.ts'
 import { readSegmentHead } from './segmentFormat.ts'
 import { segmentCorrupt, storeCorrupt } from './storeCorrupt.ts'
 
@@ -12,8 +11,8 @@ import { segmentCorrupt, storeCorrupt } from './storeCorrupt.ts'
 export interface RecoveredLog {
   readonly identity: LogIdentity
   readonly objects: RecoveredObjects
-  /** What sessions were answered and may not know. */
-  readonly answers: ReadonlyMap<string, readonly AcceptedRun[]>
+  /** What sessions were answered and may not know, and what was heard of them. */
+  readonly answers: ReadonlyMap<string, SessionMemory>
   readonly remembered: RememberedAnswers
 }
 
@@ -42,8 +41,8 @@ function readAnswers(
   values: ReadonlyMap<string, Buffer>,
   remembered: RememberedAnswers,
   { answersCount, answersCheck }: LogIdentity,
-): Map<string, readonly AcceptedRun[]> {
-  const answers = new Map<string, readonly AcceptedRun[]>()
+): Map<string, SessionMemory> {
+  const answers = new Map<string, SessionMemory>()
   for (const [name, value] of values) {
     if (name === IDENTITY_VALUE) continue
     if (!name.startsWith(ANSWERS_PREFIX)) throw storeCorrupt(`The value "${name}"`, 'is not one of ours')

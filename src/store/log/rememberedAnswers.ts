@@ -1,24 +1,30 @@
 import { crc32 } from 'node:zlib'
 import { readUint32, readUint48, writeUint32, writeUint48 } from '../../wire/integers.ts'
-import type { AcceptedRun } from '../store.ts'
+import type { AcceptedRun, HeardFrames } from '../store.ts'
 import { storeCorrupt } from './storeCorrupt.ts'
 
 /** The values with the answers of sessions are called so, with the name of the session behind it. */
 export const ANSWERS_PREFIX = 'answers/'
 
-const HEAD_BYTES = 8
+/** What is remembered of one session. */
+export interface SessionMemory {
+  readonly runs: readonly AcceptedRun[]
+  readonly heard: HeardFrames | undefined
+}
+
+const HEAD_BYTES = 20
 const RUN_BYTES = 13
 
 /**
- * What sessions were answered and may not know: one value for each.
+ * What sessions were answered and may not know, and what was heard of them: one value for each.
  *
  * ```
- *  0       4       8
- *  +-------+-------+-- for each run ---------------------------
- *  | crc   | count | from | to  | groups | members, each group
- *  | u32   | u32   | u48  | u48 | u8     | u32
- *  +-------+-------+-------------------------------------------
- *  crc: the CRC-32 of all that follows
+ *  0       4       8       14       20
+ *  +-------+-------+-------+--------+-- for each run ---------------------------
+ *  | crc   | count | epoch | frames | from | to  | groups | members, each group
+ *  | u32   | u32   | u48   | u48    | u48  | u48 | u8     | u32
+ *  +-------+-------+-------+--------+-------------------------------------------
+ *  crc: the CRC-32 of all that follows; epoch: 0 if nothing was heard
  * ```
  *
  * So that none can be missing or be an old one without notice, the checks of all, mixed with their names, are combined to one
@@ -39,21 +45,21 @@ export class RememberedAnswers {
   }
 
   /** The value to write for a session from now on; `undefined` if it is to be forgotten. */
-  set(session: string, runs: readonly AcceptedRun[]): Buffer | undefined {
-    if (runs.length === 0) {
+  set(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): Buffer | undefined {
+    if (runs.length === 0 && heard === undefined) {
       this.#note(session, undefined)
       return undefined
     }
-    const value = encodeRuns(runs)
+    const value = encode(runs, heard)
     this.#note(session, value)
     return value
   }
 
   /** Takes a value that was found. Throws `STORE_CORRUPT`. */
-  found(session: string, value: Buffer): AcceptedRun[] {
-    const runs = decodeRuns(session, value)
+  found(session: string, value: Buffer): SessionMemory {
+    const memory = decode(session, value)
     this.#note(session, value)
-    return runs
+    return memory
   }
 
   #note(session: string, value: Buffer | undefined): void {
@@ -69,11 +75,13 @@ export class RememberedAnswers {
   }
 }
 
-function encodeRuns(runs: readonly AcceptedRun[]): Buffer {
+function encode(runs: readonly AcceptedRun[], heard: HeardFrames | undefined): Buffer {
   let end = HEAD_BYTES
   for (const { memberCounts } of runs) end += RUN_BYTES + 4 * memberCounts.length
   const bytes = Buffer.allocUnsafe(end)
   writeUint32(bytes, 4, runs.length)
+  writeUint48(bytes, 8, heard?.epoch ?? 0)
+  writeUint48(bytes, 14, heard?.frames ?? 0)
   let at = HEAD_BYTES
   for (const { from, to, memberCounts } of runs) {
     writeUint48(bytes, at, from)
@@ -89,7 +97,7 @@ function encodeRuns(runs: readonly AcceptedRun[]): Buffer {
   return bytes
 }
 
-function decodeRuns(session: string, bytes: Buffer): AcceptedRun[] {
+function decode(session: string, bytes: Buffer): SessionMemory {
   const where = `The value "${ANSWERS_PREFIX}${session}"`
   if (bytes.length < HEAD_BYTES || readUint32(bytes, 0) !== crc32(bytes.subarray(4)))
     throw storeCorrupt(where, 'was changed')
@@ -106,5 +114,6 @@ function decodeRuns(session: string, bytes: Buffer): AcceptedRun[] {
     at = end
   }
   if (runs.length !== readUint32(bytes, 4)) throw storeCorrupt(where, 'has another number of runs than it says')
-  return runs
+  const epoch = readUint48(bytes, 8)
+  return { runs, heard: epoch === 0 ? undefined : { epoch, frames: readUint48(bytes, 14) } }
 }
