@@ -31,6 +31,18 @@ function makeGate(commit?: () => undefined) {
   return { gate, commits, speaker, heard }
 }
 
+test('has the store told everything at the end, and lets nothing out any more', async () => {
+  const { gate, commits, speaker, heard } = makeGate()
+  gate.request(speaker('one'))
+  expect(await heard()).toEqual(['seal one', 'commit'])
+  gate.request(speaker('two'))
+  gate.close()
+  commits[0]?.resolve()
+  expect(await heard()).toEqual(['seal two', 'commit', 'open one'])
+  commits[1]?.resolve()
+  expect(await heard()).toEqual([])
+})
+
 test('holds back whatever happened until it is kept, and makes one change of a turn', async () => {
   const { gate, commits, speaker, heard } = makeGate()
   const [one, two] = [speaker('one'), speaker('two')]

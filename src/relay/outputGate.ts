@@ -56,6 +56,11 @@ export class OutputGate {
     this.request({ isWaiting: false, seal: () => done })
   }
 
+  /** Nothing leaves any more: the store is told what it has to know of those that wait, as part of what it keeps last. */
+  close(): void {
+    for (const gated of this.#waiting.splice(0)) gated.seal()
+  }
+
   #commit(): void {
     const outlets: (() => void)[] = []
     const waiting = this.#waiting

@@ -129,7 +129,10 @@ export class RelayServer {
     const { groups } = this.#host.broker.stats()
     this.#events.flush()
     this.#hangUp()
-    if (this.#failure === undefined) await this.#parts.store.close()
+    if (this.#failure === undefined) {
+      this.#host.gate.close()
+      await this.#parts.store.close()
+    }
     const undelivered: RelayStopResult['undelivered'] = {}
     for (const { name, waiting, leased } of groups) {
       if (waiting + leased > 0)

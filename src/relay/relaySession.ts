@@ -92,6 +92,7 @@ export class RelaySession implements LinkHandler, Gated {
   readonly #remembersHeard: boolean
   /** Of this session, as the store was told. */
   #heardFrames = 0
+  #isOver = false
   /** Object bytes, counted from the session's beginning, that the broker may deliver. */
   #windowLimit: number
 
@@ -164,8 +165,17 @@ export class RelaySession implements LinkHandler, Gated {
     return heard?.epoch === this.hello.epoch ? (heard?.frames ?? 0) : 0
   }
 
-  /** The session is over: objects that are still arriving must not hold on to it. */
+  /** The store is told what has to outlive the relay of it. */
+  remember(): void {
+    this.#host.store.rememberAnswers(this.name, this.unknownAnswers, this.heard)
+  }
+
+  /**
+   * The session is over: objects that are still arriving must not hold on to it. What the store is to know of its endpoint, it has
+   * been told already.
+   */
   dispose(): void {
+    this.#isOver = true
     this.#outgoing.close()
     this.#intake.clear()
   }
@@ -253,6 +263,8 @@ export class RelaySession implements LinkHandler, Gated {
 
   closed(error: ObjectRelayError): void {
     this.#flushBeforeEnd()
+    // Its last frames had their effect: the store has to know what was answered to them.
+    this.#host.gate.request(this)
     this.link = undefined
     this.#host.linkLost(this, error)
   }
@@ -271,7 +283,7 @@ export class RelaySession implements LinkHandler, Gated {
     this.#accepted.flush()
     const { receivedFrames } = this.conversation
     const isHeard = this.#remembersHeard && receivedFrames > this.#heardFrames
-    if (this.#answersChanged || isHeard) this.#host.store.rememberAnswers(this.name, this.unknownAnswers, this.heard)
+    if ((this.#answersChanged || isHeard) && !this.#isOver) this.remember()
     this.#answersChanged = false
     this.#heardFrames = receivedFrames
     if (this.#host.limits.progressMs > 0) this.#host.watch()

@@ -123,6 +123,7 @@ export class Sessions {
       known.link?.fail(error, false)
       if (!resumes) {
         this.pastAnswers.keep(known.name, known.unknownAnswers, known.heard)
+        known.remember()
         // Its endpoint may still claim what it had before this session.
         this.#end(known, 'stopped', this.#parts.clock.nowMs())
       }
@@ -199,8 +200,6 @@ export class Sessions {
       return
     }
     this.#host.broker.detach(session.session, this.#parts.clock.nowMs())
-    // Its last frames may have had their effect without its having been told to the store what was heard of it.
-    this.#host.gate.request(session)
     this.#host.watch()
   }
 

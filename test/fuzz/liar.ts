@@ -118,7 +118,7 @@ export class Liar {
     this.phase = 'open'
     this.book.sessions++
     const limits = relayLimitDefaults
-    const fields = { version: 1, agent: 'liar', relay: 'liar', resumed: false, received: 0, limits }
+    const fields = { version: 1, agent: 'liar', relay: 'liar', resumed: false, received: 0, receivedBefore: 0, limits }
     this.write(encodeJson(FrameType.WELCOME, { ...fields, ...different }))
   }
 

@@ -233,7 +233,11 @@ export function welcomeLying(liar: Liar, random: SeededRandom): Verdict {
       liar.welcome({ resumed: true, received: random.integer(0, 3) })
       return 'either'
     case 4:
-      liar.welcome({ [random.pick(['keepsLeases', 'reclaims'])]: random.pick([1, 'true', {}, null, [true]]) })
+      liar.welcome(
+        random.chance(0.5)
+          ? { [random.pick(['keepsLeases', 'reclaims'])]: random.pick([1, 'true', {}, null, [true]]) }
+          : { keepsLeases: true, reclaims: true, receivedBefore: random.pick([-1, '1', null, 2 ** 60]) },
+      )
       return 'refused'
     case 5:
       // Waits for claims that there cannot be, of a session that goes on or was never there.

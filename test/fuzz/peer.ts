@@ -106,6 +106,8 @@ export class Peer {
   #reader: FrameReader
   #context: { readonly groupIndex: number; readonly isDead: boolean } | undefined
   #isOwnSession = true
+  /** To how many sessions it was welcomed. */
+  #epoch = 0
   #saidReclaims = false
 
   constructor(identity: PeerIdentity, link: MemoryLink, proof: EndpointProof) {
@@ -150,7 +152,7 @@ export class Peer {
     const { session, groups, broadcasts, inboxBytes, reclaims } = this.identity
     this.#isOwnSession = (different.session ?? session) === session
     const common = { version: 1, agent: 'fuzz', session, received, groups, broadcasts, inboxBytes, objectBytesMax: 1e9 }
-    const fields = { ...common, ...(reclaims ? { reclaims } : {}), ...different }
+    const fields = { ...common, ...(reclaims ? { reclaims, epoch: this.#epoch } : {}), ...different }
     this.#saidReclaims = fields.reclaims === true
     this.write(encodeJson(FrameType.HELLO, fields))
   }
@@ -256,12 +258,16 @@ export class Peer {
     }
   }
 
-  #welcome({ resumed, received, relay, keepsLeases, reclaims }: Readonly<Record<string, unknown>>): void {
+  #welcome(json: Readonly<Record<string, unknown>>): void {
+    const { resumed, received, relay, keepsLeases, reclaims, receivedBefore } = json
     this.phase = 'open'
     if (this.#keeper !== undefined && relay !== this.#keeper) fail('A relay that keeps leases has lost its name.')
     if (keepsLeases === true) this.#keeper = relay
     if (reclaims === true && (!this.#saidReclaims || resumed === true || keepsLeases !== true))
       fail('The relay waits for claims that nobody announced, or that there cannot be.')
+    const before = Number(receivedBefore)
+    if (reclaims === true && !this.hasLied && !(before >= this.confirmedFrames && before <= this.sentFrames))
+      fail(`The relay heard ${before} frames; ${this.sentFrames} were sent, and ${this.confirmedFrames} confirmed.`)
     this.#reader.frameBytesMax = fixedLimits.frameBytesMax
     if (resumed === true) {
       // The rest is sent again, as a whole, in the old order.
@@ -278,6 +284,7 @@ export class Peer {
 
   #beginSession(reclaims: boolean): void {
     this.#keepEarlier(reclaims)
+    this.#epoch++
     // In a session of somebody else, it forgets what it knew of its own.
     this.hasLied = !this.#isOwnSession
     this.goodbyeSaid = false

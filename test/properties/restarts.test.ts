@@ -75,6 +75,12 @@ class RestartWorld {
     for (const link of this.#links.splice(0)) link.cut()
   }
 
+  /** The relay is stopped, without any time for it, and started again. */
+  stop(): void {
+    void this.#server.stop(0)
+    this.restart()
+  }
+
   finish(object: unknown): void {
     if (typeof object === 'number') this.done[object] = (this.done[object] ?? 0) + 1
   }
@@ -118,6 +124,7 @@ const action = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('busy' as const), consumer }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('cut' as const), consumer }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('stop' as const) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('settle' as const) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('step' as const), count }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.integer({ min: 1, max: 400 }) }) },
@@ -134,6 +141,9 @@ const equalCopies: Action[] = [
   { do: 'restart' },
 ]
 
+/** Found once: an object was accepted, and its acceptance had not been told to the store when the relay was stopped. */
+const stoppedInBetween: Action[] = [{ do: 'produce', count: 1, copies: 1 }, { do: 'step', count: 2 }, { do: 'stop' }]
+
 async function run(world: RestartWorld, next: Action): Promise<void> {
   const who = 'consumer' in next ? world.consumers[next.consumer] : undefined
   switch (next.do) {
@@ -141,6 +151,8 @@ async function run(world: RestartWorld, next: Action): Promise<void> {
       return world.produce(next.count, next.copies)
     case 'restart':
       return world.restart()
+    case 'stop':
+      return world.stop()
     case 'settle':
       return world.settle()
     case 'step':
@@ -210,7 +222,7 @@ async function finishAll(world: RestartWorld): Promise<void> {
   }
 }
 
-describe('With a relay that is killed at any moment and remembers, all that is produced', () => {
+describe('With a relay that is killed or stopped at any moment and remembers, all that is produced', () => {
   it('is taken once, whatever its consumers are doing', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 60 }), async (actions) => {
@@ -222,7 +234,7 @@ describe('With a relay that is killed at any moment and remembers, all that is p
         expect(world.memory.copies).toBe(0)
         expect(world.errors).toEqual([])
       }),
-      { numRuns: 25, examples: [[equalCopies]] },
+      { numRuns: 25, examples: [[equalCopies], [stoppedInBetween]] },
     )
   }, 60_000)
 })

@@ -31,6 +31,9 @@ export class KeptMemory {
     const told: (() => void)[] = []
     this.#told = told
     const tell = (what: () => void): void => void told.push(what)
+    const commit = (): undefined => {
+      if (told === this.#told) for (const what of told.splice(0)) what()
+    }
     return {
       relayName: 'the-relay',
       keepsLeases: true,
@@ -46,12 +49,9 @@ export class KeptMemory {
       keepLarge: (begin, bodyBytes) => store.keepLarge(begin, bodyBytes),
       release: () => undefined,
       rememberAnswers: (session, runs, heard) => tell(() => void this.#answers.set(session, { runs, heard })),
-      commit: () => {
-        if (told === this.#told) for (const what of told.splice(0)) what()
-        return undefined
-      },
+      commit,
       moveTogether: () => undefined,
-      close: async () => undefined,
+      close: async () => commit(),
     }
   }
 
