@@ -21,7 +21,7 @@ export interface BrokerHostParts {
   readonly clock: Clock
   readonly store: Store
   /** What an earlier run had answered to a session, and heard of it. */
-  answers(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
+  remembered(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
   /** Only these sessions may still claim leases of before. */
   awaits(isAwaited: (session: string) => boolean): void
   event(event: BrokerEvent): void
@@ -58,7 +58,7 @@ export class BrokerHost {
         this.broker.restore(place)
         this.#absentLeases.add(place)
       },
-      answers: (session, runs, heard) => this.#parts.answers(session, runs, heard),
+      remembered: (session, runs, heard) => this.#parts.remembered(session, runs, heard),
     })
     this.broker.restored(clock.nowMs())
     this.#forgetAbsent()

@@ -13,7 +13,7 @@ import {
 import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingBodies } from './incomingBodies.ts'
 import { ObjectRun } from './objectRun.ts'
-import { findRun } from './pastAnswers.ts'
+import { findRun } from './pastSessions.ts'
 import type { RelaySession, RelaySessionHost } from './relaySession.ts'
 
 /** The objects that come from one endpoint: into the store, and to the broker. */

@@ -53,8 +53,8 @@ export class RelayServer {
     this.#host = new BrokerHost(options, {
       clock,
       store,
-      answers: (session, runs, heard) => this.#sessions.pastAnswers.keep(session, runs, heard),
-      awaits: (isAwaited) => this.#sessions.pastAnswers.forgetHeard(isAwaited),
+      remembered: (session, runs, heard) => this.#sessions.pastSessions.keep(session, runs, heard),
+      awaits: (isAwaited) => this.#sessions.pastSessions.forgetHeard(isAwaited),
       event: (event) => {
         this.#events.broker(event)
         if (event.type === 'sessionExpired') this.#sessions.expired(event.session)

@@ -32,7 +32,7 @@ import { Intake } from './intake.ts'
 import { routeOf } from './objectRoute.ts'
 import { OutgoingBodies } from './outgoingBodies.ts'
 import type { Gated, OutputGate } from './outputGate.ts'
-import { type PastSession, UnconfirmedAnswers } from './pastAnswers.ts'
+import { type PastSession, UnconfirmedAnswers } from './pastSessions.ts'
 
 /** What a session needs of the relay. */
 export interface RelaySessionHost {
@@ -167,7 +167,7 @@ export class RelaySession implements LinkHandler, Gated {
 
   /** The store is told what has to outlive the relay of it. */
   remember(): void {
-    this.#host.store.rememberAnswers(this.name, this.unknownAnswers, this.heard)
+    this.#host.store.rememberSession(this.name, this.unknownAnswers, this.heard)
   }
 
   /**

@@ -9,7 +9,7 @@ import { FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 import type { BrokerHost } from './brokerHost.ts'
 import type { EventGate } from './eventGate.ts'
 import type { Hello } from './hello.ts'
-import { PastAnswers } from './pastAnswers.ts'
+import { PastSessions } from './pastSessions.ts'
 import { firstWindowBytes, RelaySession, type RelaySessionHost } from './relaySession.ts'
 
 /** What the sessions of a relay have in common. */
@@ -22,7 +22,7 @@ export interface SessionsParts {
 
 /** The endpoints that a relay knows, as they come, come back and go. */
 export class Sessions {
-  readonly pastAnswers: PastAnswers
+  readonly pastSessions: PastSessions
   readonly #parts: SessionsParts
   readonly #sessions = new Map<string, RelaySession>()
   /** For the connections of endpoints that have said goodbye. */
@@ -33,7 +33,7 @@ export class Sessions {
 
   constructor(parts: SessionsParts) {
     this.#parts = parts
-    this.pastAnswers = new PastAnswers((session) => parts.store.rememberAnswers(session, [], undefined))
+    this.pastSessions = new PastSessions((session) => parts.store.rememberSession(session, [], undefined))
   }
 
   /** The host of the broker, which tells the sessions what it decides; given once, before the first endpoint comes. */
@@ -102,8 +102,8 @@ export class Sessions {
     const session = this.#sessions.get(name)
     if (session === undefined) return
     const { unknownAnswers } = session
-    this.pastAnswers.keep(name, unknownAnswers)
-    this.#parts.store.rememberAnswers(name, unknownAnswers, undefined)
+    this.pastSessions.keep(name, unknownAnswers)
+    this.#parts.store.rememberSession(name, unknownAnswers, undefined)
     this.#forget(session)
   }
 
@@ -122,7 +122,7 @@ export class Sessions {
       const error = createError('LINK_LOST', 'The endpoint came back on another connection.')
       known.link?.fail(error, false)
       if (!resumes) {
-        this.pastAnswers.keep(known.name, known.unknownAnswers, known.heard)
+        this.pastSessions.keep(known.name, known.unknownAnswers, known.heard)
         known.remember()
         // Its endpoint may still claim what it had before this session.
         this.#end(known, 'stopped', this.#parts.clock.nowMs())
@@ -180,7 +180,7 @@ export class Sessions {
       )
     }
     const source = this.#parts.store.takeSource()
-    const session = new RelaySession(source, hello, this.#sessionHost, this.pastAnswers.take(hello.session))
+    const session = new RelaySession(source, hello, this.#sessionHost, this.pastSessions.take(hello.session))
     this.#host.join(session, firstWindowBytes(hello))
     this.#sessions.set(session.name, session)
     return session
@@ -195,7 +195,7 @@ export class Sessions {
     })
     if (error.category !== 'link') {
       // What it sent cannot be trusted to go on from.
-      this.#parts.store.rememberAnswers(session.name, [], undefined)
+      this.#parts.store.rememberSession(session.name, [], undefined)
       this.#end(session, 'violation')
       return
     }
@@ -207,7 +207,7 @@ export class Sessions {
     // What it gave back before its goodbye may have been lent to it again at once: none of that is an attempt.
     this.#host.broker.leave(session.session, 'stopped', { attemptCounted: false })
     session.sayGoodbye()
-    this.#parts.store.rememberAnswers(session.name, [], undefined)
+    this.#parts.store.rememberSession(session.name, [], undefined)
     this.#forget(session)
     this.#awaitClosing(session)
     this.#parts.events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason: 'stopped' } })

@@ -159,7 +159,7 @@ export class MemoryStore implements Store {
 
   refusal(): undefined {}
 
-  rememberAnswers(): void {}
+  rememberSession(): void {}
 
   /** What is in memory is as safe as it will ever be. */
   commit(): undefined {}

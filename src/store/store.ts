@@ -83,7 +83,7 @@ export interface Recovery {
   /** In any order, but all places of one object one after another, with the same payload. */
   place(place: KeptPlace<StoredObject>): void
   /** What a session was answered and may not know, and what was heard of it. */
-  answers(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
+  remembered(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
 }
 
 /**
@@ -119,7 +119,7 @@ export interface Store {
   /** The object is needed no more. */
   release(object: StoredObject): void
   /** What a session was answered and may not know, and what was heard of it; neither: it need not be remembered any more. */
-  rememberAnswers(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
+  rememberSession(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
   /**
    * Asks for all that was told until now to be kept, together or not at all. Returns `undefined` if it is already; otherwise a
    * promise. The promises resolve in the order of the calls. One that rejects says that nothing can be kept any more.

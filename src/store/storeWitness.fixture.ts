@@ -80,7 +80,7 @@ export class StoreWitness {
         witness.#orders = Math.max(witness.#orders, place.order + 1)
         add(one, place)
       },
-      answers: (session, runs, heard) => witness.answers.set(session, { runs, heard }),
+      remembered: (session, runs, heard) => witness.answers.set(session, { runs, heard }),
     })
     return witness
   }
@@ -169,7 +169,7 @@ export class StoreWitness {
   }
 
   answer(session: string, runs: readonly AcceptedRun[], heard?: HeardFrames): void {
-    this.store.rememberAnswers(session, runs, heard)
+    this.store.rememberSession(session, runs, heard)
     if (runs.length > 0 || heard !== undefined) this.answers.set(session, { runs, heard })
     else this.answers.delete(session)
   }
@@ -226,7 +226,7 @@ function take(one: Witnessed, place: Place, copies: number): Place {
 /** What a store that was opened again tells. */
 export function recoveredPlaces(store: Store): KeptPlace<StoredObject>[] {
   const places: KeptPlace<StoredObject>[] = []
-  store.recover({ place: (place) => void places.push(place), answers: () => {} })
+  store.recover({ place: (place) => void places.push(place), remembered: () => {} })
   return places
 }
 

@@ -48,7 +48,7 @@ export class KeptMemory {
       cut: (run, objects) => store.cut(run, objects),
       keepLarge: (begin, bodyBytes) => store.keepLarge(begin, bodyBytes),
       release: () => undefined,
-      rememberAnswers: (session, runs, heard) => tell(() => void this.#answers.set(session, { runs, heard })),
+      rememberSession: (session, runs, heard) => tell(() => void this.#answers.set(session, { runs, heard })),
       commit,
       moveTogether: () => undefined,
       close: async () => commit(),
@@ -60,7 +60,7 @@ export class KeptMemory {
     return [...this.#places].reduce((sum, { copies }) => sum + copies.length, 0)
   }
 
-  #recover({ place, answers }: Recovery): void {
+  #recover({ place, remembered }: Recovery): void {
     for (const { copies, ...where } of this.#places) {
       for (const copy of copies) place({ ...where, ...copy, kind: 'produce', copies: 1 })
     }
@@ -73,7 +73,7 @@ export class KeptMemory {
         session: undefined,
       } satisfies KeptPlace<StoredObject>)
     }
-    for (const [session, { runs, heard }] of this.#answers) answers(session, runs, heard)
+    for (const [session, { runs, heard }] of this.#answers) remembered(session, runs, heard)
   }
 
   #journal(tell: (what: () => void) => void): BrokerJournal<StoredObject> {

@@ -126,7 +126,7 @@ describe.each([true, false])('backupStore, with a relay that runs: %s', (isInUse
     const { options } = lmdbStore({ dir: copy })
     store = await openStore(options, { report: () => undefined })
     let places = 0
-    store.recover({ place: () => places++, answers: () => undefined })
+    store.recover({ place: () => places++, remembered: () => undefined })
     expect(places).toBe(7)
     await expect(backupStore(dir, copy)).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
   })

@@ -43,7 +43,7 @@ describe.each<Durability>(['synced', 'written'])('LmdbDisk, %s', (durability) =>
     expect([...disk.values()]).toEqual([])
     const values = new Map([
       ['relay', Buffer.from('one')],
-      ['answers/ä', Buffer.from('two')],
+      ['sessions/ä', Buffer.from('two')],
     ])
     await disk.commit(change({ segments: [bytesOf(1, 10), bytesOf(2, 262_144)], values }))
     await disk.commit(change({ segments: [bytesOf(3, 5_000)], dropBefore: 2, values: new Map([['relay', undefined]]) }))
@@ -52,7 +52,7 @@ describe.each<Durability>(['synced', 'written'])('LmdbDisk, %s', (durability) =>
     expect(again.segmentNumbers()).toEqual([2, 3])
     expect(again.readSegment(2)).toEqual(Buffer.alloc(262_144, 2))
     expect(again.readSegment(3)).toEqual(Buffer.alloc(5_000, 3))
-    expect([...again.values()]).toEqual([['answers/ä', Buffer.from('two')]])
+    expect([...again.values()]).toEqual([['sessions/ä', Buffer.from('two')]])
     expect(() => again.readSegment(1)).toThrow(expect.objectContaining({ code: 'STORE_CORRUPT' }))
   })
 })

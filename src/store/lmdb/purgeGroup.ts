@@ -65,7 +65,7 @@ function findQueue(store: LogStore, group: string): { places: readonly Place[]; 
       else elsewhere = payload
       if (elsewhere === payload && places.at(-1)?.payload === payload) shared.add(payload)
     },
-    answers: () => undefined,
+    remembered: () => undefined,
   })
   return { places, shared }
 }

@@ -18,9 +18,9 @@ export interface LogIdentity {
   readonly nextSource: number
   /** The number of the next file with the body of a large object. */
   readonly nextBody: number
-  /** How many sessions have answers, and what their values are together; see rememberedAnswers.ts. */
-  readonly answersCount: number
-  readonly answersCheck: number
+  /** How many sessions are remembered, and what their values are together; see rememberedSessions.ts. */
+  readonly sessionsCount: number
+  readonly sessionsCheck: number
 }
 
 /** The format that this version writes, and the only one that it reads. */
@@ -38,11 +38,11 @@ export function keyOf(relayName: string): number {
 
 /**
  * ```
- *  0        4         6           8       12      20     28      32           40         48             52             56    60
- *  +--------+---------+-----------+-------+-------+------+-------+------------+----------+--------------+--------------+-----+------
- *  | magic  | version | nameBytes | crc   | first | last | check | nextSource | nextBody | answersCount | answersCheck | zero| name
- *  | u32    | u16     | u16       | u32   | u64   | u64  | u32   | u64        | u64      | u32          | u32          | u32 | UTF-8
- *  +--------+---------+-----------+-------+-------+------+-------+------------+----------+--------------+--------------+-----+------
+ *  0        4         6           8       12      20     28      32           40         48              52              56    60
+ *  +--------+---------+-----------+-------+-------+------+-------+------------+----------+---------------+---------------+-----+------
+ *  | magic  | version | nameBytes | crc   | first | last | check | nextSource | nextBody | sessionsCount | sessionsCheck | zero| name
+ *  | u32    | u16     | u16       | u32   | u64   | u64  | u32   | u64        | u64      | u32           | u32           | u32 | UTF-8
+ *  +--------+---------+-----------+-------+-------+------+-------+------------+----------+---------------+---------------+-----+------
  *  crc: the CRC-32 of all other bytes
  * ```
  */
@@ -58,8 +58,8 @@ export function encodeIdentity(identity: LogIdentity): Buffer {
   writeUint32(bytes, 28, identity.check)
   writeUint64(bytes, 32, identity.nextSource)
   writeUint64(bytes, 40, identity.nextBody)
-  writeUint32(bytes, 48, identity.answersCount)
-  writeUint32(bytes, 52, identity.answersCheck)
+  writeUint32(bytes, 48, identity.sessionsCount)
+  writeUint32(bytes, 52, identity.sessionsCheck)
   bytes.write(identity.relayName, HEAD_BYTES)
   writeUint32(bytes, 8, checkOf(bytes))
   return bytes
@@ -83,8 +83,8 @@ export function decodeIdentity(bytes: Buffer): LogIdentity {
     check: readUint32(bytes, 28),
     nextSource: readUint64(bytes, 32),
     nextBody: readUint64(bytes, 40),
-    answersCount: readUint32(bytes, 48),
-    answersCheck: readUint32(bytes, 52),
+    sessionsCount: readUint32(bytes, 48),
+    sessionsCheck: readUint32(bytes, 52),
   }
   const { first, last, nextSource, nextBody } = identity
   if (![first, last, nextSource, nextBody].every(Number.isSafeInteger) || first < 1 || first > last + 1)

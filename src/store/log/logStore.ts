@@ -25,7 +25,7 @@ import { LogJournal } from './logJournal.ts'
 import { Mover } from './mover.ts'
 import { type RecoveredLog, readLog } from './readLog.ts'
 import type { RecoveredObject } from './recoveredObjects.ts'
-import { ANSWERS_PREFIX, RememberedAnswers } from './rememberedAnswers.ts'
+import { RememberedSessions, SESSIONS_PREFIX } from './rememberedSessions.ts'
 import { SegmentTable } from './segmentTable.ts'
 import { SegmentWriter } from './segmentWriter.ts'
 import { Tidying } from './tidying.ts'
@@ -59,7 +59,7 @@ export class LogStore implements Store {
   readonly #bodies: LogBodies
   readonly #mover: Mover
   readonly #tidying: Tidying
-  readonly #remembered: RememberedAnswers
+  readonly #remembered: RememberedSessions
   /** What an earlier run kept, until the relay has been told. */
   #recovered: RecoveredLog | undefined
   #nextSource: number
@@ -90,7 +90,7 @@ export class LogStore implements Store {
     this.slabs = spool.options.slabs
     this.#disk = disk
     this.#recovered = recovered
-    this.#remembered = recovered?.remembered ?? new RememberedAnswers()
+    this.#remembered = recovered?.remembered ?? new RememberedSessions()
     this.#nextSource = identity.nextSource
     this.#isChanged = recovered === undefined
     this.#table = new SegmentTable(identity.first)
@@ -111,7 +111,7 @@ export class LogStore implements Store {
     if (recovered === undefined) return
     this.#recovered = undefined
     for (const place of recovered.objects.places((object) => this.#restore(object))) recovery.place(place)
-    for (const [session, { runs, heard }] of recovered.answers) recovery.answers(session, runs, heard)
+    for (const [session, { runs, heard }] of recovered.sessions) recovery.remembered(session, runs, heard)
   }
 
   takeSource(): number {
@@ -153,9 +153,9 @@ export class LogStore implements Store {
     object.segment = RELEASED
   }
 
-  rememberAnswers(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void {
+  rememberSession(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void {
     if (runs.length === 0 && heard === undefined && !this.#remembered.has(session)) return
-    this.#values.set(ANSWERS_PREFIX + session, this.#remembered.set(session, runs, heard))
+    this.#values.set(SESSIONS_PREFIX + session, this.#remembered.set(session, runs, heard))
     this.#isChanged = true
   }
 
@@ -237,13 +237,13 @@ export class LogStore implements Store {
       check: this.#writer.check,
       nextSource: this.#nextSource,
       nextBody: this.#bodies.nextNumber,
-      answersCount: this.#remembered.count,
-      answersCheck: this.#remembered.check,
+      sessionsCount: this.#remembered.count,
+      sessionsCheck: this.#remembered.check,
     }
   }
 }
 
 /** Of a log in which nothing is yet. */
 function newIdentity(relayName: string): LogIdentity {
-  return { relayName, first: 1, last: 0, check: 0, nextSource: 1, nextBody: 1, answersCount: 0, answersCheck: 0 }
+  return { relayName, first: 1, last: 0, check: 0, nextSource: 1, nextBody: 1, sessionsCount: 0, sessionsCheck: 0 }
 }

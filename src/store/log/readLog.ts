@@ -3,7 +3,7 @@ import { decodeIdentity, IDENTITY_VALUE, keyOf, type LogIdentity } from './logId
 import { RecordReader } from './recordReader.ts'
 import { RecoveredObjects } from './recoveredObjects.ts'
 import { RecoveredSegment } from './recoveredSegment.ts'
-import { ANSWERS_PREFIX, RememberedAnswers, type SessionMemory } from './rememberedAnswers.ts'
+import { RememberedSessions, SESSIONS_PREFIX, type SessionMemory } from './rememberedSessions.ts'
 import { readSegmentHead } from './segmentFormat.ts'
 import { segmentCorrupt, storeCorrupt } from './storeCorrupt.ts'
 
@@ -12,8 +12,8 @@ export interface RecoveredLog {
   readonly identity: LogIdentity
   readonly objects: RecoveredObjects
   /** What sessions were answered and may not know, and what was heard of them. */
-  readonly answers: ReadonlyMap<string, SessionMemory>
-  readonly remembered: RememberedAnswers
+  readonly sessions: ReadonlyMap<string, SessionMemory>
+  readonly remembered: RememberedSessions
 }
 
 /**
@@ -31,27 +31,27 @@ export function readLog(disk: LogDisk): RecoveredLog | undefined {
     throw storeCorrupt('The value "relay"', 'is missing, though there is more')
   }
   const identity = decodeIdentity(identityValue)
-  const remembered = new RememberedAnswers()
-  const answers = readAnswers(values, remembered, identity)
+  const remembered = new RememberedSessions()
+  const sessions = readSessions(values, remembered, identity)
   checkNumbers(numbers, identity)
-  return { identity, answers, remembered, objects: readSegments(disk, numbers, identity) }
+  return { identity, sessions, remembered, objects: readSegments(disk, numbers, identity) }
 }
 
-function readAnswers(
+function readSessions(
   values: ReadonlyMap<string, Buffer>,
-  remembered: RememberedAnswers,
-  { answersCount, answersCheck }: LogIdentity,
+  remembered: RememberedSessions,
+  { sessionsCount, sessionsCheck }: LogIdentity,
 ): Map<string, SessionMemory> {
-  const answers = new Map<string, SessionMemory>()
+  const sessions = new Map<string, SessionMemory>()
   for (const [name, value] of values) {
     if (name === IDENTITY_VALUE) continue
-    if (!name.startsWith(ANSWERS_PREFIX)) throw storeCorrupt(`The value "${name}"`, 'is not one of ours')
-    const session = name.slice(ANSWERS_PREFIX.length)
-    answers.set(session, remembered.found(session, value))
+    if (!name.startsWith(SESSIONS_PREFIX)) throw storeCorrupt(`The value "${name}"`, 'is not one of ours')
+    const session = name.slice(SESSIONS_PREFIX.length)
+    sessions.set(session, remembered.found(session, value))
   }
-  if (remembered.count !== answersCount || remembered.check !== answersCheck)
-    throw storeCorrupt('One of the values "answers/..."', 'is missing, or is an old one')
-  return answers
+  if (remembered.count !== sessionsCount || remembered.check !== sessionsCheck)
+    throw storeCorrupt('One of the values "sessions/..."', 'is missing, or is an old one')
+  return sessions
 }
 
 /** All segments from the first to the last are there, and no others. */

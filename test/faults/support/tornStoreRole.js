@@ -38,7 +38,10 @@ async function makeStore(dir, objects = 300) {
     store.journal.queued(payload, `group ${id % 3}`, 0, id + 1, 1)
     if (id % 4 === 0) store.journal.leased(payload, `group ${id % 3}`, 1, `session ${id % 5}`, id + 1)
     kept.push(payload)
-    if (id % 20 === 0) store.rememberAnswers(`session ${id % 5}`, [{ from: 1, to: id + 1, memberCounts: [id] }])
+    if (id % 20 === 0) {
+      const heard = id % 40 === 0 ? { epoch: 1, frames: id } : undefined
+      store.rememberSession(`session ${id % 5}`, [{ from: 1, to: id + 1, memberCounts: [id] }], heard)
+    }
     if (id % 6 === 5) await store.commit()
     if (id % 4 === 0 && id >= 100) {
       const old = kept[id - 100]
@@ -61,7 +64,7 @@ function digestOf(store) {
       const content = createHash('sha256').update(buffer.subarray(start, end)).digest('hex')
       lines.push(JSON.stringify([place, content]))
     },
-    answers: (session, runs) => lines.push(JSON.stringify([session, runs])),
+    remembered: (session, runs, heard) => lines.push(JSON.stringify([session, runs, heard])),
   })
   return `${lines.length} ${createHash('sha256').update(lines.sort().join('\n')).digest('hex')}`
 }

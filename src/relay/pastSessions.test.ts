@@ -1,21 +1,21 @@
 import { expect, test } from 'vitest'
-import { findRun, PastAnswers, UnconfirmedAnswers } from './pastAnswers.ts'
+import { findRun, PastSessions, UnconfirmedAnswers } from './pastSessions.ts'
 
 const nobody = () => undefined
 const run = (from: number, to: number, ...memberCounts: number[]) => ({ from, to, memberCounts })
 
 test('remembers what a session was answered, once, whatever the order of the answers was', () => {
-  const answers = new PastAnswers(nobody)
-  answers.keep('one', [run(7, 9, 1), run(0, 3, 2)])
-  expect(answers.take('one').answers).toEqual([run(0, 3, 2), run(7, 9, 1)])
-  expect(answers.take('one').answers).toEqual([])
-  expect(answers.take('another').answers).toEqual([])
+  const past = new PastSessions(nobody)
+  past.keep('one', [run(7, 9, 1), run(0, 3, 2)])
+  expect(past.take('one').answers).toEqual([run(0, 3, 2), run(7, 9, 1)])
+  expect(past.take('one').answers).toEqual([])
+  expect(past.take('another').answers).toEqual([])
 })
 
 test('finds everything that was answered, also what was answered again in another session', () => {
-  const answers = new PastAnswers(nobody)
-  answers.keep('one', [run(0, 100, 1), run(150, 160, 1), run(10, 20, 2), run(90, 120, 3), run(150, 155, 2)])
-  const runs = answers.take('one').answers
+  const past = new PastSessions(nobody)
+  past.keep('one', [run(0, 100, 1), run(150, 160, 1), run(10, 20, 2), run(90, 120, 3), run(150, 155, 2)])
+  const runs = past.take('one').answers
   expect(runs).toEqual([run(0, 100, 1), run(101, 120, 3), run(150, 160, 1)])
   for (const sequence of [0, 15, 50, 100, 101, 120, 150, 160]) expect(findRun(runs, sequence)).toBeDefined()
   for (const sequence of [121, 149, 161]) expect(findRun(runs, sequence)).toBe(undefined)
@@ -23,42 +23,42 @@ test('finds everything that was answered, also what was answered again in anothe
 
 test('forgets who ended first when there is too much to remember', () => {
   const forgotten: string[] = []
-  const answers = new PastAnswers((session) => forgotten.push(session), 4)
-  answers.keep('first', [run(0, 0), run(2, 2)])
-  answers.keep('second', [run(0, 0), run(2, 2)])
-  expect(answers.take('first').answers).toEqual([])
-  expect(answers.take('second').answers).toHaveLength(2)
+  const past = new PastSessions((session) => forgotten.push(session), 4)
+  past.keep('first', [run(0, 0), run(2, 2)])
+  past.keep('second', [run(0, 0), run(2, 2)])
+  expect(past.take('first').answers).toEqual([])
+  expect(past.take('second').answers).toHaveLength(2)
   expect(forgotten).toEqual(['first'])
 })
 
 test('remembers what was heard of a session as long as it is awaited', () => {
   const forgotten: string[] = []
-  const answers = new PastAnswers((session) => forgotten.push(session))
+  const past = new PastSessions((session) => forgotten.push(session))
   const heard = { epoch: 2, frames: 7 }
-  for (const name of ['claims', 'awaited', 'late', 'answered']) answers.keep(name, [], heard)
-  answers.keep('answered', [run(0, 0)], heard)
-  expect(answers.take('claims')).toEqual({ answers: [], heard })
-  answers.forgetHeard((session) => session === 'awaited')
+  for (const name of ['claims', 'awaited', 'late', 'answered']) past.keep(name, [], heard)
+  past.keep('answered', [run(0, 0)], heard)
+  expect(past.take('claims')).toEqual({ answers: [], heard })
+  past.forgetHeard((session) => session === 'awaited')
   expect(forgotten).toEqual(['late'])
-  expect(answers.take('awaited')).toEqual({ answers: [], heard })
-  expect(answers.take('late')).toEqual({ answers: [], heard: undefined })
-  expect(answers.take('answered')).toEqual({ answers: [run(0, 0)], heard: undefined })
+  expect(past.take('awaited')).toEqual({ answers: [], heard })
+  expect(past.take('late')).toEqual({ answers: [], heard: undefined })
+  expect(past.take('answered')).toEqual({ answers: [run(0, 0)], heard: undefined })
 })
 
 test('bounds the sessions of which something was heard', () => {
   const forgotten: string[] = []
-  const answers = new PastAnswers((session) => forgotten.push(session), 3)
-  for (const name of ['one', 'two', 'three', 'four']) answers.keep(name, [], { epoch: 1, frames: 1 })
+  const past = new PastSessions((session) => forgotten.push(session), 3)
+  for (const name of ['one', 'two', 'three', 'four']) past.keep(name, [], { epoch: 1, frames: 1 })
   expect(forgotten).toEqual(['one'])
 })
 
 test('remembers of a session with too many answers those of its youngest objects', () => {
-  const answers = new PastAnswers(nobody)
-  answers.keep(
+  const past = new PastSessions(nobody)
+  past.keep(
     'one',
     Array.from({ length: 1_500 }, (_, index) => run(2 * index, 2 * index)),
   )
-  expect(answers.take('one').answers).toMatchObject({ length: 1_000, 0: { from: 1_000 } })
+  expect(past.take('one').answers).toMatchObject({ length: 1_000, 0: { from: 1_000 } })
 })
 
 test('finds the run that holds a sequence, and none in the gaps', () => {

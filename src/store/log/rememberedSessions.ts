@@ -3,8 +3,8 @@ import { readUint32, readUint48, writeUint32, writeUint48 } from '../../wire/int
 import type { AcceptedRun, HeardFrames } from '../store.ts'
 import { storeCorrupt } from './storeCorrupt.ts'
 
-/** The values with the answers of sessions are called so, with the name of the session behind it. */
-export const ANSWERS_PREFIX = 'answers/'
+/** The values of sessions are called so, with the name of the session behind it. */
+export const SESSIONS_PREFIX = 'sessions/'
 
 /** What is remembered of one session. */
 export interface SessionMemory {
@@ -30,8 +30,8 @@ const RUN_BYTES = 13
  * So that none can be missing or be an old one without notice, the checks of all, mixed with their names, are combined to one
  * number in the identity of the log.
  */
-export class RememberedAnswers {
-  /** For each session its part in {@link RememberedAnswers.check}. */
+export class RememberedSessions {
+  /** For each session its part in {@link RememberedSessions.check}. */
   readonly #checks = new Map<string, number>()
   /** The checks of all, combined. */
   check = 0
@@ -98,7 +98,7 @@ function encode(runs: readonly AcceptedRun[], heard: HeardFrames | undefined): B
 }
 
 function decode(session: string, bytes: Buffer): SessionMemory {
-  const where = `The value "${ANSWERS_PREFIX}${session}"`
+  const where = `The value "${SESSIONS_PREFIX}${session}"`
   if (bytes.length < HEAD_BYTES || readUint32(bytes, 0) !== crc32(bytes.subarray(4)))
     throw storeCorrupt(where, 'was changed')
   const runs: AcceptedRun[] = []

@@ -58,7 +58,7 @@ const nothing: PastSession = { answers: [], heard: undefined }
  * What sessions whose grace time was over had been answered and not confirmed. Their endpoints do not know it, and will send
  * those objects once more when they come back: a machine that was suspended for a night. They must not be queued twice.
  */
-export class PastAnswers {
+export class PastSessions {
   /** By the name of the session. The map is in the order in which the sessions ended. */
   readonly #sessions = new Map<string, PastSession>()
   readonly #runsMax: number
