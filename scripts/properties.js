@@ -29,13 +29,14 @@ function propertyTests(folder) {
 const files = positionals.length > 0 ? positionals : [...propertyTests('src'), ...propertyTests('test/properties')]
 let seed = first
 for (; seed === first || performance.now() < endMs; seed++) {
-  const { status, stdout } = spawnSync(
+  const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'unit', '--reporter', 'dot', ...files],
     { cwd: root, encoding: 'utf8', env: { ...process.env, OBJECTRELAY_PROPERTY_SEED: String(seed) } },
   )
   if (status === 0) continue
-  console.log(stdout)
+  // What failed, and the counterexample, are told by the latter.
+  console.log(stdout, stderr)
   console.log(`Again: OBJECTRELAY_PROPERTY_SEED=${seed} npx vitest run --project unit <file>`)
   process.exit(1)
 }

@@ -188,7 +188,7 @@ describe('A ring', () => {
     expect(writer.reserve(0, 2_000)).toBe(true)
   })
 
-  it('blocks its writer no longer than it was told, and not where the reader has moved on', () => {
+  it('blocks its writer no longer than it was told, and tells it whether the reader has moved', () => {
     const memory = createRingMemory(CAPACITY, true)
     const writer = new RingWriter(memory)
     const waited = vi.spyOn(Atomics, 'wait')

@@ -285,6 +285,7 @@ describe('An endpoint', () => {
     ['a count that is none', { received: -1 }, 'PROTOCOL_VIOLATION'],
     ['an answer that is neither yes nor no', { keepsLeases: 1 }, 'PROTOCOL_VIOLATION'],
     ['claims that are neither due nor not', { reclaims: null }, 'PROTOCOL_VIOLATION'],
+    ['claims without what had its effect', { reclaims: true }, 'PROTOCOL_VIOLATION'],
     ['frames that it never sent', { received: 3 }, 'PROTOCOL_VIOLATION'],
   ])('gives up when WELCOME holds %s', async (_, fields, code) => {
     const { clock, endpoint, relay } = await withRawRelay()

@@ -7,15 +7,15 @@ const run = (from: number, to: number, ...memberCounts: number[]) => ({ from, to
 test('remembers what a session was answered, once, whatever the order of the answers was', () => {
   const past = new PastSessions(nobody)
   past.keep('one', [run(7, 9, 1), run(0, 3, 2)])
-  expect(past.take('one').answers).toEqual([run(0, 3, 2), run(7, 9, 1)])
-  expect(past.take('one').answers).toEqual([])
-  expect(past.take('another').answers).toEqual([])
+  expect(past.take('one').runs).toEqual([run(0, 3, 2), run(7, 9, 1)])
+  expect(past.take('one').runs).toEqual([])
+  expect(past.take('another').runs).toEqual([])
 })
 
 test('finds everything that was answered, also what was answered again in another session', () => {
   const past = new PastSessions(nobody)
   past.keep('one', [run(0, 100, 1), run(150, 160, 1), run(10, 20, 2), run(90, 120, 3), run(150, 155, 2)])
-  const runs = past.take('one').answers
+  const runs = past.take('one').runs
   expect(runs).toEqual([run(0, 100, 1), run(101, 120, 3), run(150, 160, 1)])
   for (const sequence of [0, 15, 50, 100, 101, 120, 150, 160]) expect(findRun(runs, sequence)).toBeDefined()
   for (const sequence of [121, 149, 161]) expect(findRun(runs, sequence)).toBe(undefined)
@@ -26,8 +26,8 @@ test('forgets who ended first when there is too much to remember', () => {
   const past = new PastSessions((session) => forgotten.push(session), 4)
   past.keep('first', [run(0, 0), run(2, 2)])
   past.keep('second', [run(0, 0), run(2, 2)])
-  expect(past.take('first').answers).toEqual([])
-  expect(past.take('second').answers).toHaveLength(2)
+  expect(past.take('first').runs).toEqual([])
+  expect(past.take('second').runs).toHaveLength(2)
   expect(forgotten).toEqual(['first'])
 })
 
@@ -37,12 +37,12 @@ test('remembers what was heard of a session as long as it is awaited', () => {
   const heard = { epoch: 2, frames: 7 }
   for (const name of ['claims', 'awaited', 'late', 'answered']) past.keep(name, [], heard)
   past.keep('answered', [run(0, 0)], heard)
-  expect(past.take('claims')).toEqual({ answers: [], heard })
+  expect(past.take('claims')).toEqual({ runs: [], heard })
   past.forgetHeard((session) => session === 'awaited')
   expect(forgotten).toEqual(['late'])
-  expect(past.take('awaited')).toEqual({ answers: [], heard })
-  expect(past.take('late')).toEqual({ answers: [], heard: undefined })
-  expect(past.take('answered')).toEqual({ answers: [run(0, 0)], heard: undefined })
+  expect(past.take('awaited')).toEqual({ runs: [], heard })
+  expect(past.take('late')).toEqual({ runs: [], heard: undefined })
+  expect(past.take('answered')).toEqual({ runs: [run(0, 0)], heard: undefined })
 })
 
 test('bounds the sessions of which something was heard', () => {
@@ -58,7 +58,7 @@ test('remembers of a session with too many answers those of its youngest objects
     'one',
     Array.from({ length: 1_500 }, (_, index) => run(2 * index, 2 * index)),
   )
-  expect(past.take('one').answers).toMatchObject({ length: 1_000, 0: { from: 1_000 } })
+  expect(past.take('one').runs).toMatchObject({ length: 1_000, 0: { from: 1_000 } })
 })
 
 test('finds the run that holds a sequence, and none in the gaps', () => {

@@ -1,4 +1,4 @@
-import type { AcceptedRun, HeardFrames } from '../store/store.ts'
+import type { AcceptedRun, HeardFrames, SessionMemory } from '../store/store.ts'
 
 /** So many runs are remembered of one session; of a session with more, those of its youngest objects. */
 const RUNS_PER_SESSION_MAX = 1_000
@@ -44,23 +44,15 @@ export class UnconfirmedAnswers {
   }
 }
 
-/** What is known of a session that is over, for the endpoint that begins another one. */
-export interface PastSession {
-  /** They ascend. */
-  readonly answers: readonly AcceptedRun[]
-  /** What was heard of the endpoint, if it may claim leases that it had. */
-  readonly heard: HeardFrames | undefined
-}
-
-const nothing: PastSession = { answers: [], heard: undefined }
+const nothing: SessionMemory = { runs: [], heard: undefined }
 
 /**
  * What sessions whose grace time was over had been answered and not confirmed. Their endpoints do not know it, and will send
  * those objects once more when they come back: a machine that was suspended for a night. They must not be queued twice.
  */
 export class PastSessions {
-  /** By the name of the session. The map is in the order in which the sessions ended. */
-  readonly #sessions = new Map<string, PastSession>()
+  /** By the name of the session; the runs of each ascend. The map is in the order in which the sessions ended. */
+  readonly #sessions = new Map<string, SessionMemory>()
   readonly #runsMax: number
   readonly #forgotten: (session: string) => void
   #runs = 0
@@ -76,9 +68,9 @@ export class PastSessions {
   /** A session ended. */
   keep(session: string, unknown: Iterable<AcceptedRun>, heard?: HeardFrames): void {
     this.take(session)
-    const answers = inOrder(unknown).slice(-RUNS_PER_SESSION_MAX)
-    if (answers.length === 0 && heard === undefined) return
-    const past = { answers, heard }
+    const runs = inOrder(unknown).slice(-RUNS_PER_SESSION_MAX)
+    if (runs.length === 0 && heard === undefined) return
+    const past = { runs, heard }
     this.#sessions.set(session, past)
     this.#runs += weightOf(past)
     if (heard !== undefined) this.#heard++
@@ -90,7 +82,7 @@ export class PastSessions {
   }
 
   /** What is known of the endpoint of that name, which begins another session; it is forgotten here. */
-  take(session: string): PastSession {
+  take(session: string): SessionMemory {
     const past = this.#sessions.get(session)
     if (past === undefined) return nothing
     this.#sessions.delete(session)
@@ -102,10 +94,10 @@ export class PastSessions {
   /** What was heard of sessions that are not awaited any more is of no use. */
   forgetHeard(isAwaited: (session: string) => boolean): void {
     if (this.#heard === 0) return
-    for (const [session, { answers, heard }] of this.#sessions) {
+    for (const [session, { runs, heard }] of this.#sessions) {
       if (heard === undefined || isAwaited(session)) continue
-      if (answers.length > 0) {
-        this.#sessions.set(session, { answers, heard: undefined })
+      if (runs.length > 0) {
+        this.#sessions.set(session, { runs, heard: undefined })
         this.#heard--
       } else {
         this.take(session)
@@ -116,8 +108,8 @@ export class PastSessions {
 }
 
 /** One more than its runs, so that sessions without any are bounded too. */
-function weightOf({ answers }: PastSession): number {
-  return answers.length + 1
+function weightOf({ runs }: SessionMemory): number {
+  return runs.length + 1
 }
 
 /**

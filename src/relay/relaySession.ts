@@ -4,7 +4,7 @@ import { isGroupName } from '../core/groupName.ts'
 import type { Session } from '../core/session.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits, type RelayLimits } from '../limits.ts'
-import type { AcceptedRun, HeardFrames, LargeBody, Store, StoredObject } from '../store/store.ts'
+import type { AcceptedRun, HeardFrames, LargeBody, SessionMemory, Store, StoredObject } from '../store/store.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
 import {
   checkEmpty,
@@ -32,7 +32,7 @@ import { Intake } from './intake.ts'
 import { routeOf } from './objectRoute.ts'
 import { OutgoingBodies } from './outgoingBodies.ts'
 import type { Gated, OutputGate } from './outputGate.ts'
-import { type PastSession, UnconfirmedAnswers } from './pastSessions.ts'
+import { UnconfirmedAnswers } from './pastSessions.ts'
 
 /** What a session needs of the relay. */
 export interface RelaySessionHost {
@@ -96,7 +96,7 @@ export class RelaySession implements LinkHandler, Gated {
   /** Object bytes, counted from the session's beginning, that the broker may deliver. */
   #windowLimit: number
 
-  constructor(source: number, hello: Hello, host: RelaySessionHost, past?: PastSession) {
+  constructor(source: number, hello: Hello, host: RelaySessionHost, past?: SessionMemory) {
     this.name = hello.session
     this.source = source
     this.hello = hello
@@ -116,7 +116,7 @@ export class RelaySession implements LinkHandler, Gated {
       this.#output.do(() => this.#answers.sent(this.conversation.log.appendedFrames))
     })
     this.#outgoing = new OutgoingBodies(this.conversation, () => this.link?.requestFlush())
-    this.#intake = new Intake(this, host, past?.answers ?? [])
+    this.#intake = new Intake(this, host, past?.runs ?? [])
     this.#heardBefore = past?.heard
     this.#remembersHeard = host.store.keepsLeases && hello.reclaims
   }

@@ -78,6 +78,13 @@ export interface HeardFrames {
   readonly frames: number
 }
 
+/** What is remembered of one session. */
+export interface SessionMemory {
+  /** What it was answered and may not know. */
+  readonly runs: readonly AcceptedRun[]
+  readonly heard: HeardFrames | undefined
+}
+
 /** Who is told what an earlier run of the relay kept. */
 export interface Recovery {
   /** In any order, but all places of one object one after another, with the same payload. */

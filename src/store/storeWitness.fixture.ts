@@ -2,7 +2,7 @@ import type { KeptPlace } from '../core/journal.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { OBJECT_HEAD_BYTES } from '../wire/objectHeader.ts'
-import type { AcceptedRun, HeardFrames, KeptFrame, Store, StoredObject } from './store.ts'
+import type { AcceptedRun, HeardFrames, KeptFrame, SessionMemory, Store, StoredObject } from './store.ts'
 
 /** An OBJECT frame of which every byte tells which one it is. */
 export function frameOf(id: number, bytes: number): Buffer {
@@ -53,7 +53,7 @@ export interface Knowledge {
 export class StoreWitness {
   readonly store: Store
   readonly objects: Witnessed[] = []
-  readonly answers: Map<string, { runs: readonly AcceptedRun[]; heard: HeardFrames | undefined }> = new Map()
+  readonly answers: Map<string, SessionMemory> = new Map()
   #orders = 1
   #ids = 1
 

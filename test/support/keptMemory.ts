@@ -1,6 +1,6 @@
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
-import type { AcceptedRun, HeardFrames, Recovery, Store, StoredObject } from '../../src/store/store.ts'
+import type { Recovery, SessionMemory, Store, StoredObject } from '../../src/store/store.ts'
 import { readUint32 } from '../../src/wire/integers.ts'
 
 /** The copies of an object in the queue of one group. */
@@ -20,7 +20,7 @@ export class KeptMemory {
   readonly #store = openStore()
   readonly #places = new Set<Place>()
   readonly #broadcasts = new Map<string, Omit<Place, 'copies'>>()
-  readonly #answers = new Map<string, { runs: readonly AcceptedRun[]; heard: HeardFrames | undefined }>()
+  readonly #sessions = new Map<string, SessionMemory>()
   /** What the present run of the relay told since its last commit; a killed one tells nothing more. */
   #told: (() => void)[] = []
   #sources = 0
@@ -48,7 +48,7 @@ export class KeptMemory {
       cut: (run, objects) => store.cut(run, objects),
       keepLarge: (begin, bodyBytes) => store.keepLarge(begin, bodyBytes),
       release: () => undefined,
-      rememberSession: (session, runs, heard) => tell(() => void this.#answers.set(session, { runs, heard })),
+      rememberSession: (session, runs, heard) => tell(() => void this.#sessions.set(session, { runs, heard })),
       commit,
       moveTogether: () => undefined,
       close: async () => commit(),
@@ -73,7 +73,7 @@ export class KeptMemory {
         session: undefined,
       } satisfies KeptPlace<StoredObject>)
     }
-    for (const [session, { runs, heard }] of this.#answers) remembered(session, runs, heard)
+    for (const [session, { runs, heard }] of this.#sessions) remembered(session, runs, heard)
   }
 
   #journal(tell: (what: () => void) => void): BrokerJournal<StoredObject> {

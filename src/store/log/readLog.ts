@@ -1,9 +1,10 @@
+import type { SessionMemory } from '../store.ts'
 import type { LogDisk } from './logDisk.ts'
 import { decodeIdentity, IDENTITY_VALUE, keyOf, type LogIdentity } from './logIdentity.ts'
 import { RecordReader } from './recordReader.ts'
 import { RecoveredObjects } from './recoveredObjects.ts'
 import { RecoveredSegment } from './recoveredSegment.ts'
-import { RememberedSessions, SESSIONS_PREFIX, type SessionMemory } from './rememberedSessions.ts'
+import { RememberedSessions, SESSIONS_PREFIX } from './rememberedSessions.ts'
 import { readSegmentHead } from './segmentFormat.ts'
 import { segmentCorrupt, storeCorrupt } from './storeCorrupt.ts'
 

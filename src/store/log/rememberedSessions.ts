@@ -1,16 +1,10 @@
 import { crc32 } from 'node:zlib'
 import { readUint32, readUint48, writeUint32, writeUint48 } from '../../wire/integers.ts'
-import type { AcceptedRun, HeardFrames } from '../store.ts'
+import type { AcceptedRun, HeardFrames, SessionMemory } from '../store.ts'
 import { storeCorrupt } from './storeCorrupt.ts'
 
 /** The values of sessions are called so, with the name of the session behind it. */
 export const SESSIONS_PREFIX = 'sessions/'
-
-/** What is remembered of one session. */
-export interface SessionMemory {
-  readonly runs: readonly AcceptedRun[]
-  readonly heard: HeardFrames | undefined
-}
 
 const HEAD_BYTES = 20
 const RUN_BYTES = 13
