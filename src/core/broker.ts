@@ -7,7 +7,7 @@ import { Core } from './core.ts'
 import { addCredit, dispatch } from './dispatch.ts'
 import type { BrokerJournal, KeptPlace } from './journal.ts'
 import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject.ts'
-import { acknowledge, noteProgress, release } from './leases.ts'
+import { acknowledge, noteProgress, release, see } from './leases.ts'
 import * as lifecycle from './lifecycle.ts'
 import type { Parcel, Plan } from './parcel.ts'
 import { keptPayloads } from './payloads.ts'
@@ -134,6 +134,15 @@ export class Broker<P extends Payload> {
     if (from >= reclaimedLeaseMin) acknowledgeReclaimed(this.core, session, from, to)
     else acknowledge(this.core, session, from, to)
     this.settle()
+  }
+
+  /**
+   * The program has been given the objects of the leases `from` to `to`, both included, and has not settled them: should it vanish now,
+   * that was an attempt. Throws `PROTOCOL_VIOLATION` unless all were delivered. What was claimed counts as seen anyway.
+   */
+  seen(session: Session<P>, from: number, to: number): void {
+    checkNotEnded(session)
+    if (from < reclaimedLeaseMin) see(session, from, to)
   }
 
   /** The leases `from` to `to`, both included, go back unused; otherwise as {@link Broker.acknowledge}. */

@@ -1,8 +1,13 @@
 const pageSize = 64
+/** As many bits as an integer has. */
+const halfPage = 32
 
 interface Page<T> {
   readonly entries: (T | undefined)[]
   occupied: number
+  /** A bit for each of the first half of the entries that was seen, and for each of the second half. */
+  seenFirst: number
+  seenSecond: number
 }
 
 /**
@@ -68,6 +73,40 @@ export class LeaseTable<T> {
     return entry
   }
 
+  /** Calls `visit` for each lease from `from` to `to` that there is; takes no more steps than there are leases, however many numbers that are. */
+  visit(from: number, to: number, visit: (entry: T, number: number) => void): void {
+    const first = Math.floor(from / pageSize)
+    const last = Math.floor(to / pageSize)
+    if (last - first > this.pages.size) {
+      for (const [index, page] of this.pages)
+        if (index >= first && index <= last) visitPage(page, index, from, to, visit)
+      return
+    }
+    for (let index = first; index <= last; index++) {
+      const page = this.pages.get(index)
+      if (page !== undefined) visitPage(page, index, from, to, visit)
+    }
+  }
+
+  /** Notes that the program has seen what is on lease as `number`. Returns whether that is new. */
+  markSeen(number: number): boolean {
+    if (this.isSeen(number)) return false
+    const page = this.pageOf(number)
+    if (page === undefined) return false
+    const place = number % pageSize
+    if (place < halfPage) page.seenFirst |= 1 << place
+    else page.seenSecond |= 1 << (place - halfPage)
+    return true
+  }
+
+  isSeen(number: number): boolean {
+    const page = this.pageOf(number)
+    if (page === undefined) return false
+    const place = number % pageSize
+    const bits = place < halfPage ? page.seenFirst >>> place : page.seenSecond >>> (place - halfPage)
+    return (bits & 1) === 1
+  }
+
   /** All entries with their first numbers, in the order of these. */
   *[Symbol.iterator](): Generator<[number: number, entry: T], void, undefined> {
     let last: T | undefined
@@ -88,7 +127,7 @@ export class LeaseTable<T> {
   /** The page that begins with `number`. */
   private openPage(number: number): Page<T> {
     if (this.newest?.occupied === 0) this.drop(number / pageSize - 1)
-    const page: Page<T> = { entries: [], occupied: 0 }
+    const page: Page<T> = { entries: [], occupied: 0, seenFirst: 0, seenSecond: 0 }
     this.newest = page
     this.recentIndex = number / pageSize
     this.recent = page
@@ -109,5 +148,20 @@ export class LeaseTable<T> {
     this.pages.delete(index)
     this.recentIndex = -1
     this.recent = undefined
+  }
+}
+
+function visitPage<T>(
+  { entries }: Page<T>,
+  index: number,
+  from: number,
+  to: number,
+  visit: (entry: T, number: number) => void,
+): void {
+  const first = index * pageSize
+  const end = Math.min(entries.length, to - first + 1)
+  for (let place = Math.max(0, from - first); place < end; place++) {
+    const entry = entries[place]
+    if (entry !== undefined) visit(entry, first + place)
   }
 }

@@ -33,6 +33,21 @@ export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P
   }
 }
 
+/**
+ * The session's program has been given what is on lease as `from` to `to`, and may be working on it. What is settled already is
+ * passed over: it does not matter any more.
+ */
+export function see<P extends Payload>(session: Session<P>, from: number, to: number): void {
+  checkDelivered(session, from, to, 'has seen')
+  const { leases, revokedBefore } = session
+  const first = Math.max(from, revokedBefore)
+  leases.visit(first, to, ({ parcel }, number) => {
+    if (parcel?.large === undefined) return
+    throw violation(session, `has seen the lease ${number}, an object of which it has not got all bytes yet`)
+  })
+  leases.visit(first, to, (_, number) => void leases.markSeen(number))
+}
+
 /** The session gives the leases `from` to `to` back unused. */
 export function release<P extends Payload>(
   core: Core<P>,
@@ -184,13 +199,8 @@ function bury<P extends Payload>(
 
 /** Checks a range of lease numbers, and returns the first that is of consequence. Nothing has changed when it throws. */
 function checkRange<P extends Payload>(session: Session<P>, from: number, to: number, does: string): number {
+  checkDelivered(session, from, to, does)
   const { leases, abortedLeases, revokedBefore } = session
-  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || from > to) {
-    throw violation(session, `${does} the leases ${from} to ${to}, which is not a range`)
-  }
-  if (to >= leases.next) {
-    throw violation(session, `${does} the leases ${from} to ${to}, but only ${leases.next} were delivered`)
-  }
   const first = Math.max(from, revokedBefore)
   // Whoever names more numbers than there are leases is wrong in one of them: no need to find out in which.
   const isTooLong = to - first + 1 > leases.size + abortedLeases.size
@@ -199,6 +209,15 @@ function checkRange<P extends Payload>(session: Session<P>, from: number, to: nu
     throw violation(session, `${does} the leases ${from} to ${to}, some of which are settled already`)
   }
   return first
+}
+
+function checkDelivered<P extends Payload>(session: Session<P>, from: number, to: number, does: string): void {
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || from > to) {
+    throw violation(session, `${does} the leases ${from} to ${to}, which is not a range`)
+  }
+  const { next } = session.leases
+  if (to < next) return
+  throw violation(session, `${does} the leases ${from} to ${to}, but only ${next} were delivered`)
 }
 
 function violation<P extends Payload>(session: Session<P>, what: string): ObjectRelayError {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createPortPair } from '../background/portPair.ts'
 import type { RecordPort } from '../background/recordPort.ts'
 import { RecordType, readLeaseNumber } from '../background/records.ts'
-import { encodeContext, readContext, readLeaseRange, readStreamOffset } from '../wire/controlFrames.ts'
+import { encodeContext, readContext, readRelease, readStreamOffset } from '../wire/controlFrames.ts'
 import { Conversation } from '../wire/conversation.ts'
 import { FrameReader } from '../wire/frameReader.ts'
 import { FrameType } from '../wire/frameTypes.ts'
@@ -68,7 +68,7 @@ class Receiver {
 
   #told(type: number, buffer: Buffer, start: number, end: number): void {
     if (type === FrameType.STREAM_WINDOW) this.relay.push(`window ${readStreamOffset(buffer, start, end).offset}`)
-    if (type === FrameType.RELEASE) this.relay.push(`release ${JSON.stringify(readLeaseRange(buffer, start, end))}`)
+    if (type === FrameType.RELEASE) this.relay.push(`release ${JSON.stringify(readRelease(buffer, start, end))}`)
   }
 
   #record(buffer: Buffer, start: number, end: number): void {
@@ -276,7 +276,9 @@ describe('What arrives at an endpoint', () => {
     receiver.chunk(1, 0, 50_000)
     expect(await receiver.taken()).toEqual(['notice', 'lease 1', 'object 1'])
     await receiver.taken()
-    expect(receiver.relay).toEqual(['release {"from":0,"to":0,"attemptCounted":true}'])
+    expect(receiver.relay).toEqual([
+      'release {"from":0,"to":0,"attemptCounted":true,"isFinal":false,"failure":{"reason":"tooLarge"}}',
+    ])
     expect(receiver.arrivals.discardedBytes).toBe(50_000)
   })
 

@@ -143,7 +143,7 @@ export class Claims {
     return this.#send(
       action === LeaseAction.ACKNOWLEDGE
         ? encodeAcknowledge(from, to)
-        : encodeRelease(from, to, action === LeaseAction.RELEASE_COUNTED),
+        : encodeRelease(from, to, { attemptCounted: action === LeaseAction.RELEASE_COUNTED }),
     )
   }
 

@@ -11,6 +11,7 @@ import {
   readJson,
   readLeaseRange,
   readReclaim,
+  readRelease,
 } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
@@ -191,7 +192,7 @@ function inWords(type: number, bytes: Buffer): string[] {
       return [`acknowledge ${lease(from)} to ${lease(to)}`]
     }
     case FrameType.RELEASE: {
-      const { from, to, attemptCounted } = readLeaseRange(bytes, 0, bytes.length)
+      const { from, to, attemptCounted } = readRelease(bytes, 0, bytes.length)
       return [`release${attemptCounted ? ' counted' : ''} ${lease(from)} to ${lease(to)}`]
     }
     case FrameType.NOTIFY: {

@@ -18,6 +18,7 @@ import {
   readCountOfGroup,
   readLeaseRange,
   readReclaim,
+  readRelease,
   readStreamOffset,
 } from '../wire/controlFrames.ts'
 import { Conversation } from '../wire/conversation.ts'
@@ -203,8 +204,13 @@ export class RelaySession implements LinkHandler, Gated {
         this.#notify(buffer, start, end)
         break
       case FrameType.RELEASE: {
-        const { from, to, attemptCounted } = readLeaseRange(buffer, start, end)
+        const { from, to, attemptCounted } = readRelease(buffer, start, end)
         this.#host.broker.release(this.session, from, to, { attemptCounted })
+        break
+      }
+      case FrameType.SEEN: {
+        const { from, to } = readLeaseRange(buffer, start, end)
+        this.#host.broker.seen(this.session, from, to)
         break
       }
       case FrameType.STREAM_BEGIN:

@@ -10,6 +10,7 @@ import {
   encodeReclaim,
   encodeRejected,
   encodeRelease,
+  encodeSeen,
   encodeStreamOffset,
   readAccepted,
   readConfirm,
@@ -19,6 +20,7 @@ import {
   readLeaseRange,
   readReclaim,
   readRejected,
+  readRelease,
   readStreamOffset,
 } from './controlFrames.ts'
 import { FrameType } from './frameTypes.ts'
@@ -41,7 +43,11 @@ describe('A control frame', () => {
       fc.property(number, number, range, stream, fc.boolean(), (one, other, [from, to], id, flag) => {
         expect(whole(encodeConfirm(one, other), readConfirm)).toEqual({ receivedFrames: one, objectBytesLimit: other })
         expect(whole(encodeAcknowledge(from, to), readLeaseRange)).toMatchObject({ from, to })
-        expect(whole(encodeRelease(from, to, flag), readLeaseRange)).toEqual({ from, to, attemptCounted: flag })
+        expect(whole(encodeSeen(from, to), readLeaseRange)).toEqual({ from, to })
+        const terms = { attemptCounted: flag, isFinal: false, retryDelayMs: flag ? id : undefined, failure: undefined }
+        // The largest number of 32 bits stands for no delay of one's own.
+        const read = { ...terms, retryDelayMs: terms.retryDelayMs === 0xffff_ffff ? undefined : terms.retryDelayMs }
+        expect(whole(encodeRelease(from, to, terms), readRelease)).toEqual({ from, to, ...read })
         expect(whole(encodeContext(id, one, flag), readContext)).toEqual({ groupIndex: id, skipped: one, isDead: flag })
         const window = encodeStreamOffset(FrameType.STREAM_WINDOW, id, one)
         expect(whole(window, readStreamOffset)).toEqual({ stream: id, offset: one })
@@ -63,7 +69,8 @@ describe('A control frame', () => {
     ['CONFIRM', encodeConfirm(1, 2), readConfirm],
     ['ACCEPTED', encodeAccepted(1, 2, [3]), readAccepted],
     ['ACKNOWLEDGE', encodeAcknowledge(1, 2), readLeaseRange],
-    ['CONTEXT', encodeContext(1, 2, true), readContext],
+    ['SEEN', encodeSeen(1, 2), readLeaseRange],
+    ['CONTEXT', encodeContext(1, 2, false), readContext],
     ['RECLAIM', encodeReclaim(reclaimed), readReclaim],
     ['STREAM_WINDOW', encodeStreamOffset(FrameType.STREAM_WINDOW, 1, 2), readStreamOffset],
   ])('%s is refused with any other length', (_, frame, read) => {
@@ -86,6 +93,7 @@ describe('A control frame', () => {
     expect(() => whole(encodeAccepted(2, 1, []), readAccepted)).toThrow('ends before it begins')
     const inexact: [Buffer, number, Reader][] = [
       [encodeAcknowledge(1, 2), 8, readLeaseRange],
+      [encodeRelease(1, 2, { attemptCounted: true }), 8, readRelease],
       [encodeContext(1, 2, false), 12, readContext],
       [encodeStreamOffset(FrameType.STREAM_ABORT, 1, 2), 12, readStreamOffset],
       [encodeReclaim(reclaimed), 20, readReclaim],

@@ -1,4 +1,6 @@
+import { type DeadLetter, failureBytesMax, type LeaseFailure } from '../deadLetter.ts'
 import { createError } from '../errors.ts'
+import { encodeDeadLetter, encodeFailure, readDeadLetter, readFailure } from './failures.ts'
 import { FIRST_CLAIMED_LEASE, FRAME_HEADER_BYTES, FrameType } from './frameTypes.ts'
 import {
   readUint16,
@@ -88,30 +90,88 @@ function readRange(buffer: Buffer, start: number): { from: number; to: number } 
 
 /** `| u32 length | u8 type | 3 zero | u64 from | u64 to |`: lease numbers, both inclusive. */
 export function encodeAcknowledge(from: number, to: number): Buffer {
-  return encodeRange(FrameType.ACKNOWLEDGE, 0, from, to)
+  return encodeRange(FrameType.ACKNOWLEDGE, from, to)
 }
 
-/** `| u32 length | u8 type | u8 attemptCounted | 2 zero | u64 from | u64 to |`: lease numbers, both inclusive. */
-export function encodeRelease(from: number, to: number, attemptCounted: boolean): Buffer {
-  return encodeRange(FrameType.RELEASE, attemptCounted ? 1 : 0, from, to)
+/**
+ * `| u32 length | u8 type | 3 zero | u64 from | u64 to |`: the program has been given the objects of these leases; lease numbers, both
+ * inclusive.
+ */
+export function encodeSeen(from: number, to: number): Buffer {
+  return encodeRange(FrameType.SEEN, from, to)
 }
 
-function encodeRange(type: number, flag: number, from: number, to: number): Buffer {
+/** How leases are given back. */
+export interface ReleaseTerms {
+  /** Whether the delivery counts as an attempt. */
+  readonly attemptCounted: boolean
+  /** Whether the remaining attempts are skipped; only with an attempt counted. */
+  readonly isFinal?: boolean
+  /** How long the object waits after its first attempt; `undefined`: as long as the relay thinks right. */
+  readonly retryDelayMs?: number | undefined
+  readonly failure?: LeaseFailure | undefined
+}
+
+/** What a RELEASE says. */
+export interface ReleasedLeases extends ReleaseTerms {
+  readonly from: number
+  readonly to: number
+  readonly isFinal: boolean
+}
+
+const RELEASE_BYTES = FIELDS_AT + 20
+const ATTEMPT_COUNTED = 1
+const FINAL = 2
+const RELAYS_DELAY = 0xffff_ffff
+
+/** `| u32 length | u8 type | u8 flags | 2 zero | u64 from | u64 to | u32 retryDelayMs | JSON of the failure, if any |`: lease numbers, both inclusive. */
+export function encodeRelease(from: number, to: number, terms: ReleaseTerms): Buffer {
+  const { attemptCounted, isFinal = false, retryDelayMs, failure } = terms
+  const json = failure === undefined ? undefined : encodeFailure(failure)
+  const frame = begin(FrameType.RELEASE, RELEASE_BYTES + (json?.length ?? 0))
+  frame[5] = (attemptCounted ? ATTEMPT_COUNTED : 0) | (isFinal ? FINAL : 0)
+  writeUint64(frame, FIELDS_AT, from)
+  writeUint64(frame, FIELDS_AT + 8, to)
+  writeUint32(frame, FIELDS_AT + 16, Math.min(retryDelayMs ?? RELAYS_DELAY, RELAYS_DELAY))
+  json?.copy(frame, RELEASE_BYTES)
+  return frame
+}
+
+/** Throws `PROTOCOL_VIOLATION` for anything that {@link encodeRelease} would not write. */
+export function readRelease(buffer: Buffer, start: number, end: number): ReleasedLeases {
+  const length = end - start
+  checkLength('RELEASE', length, length >= RELEASE_BYTES && length <= RELEASE_BYTES + failureBytesMax)
+  const flags = buffer[start + 5] ?? 0
+  const attemptCounted = (flags & ATTEMPT_COUNTED) !== 0
+  const isFinal = (flags & FINAL) !== 0
+  if (isFinal && !attemptCounted) {
+    throw createError('PROTOCOL_VIOLATION', 'The peer sent a RELEASE that is final and counts no attempt.')
+  }
+  const retryDelayMs = readUint32(buffer, start + FIELDS_AT + 16)
+  const failure =
+    length === RELEASE_BYTES
+      ? undefined
+      : readFailure(readJson(buffer, start + RELEASE_BYTES - FRAME_HEADER_BYTES, end))
+  return {
+    ...readRange(buffer, start),
+    attemptCounted,
+    isFinal,
+    retryDelayMs: retryDelayMs === RELAYS_DELAY ? undefined : retryDelayMs,
+    failure,
+  }
+}
+
+function encodeRange(type: number, from: number, to: number): Buffer {
   const frame = begin(type, FIELDS_AT + 16)
-  frame[5] = flag
   writeUint64(frame, FIELDS_AT, from)
   writeUint64(frame, FIELDS_AT + 8, to)
   return frame
 }
 
-/** Reads an ACKNOWLEDGE or a RELEASE. */
-export function readLeaseRange(
-  buffer: Buffer,
-  start: number,
-  end: number,
-): { from: number; to: number; attemptCounted: boolean } {
+/** Reads an ACKNOWLEDGE or a SEEN. */
+export function readLeaseRange(buffer: Buffer, start: number, end: number): { from: number; to: number } {
   checkLength('range of leases', end - start, end - start === FIELDS_AT + 16)
-  return { ...readRange(buffer, start), attemptCounted: buffer[start + 5] === 1 }
+  return readRange(buffer, start)
 }
 
 /** A produced object as it was delivered in an earlier session: what it is known by, and its number from now on. */
@@ -184,28 +244,43 @@ export function readCountOfGroup(buffer: Buffer, start: number, end: number): { 
   }
 }
 
+const CONTEXT_BYTES = FIELDS_AT + 12
+
+/** What a CONTEXT says of the object that follows it. */
+export interface ObjectContext {
+  readonly groupIndex: number
+  readonly skipped: number
+  /** It comes from the dead-letter queue of that group. */
+  readonly isDead: boolean
+  readonly deadLetter?: DeadLetter | undefined
+}
+
 /**
- * `| u32 length | u8 type | u8 isDead | 2 zero | u32 groupIndex | u64 skipped |`: says more of the OBJECT or
- * STREAM_BEGIN that follows. `isDead`: it comes from the dead-letter queue of that group.
+ * `| u32 length | u8 type | u8 isDead | 2 zero | u32 groupIndex | u64 skipped | JSON of the dead letter, if any |`: says more of the
+ * OBJECT or STREAM_BEGIN that follows.
  */
-export function encodeContext(groupIndex: number, skipped: number, isDead: boolean): Buffer {
-  const frame = begin(FrameType.CONTEXT, FIELDS_AT + 12)
+export function encodeContext(groupIndex: number, skipped: number, isDead: boolean, deadLetter?: DeadLetter): Buffer {
+  const json = deadLetter === undefined ? undefined : encodeDeadLetter(deadLetter)
+  const frame = begin(FrameType.CONTEXT, CONTEXT_BYTES + (json?.length ?? 0))
   frame[5] = isDead ? 1 : 0
   writeUint32(frame, FIELDS_AT, groupIndex)
   writeUint64(frame, FIELDS_AT + 4, skipped)
+  json?.copy(frame, CONTEXT_BYTES)
   return frame
 }
 
-export function readContext(
-  buffer: Buffer,
-  start: number,
-  end: number,
-): { groupIndex: number; skipped: number; isDead: boolean } {
-  checkLength('CONTEXT', end - start, end - start === FIELDS_AT + 12)
+export function readContext(buffer: Buffer, start: number, end: number): ObjectContext {
+  const isDead = buffer[start + 5] === 1
+  const length = end - start
+  checkLength('CONTEXT', length, length === CONTEXT_BYTES || (isDead && length > CONTEXT_BYTES))
   return {
     groupIndex: readUint32(buffer, start + FIELDS_AT),
     skipped: readExactly('CONTEXT', buffer, start + FIELDS_AT + 4),
-    isDead: buffer[start + 5] === 1,
+    isDead,
+    deadLetter:
+      length === CONTEXT_BYTES
+        ? undefined
+        : readDeadLetter(readJson(buffer, start + CONTEXT_BYTES - FRAME_HEADER_BYTES, end)),
   }
 }
 

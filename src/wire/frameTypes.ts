@@ -31,6 +31,7 @@ export const FrameType = {
   GOODBYE: 0x3a,
   RECLAIM: 0x3b,
   RECLAIM_END: 0x3c,
+  SEEN: 0x3d,
 } as const
 
 /** The first type that belongs to the session and is numbered. */

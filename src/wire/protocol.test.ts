@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { DeadLetter } from '../deadLetter.ts'
 import { fixedLimits } from '../limits.ts'
 import { proofMessageTypes } from '../security/proofMessages.ts'
 import {
@@ -13,8 +14,10 @@ import {
   encodeReclaim,
   encodeRejected,
   encodeRelease,
+  encodeSeen,
   encodeStreamOffset,
   encodeText,
+  type ReleaseTerms,
   readAccepted,
   readConfirm,
   readContext,
@@ -23,6 +26,7 @@ import {
   readLeaseRange,
   readReclaim,
   readRejected,
+  readRelease,
   readStreamOffset,
   readText,
 } from './controlFrames.ts'
@@ -56,6 +60,20 @@ const widths = new Map([
   ['u64', 8],
 ])
 const sentAt = 1_700_000_000_000
+const failed: ReleaseTerms = {
+  attemptCounted: true,
+  isFinal: true,
+  retryDelayMs: 2000,
+  failure: { reason: 'failed', error: { name: 'TypeError', message: 'x is not a function' } },
+}
+const deadLetter: DeadLetter = {
+  reason: 'failed',
+  attempts: 5,
+  endpoint: 'Tl9hbl9lbmRwb2ludHNfaQ',
+  name: 'host-3:4711',
+  diedAtMs: sentAt,
+  error: { name: 'TypeError', message: 'x is not a function' },
+}
 const claimed = { source: 3, sequence: 8, groupIndex: 1, isDead: true, attempt: 2, leaseNumber: 0x1_0000_0000_0005 }
 
 function drawn(name: string): DrawnFrame {
@@ -115,8 +133,11 @@ const written: Record<string, () => Buffer> = {
   NOTIFY: () => encodeNotify('workers', -1),
   DEMAND: () => encodeDemand('workers', 12),
   ACKNOWLEDGE: () => encodeAcknowledge(0, 5),
-  RELEASE: () => encodeRelease(6, 6, true),
-  CONTEXT: () => encodeContext(1, 2, true),
+  SEEN: () => encodeSeen(6, 8),
+  RELEASE: () => encodeRelease(6, 6, failed),
+  'RELEASE of what was not tried': () => encodeRelease(7, 8, { attemptCounted: false }),
+  CONTEXT: () => encodeContext(1, 2, false),
+  'CONTEXT of a dead letter': () => encodeContext(0, 0, true, deadLetter),
   NOTICE: () => encodeJson(FrameType.NOTICE, json('NOTICE')),
   GOODBYE: () => encodeText(FrameType.GOODBYE, ''),
   RECLAIM: () => encodeReclaim(claimed),
@@ -189,10 +210,15 @@ describe('What PROTOCOL.md draws is read as it says', () => {
     expect(read('ACCEPTED', readAccepted)).toEqual({ from: 7, to: 9, memberCounts: [16, 1] })
     expect(read('NOTIFY', readCountOfGroup)).toEqual({ group: 'workers', count: -1 })
     expect(read('DEMAND', readCountOfGroup)).toEqual({ group: 'workers', count: 12 })
-    expect(read('ACKNOWLEDGE', readLeaseRange)).toEqual({ from: 0, to: 5, attemptCounted: false })
-    expect(read('RELEASE', readLeaseRange)).toEqual({ from: 6, to: 6, attemptCounted: true })
+    expect(read('ACKNOWLEDGE', readLeaseRange)).toEqual({ from: 0, to: 5 })
+    expect(read('SEEN', readLeaseRange)).toEqual({ from: 6, to: 8 })
+    expect(read('RELEASE', readRelease)).toEqual({ from: 6, to: 6, ...failed })
+    const untried = { attemptCounted: false, isFinal: false, retryDelayMs: undefined, failure: undefined }
+    expect(read('RELEASE of what was not tried', readRelease)).toEqual({ from: 7, to: 8, ...untried })
     expect(read('RECLAIM', readReclaim)).toEqual(claimed)
-    expect(read('CONTEXT', readContext)).toEqual({ groupIndex: 1, skipped: 2, isDead: true })
+    expect(read('CONTEXT', readContext)).toEqual({ groupIndex: 1, skipped: 2, isDead: false, deadLetter: undefined })
+    const dead = { groupIndex: 0, skipped: 0, isDead: true, deadLetter }
+    expect(read('CONTEXT of a dead letter', readContext)).toEqual(dead)
     expect(read('STREAM_WINDOW', readStreamOffset)).toEqual({ stream: 4, offset: 262_144 })
     expect(read('STREAM_REWIND', readStreamOffset)).toEqual({ stream: 4, offset: 65_536 })
     expect(read('STREAM_ABORT', readStreamOffset)).toEqual({ stream: 4, offset: 0 })

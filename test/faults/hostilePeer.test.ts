@@ -81,7 +81,7 @@ const violations: [string, Buffer][] = [
   ['an acknowledgement of what it never got', encodeAcknowledge(0, 0)],
   ['an acknowledgement of very much', encodeAcknowledge(0, Number.MAX_SAFE_INTEGER)],
   ['a range of leases that ends before it begins', encodeAcknowledge(5, 2)],
-  ['a release of what it never got', encodeRelease(3, 4, true)],
+  ['a release of what it never got', encodeRelease(3, 4, { attemptCounted: true })],
   ['a confirmation of frames that were never sent', encodeConfirm(1_000_000, 2_000_000)],
   ['room that it takes back', encodeConfirm(0, 5)],
   ['a confirmation that is cut', encodeConfirm(0, 1_000_000).subarray(0, -3)],

@@ -34,7 +34,7 @@ const claimLie: Lie = (peer, random) => {
       frameOf(FrameType.RECLAIM, Buffer.alloc(27, 0xff)),
       frameOf(FrameType.RECLAIM_END, short),
       encodeAcknowledge(FIRST_CLAIMED_LEASE - 1, FIRST_CLAIMED_LEASE),
-      encodeRelease(0, FIRST_CLAIMED_LEASE, true),
+      encodeRelease(0, FIRST_CLAIMED_LEASE, { attemptCounted: true }),
       encodeAcknowledge(FIRST_CLAIMED_LEASE + 1, FIRST_CLAIMED_LEASE),
     ]),
   )
@@ -76,7 +76,11 @@ const strangeSettlements: Lie = (peer, random) => {
   const from = FIRST_CLAIMED_LEASE + 1e12
   for (let left = random.pick([1, 500]); left > 0; left--) {
     const to = random.pick([from, from + 1, MAX])
-    peer.send(random.chance(0.5) ? encodeAcknowledge(from, to) : encodeRelease(from, to, random.chance(0.5)))
+    peer.send(
+      random.chance(0.5)
+        ? encodeAcknowledge(from, to)
+        : encodeRelease(from, to, { attemptCounted: random.chance(0.5) }),
+    )
   }
   return 'tolerated'
 }

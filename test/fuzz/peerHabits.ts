@@ -113,7 +113,9 @@ const settleLeases: Habit = (peer, random) => {
   let to = from
   while (whole.includes(to + 1) && random.chance(0.8)) to++
   for (let number = from; number <= to; number++) peer.leases.delete(number)
-  peer.send(random.chance(0.7) ? encodeAcknowledge(from, to) : encodeRelease(from, to, random.chance(0.5)))
+  peer.send(
+    random.chance(0.7) ? encodeAcknowledge(from, to) : encodeRelease(from, to, { attemptCounted: random.chance(0.5) }),
+  )
 }
 
 /** Gives back a large object of which only a part is there. */
@@ -121,7 +123,7 @@ const releasePartial: Habit = (peer) => {
   for (const [number, { stream }] of peer.leases) {
     if (stream === undefined) continue
     peer.leases.delete(number)
-    peer.send(encodeRelease(number, number, true))
+    peer.send(encodeRelease(number, number, { attemptCounted: true }))
     return
   }
 }
@@ -162,7 +164,9 @@ const settleClaimed: Habit = (peer, random) => {
   let to = from
   while (peer.claimed.has(to + 1) && random.chance(0.8)) to++
   for (let number = from; number <= to; number++) peer.claimed.delete(number)
-  peer.send(random.chance(0.7) ? encodeAcknowledge(from, to) : encodeRelease(from, to, random.chance(0.5)))
+  peer.send(
+    random.chance(0.7) ? encodeAcknowledge(from, to) : encodeRelease(from, to, { attemptCounted: random.chance(0.5) }),
+  )
 }
 
 const stopReading: Habit = ({ link }) => link.near.pause()

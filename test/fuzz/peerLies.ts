@@ -128,7 +128,9 @@ const settleLie: Lie = (peer, random) => {
     ...(settledOrNever === undefined ? [] : [[settledOrNever, settledOrNever]]),
   ])
   if (from === undefined || to === undefined) return undefined
-  peer.send(random.chance(0.5) ? encodeAcknowledge(from, to) : encodeRelease(from, to, random.chance(0.5)))
+  peer.send(
+    random.chance(0.5) ? encodeAcknowledge(from, to) : encodeRelease(from, to, { attemptCounted: random.chance(0.5) }),
+  )
   // Leases that were aborted or taken back may be named by an endpoint that does not know it yet.
   return from === settledOrNever ? 'either' : 'refused'
 }
@@ -138,7 +140,7 @@ const settleTwice: Lie = (peer) => {
   if (number === undefined) return undefined
   peer.leases.delete(number)
   peer.send(encodeAcknowledge(number, number))
-  peer.send(encodeRelease(number, number, true))
+  peer.send(encodeRelease(number, number, { attemptCounted: true }))
   return 'either'
 }
 
