@@ -88,6 +88,8 @@ export const endpointLimitDefaults: Readonly<EndpointLimits> = {
 export const fixedLimits = {
   /** Bytes of UTF-8 in a group's name. */
   groupNameBytesMax: 128,
+  /** Bytes of UTF-8 in the name by which people know an endpoint. */
+  endpointNameBytesMax: 128,
   /** The largest frame, its length field included; what is larger travels in chunks. */
   frameBytesMax: 131_072,
   /** Bytes of a large object in one chunk. */

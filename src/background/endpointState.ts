@@ -6,6 +6,10 @@ export interface EndpointConfiguration {
   host: string
   port: number
   password: string
+  /** The secret of the endpoint's session at its relay. */
+  session: string
+  /** For people. */
+  name: string
   groups: readonly string[]
   security: 'TLS' | 'none'
   broadcasts: 'every' | 'latest'

@@ -19,20 +19,29 @@ export class RelayLog {
   get listeners(): Listeners<RelayEvents> {
     return {
       endpointConnected: (value) => {
-        const { peer, agent, groups, resumed } = value
+        const { name, endpoint, peer, agent, groups, resumed } = value
         const members = groups.length === 0 ? 'no group' : groups.join(', ')
         this.#event(
           'endpointConnected',
           value,
-          `${peer} ${resumed ? 'is back' : 'connected'} (${agent}), member of ${members}`,
+          `${name} (${endpoint}) ${resumed ? 'is back' : 'connected'} from ${peer} (${agent}), member of ${members}`,
         )
       },
       endpointLost: (value) =>
-        this.#event('endpointLost', value, `${value.peer} lost its link: ${describePlainError(value.error)}`),
-      endpointLeft: (value) => this.#event('endpointLeft', value, `endpoint ${value.endpoint} left: ${value.reason}`),
+        this.#event(
+          'endpointLost',
+          value,
+          `${value.name} (${value.endpoint}) lost its link from ${value.peer}: ${describePlainError(value.error)}`,
+        ),
+      endpointLeft: (value) =>
+        this.#event('endpointLeft', value, `${value.name} (${value.endpoint}) left: ${value.reason}`),
       endpointRefused: (value) => {
         const others = value.suppressed > 0 ? `, and ${value.suppressed} others before` : ''
-        this.#event('endpointRefused', value, `${value.peer} was refused: ${describePlainError(value.error)}${others}`)
+        this.#event(
+          'endpointRefused',
+          value,
+          `${value.name === undefined ? value.peer : `${value.name} (${value.endpoint}) from ${value.peer}`} was refused: ${describePlainError(value.error)}${others}`,
+        )
       },
       objectDropped: (value) =>
         this.#event(
@@ -50,7 +59,7 @@ export class RelayLog {
         this.#event(
           'leasesRevoked',
           value,
-          `endpoint ${value.endpoint} took nothing: ${value.count} objects given to others`,
+          `${value.name} (${value.endpoint}) took nothing: ${value.count} objects given to others`,
         ),
       warning: (value) => this.#event('warning', value, `warning: ${value.message}`),
       error: (value) => this.#event('error', value, `error: ${describePlainError(value.error)}`),

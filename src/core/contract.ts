@@ -154,6 +154,8 @@ export const packingDefaults: Readonly<Pick<Packing<Payload>, 'unpackedObjects' 
 }
 
 export interface JoinOptions {
+  /** What people call the endpoint; none if it is not given. */
+  readonly name?: string
   /** Whether a slow member gets every broadcast, or of each group only the newest. */
   readonly broadcasts: 'every' | 'latest'
   /** What the endpoint's inbox holds; the first window. */

@@ -13,11 +13,13 @@ import type { Item, Plan } from './parcel.ts'
 export type SessionState = 'attached' | 'detached' | 'ended'
 
 /**
- * One endpoint's membership as the relay knows it. The shell may read `id`, `state`, `attached`, `heldBytes` and `earlier`; everything else
+ * One endpoint's membership as the relay knows it. The shell may read `id`, `name`, `state`, `attached`, `heldBytes` and `earlier`; everything else
  * belongs to the broker.
  */
 export class Session<P extends Payload> {
   readonly id: string
+  /** What people call its endpoint. The broker does not look at it. */
+  readonly name: string
   readonly broadcasts: 'every' | 'latest'
   readonly inboxBytes: number
   state: SessionState = 'attached'
@@ -61,8 +63,9 @@ export class Session<P extends Payload> {
   /** It lost its leases because it made no progress, and gets no new ones before it does. */
   hung = false
 
-  constructor(id: string, { broadcasts, inboxBytes }: JoinOptions) {
+  constructor(id: string, { name = '', broadcasts, inboxBytes }: JoinOptions) {
     this.id = id
+    this.name = name
     this.broadcasts = broadcasts
     this.inboxBytes = inboxBytes
     this.limitBytes = inboxBytes

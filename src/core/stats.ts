@@ -22,6 +22,7 @@ export interface GroupStats extends Readonly<GroupCounts> {
 /** One session, seen from outside. */
 export interface SessionStats {
   readonly id: string
+  readonly name: string
   readonly state: SessionState
   readonly groups: readonly string[]
   readonly leased: number
@@ -71,11 +72,12 @@ function groupStats<P extends Payload>({ name, members, ready, leased, leasedByt
 }
 
 function sessionStats<P extends Payload>(session: Session<P>): SessionStats {
-  const { id, state, memberships, leases, reclaimed, sentBytes, limitBytes, backlog, heldBytes, begun } = session
+  const { id, name, state, memberships, leases, reclaimed, sentBytes, limitBytes, backlog, heldBytes, begun } = session
   let demand = 0
   for (const { credit } of memberships.values()) demand += credit
   return {
     id,
+    name,
     state,
     groups: [...memberships.keys()],
     leased: leases.size + reclaimed.size,

@@ -53,7 +53,7 @@ class Process {
 
   #open(): void {
     const owner = {
-      greeting: () => ({ session: 'ABCDEFGHIJKLMNOPQRSTUV', received: undefined, epoch: 0, inboxBytes: 1_000 }),
+      greeting: () => ({ received: undefined, epoch: 0, inboxBytes: 1_000 }),
       established: (link: Link) => {
         link.handler = owner
         this.established++
@@ -71,6 +71,7 @@ class Process {
       {
         ...{ host: '127.0.0.1', port: 1, password: PASSWORD, groups: [], broadcasts: 'every', security: 'TLS' },
         ...{ reconnect: { initialDelayMs: 100, maxDelayMs: 100, factor: 1, jitter: 0.5 } },
+        ...{ session: 'ABCDEFGHIJKLMNOPQRSTUV', name: 'worker' },
         limits: { ...endpointLimitDefaults },
       },
       { clock: this.clock, tickets: this.#tickets, connect: async () => this.#connect() },

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { expect, test, vi } from 'vitest'
 import { createError } from '../errors.ts'
 import { endpointLimitDefaults } from '../limits.ts'
@@ -18,6 +19,8 @@ test('tells the I/O everything about the endpoint, with the defaults', async () 
   await settled()
   expect(io.configuration).toEqual({
     ...requiredOptions,
+    session: expect.stringMatching(/^[A-Za-z0-9_-]{22}$/),
+    name: `${hostname()}:${process.pid}`,
     groups: ['g'],
     security: 'TLS',
     broadcasts: 'every',

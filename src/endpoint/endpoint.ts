@@ -71,6 +71,16 @@ export class Endpoint<Groups extends object = Record<string, unknown>> implement
     return endpoint
   }
 
+  /** What the relay tells this endpoint by in its events, statistics and logs. It is the same over all connections, and no secret. */
+  get id(): string {
+    return this.#program.id
+  }
+
+  /** What people call this endpoint: the option `name`. */
+  get name(): string {
+    return this.#program.name
+  }
+
   /**
    * Sends an object to every member of some groups; it is also each group's last broadcast, which members that join later
    * receive. Resolves when the relay has accepted it. See {@link produce} for what may go wrong.

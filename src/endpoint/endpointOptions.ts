@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { EndpointConfiguration } from '../background/endpointState.ts'
 import { isGroupName } from '../core/groupName.ts'
+import { defaultEndpointName, ENDPOINT_NAME_RULE, isEndpointName } from '../endpointName.ts'
 import { createError } from '../errors.ts'
 import type { Listeners } from '../events.ts'
 import type { EndpointLimits } from '../limits.ts'
@@ -21,6 +22,7 @@ import {
   textOption,
   validateEndpointLimits,
 } from '../options.ts'
+import { makeSessionSecret } from '../security/endpointId.ts'
 import { checkPassword } from '../security/password.ts'
 import { type EndpointEvents, endpointEventNames, type GroupName } from './endpointTypes.ts'
 
@@ -52,6 +54,8 @@ export interface EndpointOptions<Groups extends object = Record<string, unknown>
   port: number
   /** The secret that the relay knows too. */
   password: string
+  /** What people call this endpoint, in events, logs and statistics of the relay; it need not be unique. Default `host:pid`. */
+  name?: string | undefined
   /** The groups to be a member of: one name or several. Default none: may send, receives nothing. */
   groups?: NoInfer<GroupName<Groups> | readonly GroupName<Groups>[]> | undefined
   /** `'TLS'`, or `'none'` for a network that is trusted as a whole. Default `'TLS'`. */
@@ -100,6 +104,7 @@ const optionNames: readonly (keyof EndpointOptions)[] = [
   'host',
   'port',
   'password',
+  'name',
   'groups',
   'security',
   'keysDir',
@@ -123,6 +128,8 @@ export function checkEndpointOptions(options: unknown): CheckedEndpointOptions {
       host: hostOption(given.host),
       port: portOption(given.port, 1),
       password: checkPassword(given.password),
+      session: makeSessionSecret(),
+      name: nameOption(given.name),
       groups: groupsOption(given.groups ?? []),
       security,
       broadcasts: choiceOption('broadcasts', given.broadcasts ?? 'every', ['every', 'latest']),
@@ -177,6 +184,12 @@ function checkCertificate(ca: unknown): string {
   const text = ca instanceof Uint8Array ? Buffer.from(ca).toString('latin1') : ca
   if (typeof text === 'string' && text.includes('-----BEGIN CERTIFICATE-----')) return text
   throw invalidOption('ca', ca, 'certificates as PEM, which begin with -----BEGIN CERTIFICATE-----')
+}
+
+function nameOption(value: unknown): string {
+  if (value === undefined) return defaultEndpointName()
+  if (isEndpointName(value)) return value
+  throw invalidOption('name', value, ENDPOINT_NAME_RULE)
 }
 
 function checkReconnect(value: unknown): EndpointConfiguration['reconnect'] {

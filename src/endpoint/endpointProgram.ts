@@ -4,6 +4,7 @@ import type { RecordPort } from '../background/recordPort.ts'
 import { encodeClaim, RecordType, readNumber } from '../background/records.ts'
 import { createError, fromPlainError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { TypedEvents } from '../events.ts'
+import { endpointIdOf } from '../security/endpointId.ts'
 import { encodeJson, readAccepted, readJson, readRejected, readText } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { Asking } from './asking.ts'
@@ -32,6 +33,10 @@ export class EndpointProgram implements EndpointRecords {
   readonly works: Works
   readonly settlement: Settlement
   readonly stopping: Stopping
+  /** Its public id at the relay. */
+  readonly id: string
+  /** What people call it. */
+  readonly name: string
   readonly #inbox: Inbox
   readonly #opener: ObjectOpener
   readonly #receiver: Receiver
@@ -44,6 +49,8 @@ export class EndpointProgram implements EndpointRecords {
     const { status } = this
     const { groups, limits, broadcasts, host, port } = configuration
     this.#address = `${host}:${port}`
+    this.id = endpointIdOf(configuration.session)
+    this.name = configuration.name
     this.events = new TypedEvents(endpointEventNames, listeners)
     this.#port = io.port
     const channel = new IoChannel(io, this)

@@ -12,9 +12,8 @@ import { encodeProofFrame } from '../wire/proofFrame.ts'
 import { reportedError } from './reportedError.ts'
 import { parseWelcome, type Welcome } from './welcome.ts'
 
-/** What the endpoint says of itself and of the session that it wants to go on with. */
+/** What the endpoint says of the session that it wants to go on with. */
 export interface Greeting {
-  readonly session: string
   /** Frames of the relay received in the session so far; `undefined` for a session that never began. */
   readonly received: number | undefined
   /** How many sessions the endpoint has been welcomed to. */
@@ -103,12 +102,13 @@ export class Handshake implements LinkHandler {
   }
 
   #greet(): void {
-    const { groups, broadcasts, limits } = this.#configuration
-    const { session, received, epoch, inboxBytes } = this.#greeting()
+    const { session, name, groups, broadcasts, limits } = this.#configuration
+    const { received, epoch, inboxBytes } = this.#greeting()
     const hello = encodeJson(FrameType.HELLO, {
       version: PROTOCOL_VERSION,
       agent: AGENT,
       session,
+      name,
       received: received ?? null,
       epoch,
       reclaims: true,

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { EndpointConfiguration, EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { RecordPort } from '../background/recordPort.ts'
 import { encodeSpareMemory, RecordType, readLeases, readNumber, readTaken } from '../background/records.ts'
@@ -50,7 +49,6 @@ export class EndpointSession implements ConnectorOwner {
   readonly #id: number
   readonly #host: SessionHost
   readonly #configuration: EndpointConfiguration
-  readonly #sessionName: string = randomBytes(16).toString('base64url')
   readonly #groups: ReadonlySet<string>
   readonly #connector: Connector
   readonly #outbox = new Outbox()
@@ -285,7 +283,6 @@ export class EndpointSession implements ConnectorOwner {
   greeting(): Greeting {
     this.#offeredBytes = Math.max(MINIMAL_INBOX_BYTES, this.#inboxBytesMax - this.#inboxBytes())
     return {
-      session: this.#sessionName,
       received: this.#conversation?.receivedFrames,
       epoch: this.#epoch,
       inboxBytes: this.#offeredBytes,

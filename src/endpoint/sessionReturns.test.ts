@@ -4,6 +4,7 @@ import { RecordType } from '../background/records.ts'
 import { FakeClock } from '../clock.fixture.ts'
 import { createError } from '../errors.ts'
 import { endpointLimitDefaults } from '../limits.ts'
+import { makeSessionSecret } from '../security/endpointId.ts'
 import type { Transport } from '../transport/transport.ts'
 import { encodeJson } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
@@ -54,6 +55,7 @@ function openSession(connect: () => Promise<Transport>) {
     1,
     {
       ...{ host: '127.0.0.1', port: 1, password: 'correct horse battery staple', groups: [], broadcasts: 'every' },
+      ...{ session: makeSessionSecret(), name: 'worker' },
       ...{ security: 'none', reconnect, limits: { ...endpointLimitDefaults } },
     },
     {

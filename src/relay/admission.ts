@@ -8,7 +8,9 @@ import type { Newcomer } from '../transport/listen.ts'
 import { encodeJson, readJson } from '../wire/controlFrames.ts'
 import { FRAME_HEADER_BYTES, FrameType } from '../wire/frameTypes.ts'
 import { encodeProofFrame } from '../wire/proofFrame.ts'
+import type { RefusedPeer } from './eventGate.ts'
 import { type Hello, parseHello } from './hello.ts'
+import type { EventOfEndpoint } from './relayEvents.ts'
 
 /** What an admission needs of the relay. */
 export interface AdmissionHost {
@@ -17,7 +19,7 @@ export interface AdmissionHost {
   readonly guesses: GuessLimiter
   /** The endpoint has proven the password and said who it is: answers with WELCOME, or throws why not. */
   welcome(hello: Hello, link: Link): void
-  refused(error: ObjectRelayError, peer: string): void
+  refused(error: ObjectRelayError, refused: RefusedPeer): void
 }
 
 /** The first frames on a link, from the relay's side: the password proof, then HELLO and WELCOME, or the reason why not. */
@@ -29,6 +31,8 @@ export class Admission implements LinkHandler {
   #authenticated = false
   #settled = false
   #countsAsGuess = false
+  /** Who it says it is. */
+  #said: Partial<EventOfEndpoint> = {}
 
   constructor(newcomer: Newcomer, host: AdmissionHost) {
     this.#host = host
@@ -56,7 +60,7 @@ export class Admission implements LinkHandler {
     if (this.#settled) return
     this.#settled = true
     // Somebody who just looked and left is no news, unless what came was wrong.
-    if (error.code !== 'LINK_LOST') this.#host.refused(error, this.#newcomer.transport.peer)
+    if (error.code !== 'LINK_LOST') this.#host.refused(error, this.#peer)
   }
 
   #takeProof(type: number, body: Uint8Array): void {
@@ -93,7 +97,9 @@ export class Admission implements LinkHandler {
 
   #takeHello(json: Readonly<Record<string, unknown>>): void {
     try {
-      this.#host.welcome(parseHello(json), this.#link)
+      const hello = parseHello(json)
+      this.#said = { endpoint: hello.id, name: hello.name }
+      this.#host.welcome(hello, this.#link)
       this.#newcomer.authenticated()
       this.#settled = true
     } catch (thrown) {
@@ -103,9 +109,13 @@ export class Admission implements LinkHandler {
     }
   }
 
+  get #peer(): RefusedPeer {
+    return { peer: this.#newcomer.transport.peer, ...this.#said }
+  }
+
   #refuse(error: ObjectRelayError): void {
     this.#settled = true
-    this.#host.refused(error, this.#newcomer.transport.peer)
+    this.#host.refused(error, this.#peer)
     this.#link.fail(error, false)
   }
 }

@@ -67,10 +67,10 @@ export class BrokerHost {
 
   /** Lets a session join its groups; while it does, it is given things already. Throws what {@link Broker.join} throws. */
   join(session: RelaySession, inboxBytes: number): void {
-    const { groups, broadcasts, reclaims } = session.hello
+    const { name, groups, broadcasts, reclaims } = session.hello
     this.#joining = session
     try {
-      session.session = this.broker.join(session.name, groups, { broadcasts, inboxBytes })
+      session.session = this.broker.join(session.id, groups, { name, broadcasts, inboxBytes })
       this.#sessions.set(session.session, session)
     } finally {
       this.#joining = undefined
@@ -86,8 +86,8 @@ export class BrokerHost {
   }
 
   /** A session claims a lease of an earlier run. */
-  reclaim({ name, session }: RelaySession, reclaim: ReclaimedLease): void {
-    const absent = this.#absentLeases.find(name, reclaim)
+  reclaim({ id, session }: RelaySession, reclaim: ReclaimedLease): void {
+    const absent = this.#absentLeases.find(id, reclaim)
     if (absent === undefined) return
     this.broker.reclaim(session, absent.object, absent.group, reclaim.attempt, reclaim.leaseNumber)
   }
@@ -101,7 +101,7 @@ export class BrokerHost {
   #forgetAbsent(): void {
     const claiming = new Set<string>()
     for (const { id, earlier } of this.#sessions.keys()) if (earlier !== undefined) claiming.add(id)
-    const isAwaited = (name: string) => claiming.has(name) || this.broker.isAbsent(name)
+    const isAwaited = (id: string) => claiming.has(id) || this.broker.isAbsent(id)
     this.#absentLeases.forget(isAwaited)
     this.#parts.awaits(isAwaited)
   }
@@ -155,7 +155,7 @@ export class BrokerHost {
 
   /** While it joins, a session that the broker already delivers to is not in the table yet. */
   #sessionOf(session: Session<StoredObject>): RelaySession | undefined {
-    return this.#sessions.get(session) ?? (this.#joining?.name === session.id ? this.#joining : undefined)
+    return this.#sessions.get(session) ?? (this.#joining?.id === session.id ? this.#joining : undefined)
   }
 
   /** Sees to it that the broker is told of the time when its next deadline, which may be another one now, is due. */

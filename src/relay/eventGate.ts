@@ -1,17 +1,29 @@
 import type { Clock } from '../clock.ts'
 import type { BrokerEvent } from '../core/contract.ts'
 import { type ObjectRelayError, toPlainError } from '../errors.ts'
-import type { RelayEventMessage } from './relayEvents.ts'
+import type { EventOfEndpoint, RelayEventMessage } from './relayEvents.ts'
 
 /** So many refusals are reported one by one within a second; an attack must not become a flood of events. */
 const REFUSALS_PER_SECOND = 20
 /** Drops of one kind are gathered for this long. */
 const GATHER_MS = 50
 
+/** Where events go, and what they are completed with. */
+export interface EventOutlet {
+  emit(event: RelayEventMessage): void
+  /** What people call an endpoint that has a session. */
+  nameOf(endpoint: string): string
+}
+
+/** Who was turned away: an address, and the endpoint if it has said who it is. */
+export interface RefusedPeer extends Partial<EventOfEndpoint> {
+  readonly peer: string
+}
+
 /** Gathers and thins out what the relay reports, so that neither a full queue nor an attack floods the program. */
 export class EventGate {
   readonly #clock: Clock
-  readonly #emit: (event: RelayEventMessage) => void
+  readonly #outlet: EventOutlet
   readonly #gathered = new Map<string, { event: RelayEventMessage; add(count: number): void }>()
   #secondBeganMs = Number.NEGATIVE_INFINITY
   #refusals = 0
@@ -19,16 +31,16 @@ export class EventGate {
   /** Peers turned away since the relay began. */
   refused = 0
 
-  constructor(clock: Clock, emit: (event: RelayEventMessage) => void) {
+  constructor(clock: Clock, outlet: EventOutlet) {
     this.#clock = clock
-    this.#emit = emit
+    this.#outlet = outlet
   }
 
   emit(event: RelayEventMessage): void {
-    this.#emit(event)
+    this.#outlet.emit(event)
   }
 
-  refusal(error: ObjectRelayError, peer: string): void {
+  refusal(error: ObjectRelayError, refused: RefusedPeer): void {
     this.refused++
     const nowMs = this.#clock.nowMs()
     if (nowMs - this.#secondBeganMs >= 1_000) {
@@ -39,7 +51,10 @@ export class EventGate {
       this.#suppressed++
       return
     }
-    this.#emit({ name: 'endpointRefused', value: { peer, error: toPlainError(error), suppressed: this.#suppressed } })
+    this.#outlet.emit({
+      name: 'endpointRefused',
+      value: { ...refused, error: toPlainError(error), suppressed: this.#suppressed },
+    })
     this.#suppressed = 0
   }
 
@@ -47,7 +62,7 @@ export class EventGate {
     switch (event.type) {
       case 'objectDropped': {
         const { group, kind, reason, count, session } = event
-        const value = { group, kind, reason, count, ...(session === undefined ? {} : { endpoint: session }) }
+        const value = { group, kind, reason, count, ...(session === undefined ? {} : this.#endpoint(session)) }
         this.#gather(
           `dropped ${kind} ${reason} ${session ?? ''} ${group}`,
           { name: 'objectDropped', value },
@@ -62,11 +77,15 @@ export class EventGate {
         return
       }
       case 'leasesRevoked':
-        this.#emit({ name: 'leasesRevoked', value: { endpoint: event.session, count: event.count } })
+        this.#outlet.emit({ name: 'leasesRevoked', value: { ...this.#endpoint(event.session), count: event.count } })
         return
       case 'sessionExpired':
-        this.#emit({ name: 'endpointLeft', value: { endpoint: event.session, reason: 'grace' } })
+        this.#outlet.emit({ name: 'endpointLeft', value: { ...this.#endpoint(event.session), reason: 'grace' } })
     }
+  }
+
+  #endpoint(endpoint: string): EventOfEndpoint {
+    return { endpoint, name: this.#outlet.nameOf(endpoint) }
   }
 
   #gather(key: string, event: RelayEventMessage, value: { count: number }, count: number): void {
@@ -88,6 +107,6 @@ export class EventGate {
   flush(): void {
     const gathered = [...this.#gathered.values()]
     this.#gathered.clear()
-    for (const { event } of gathered) this.#emit(event)
+    for (const { event } of gathered) this.#outlet.emit(event)
   }
 }

@@ -4,6 +4,7 @@ import { parseHello } from './hello.ts'
 const hello = {
   version: 1,
   session: 'ABCDEFGHIJKLMNOPQRSTUV',
+  name: 'worker',
   received: null,
   groups: ['g'],
   broadcasts: 'every',

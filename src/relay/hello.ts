@@ -1,11 +1,16 @@
+import { isEndpointName, isLegible } from '../endpointName.ts'
 import { createError } from '../errors.ts'
 import { describeValue } from '../options.ts'
+import { endpointIdOf, isSessionSecret } from '../security/endpointId.ts'
 import { PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 
 /** What an endpoint says of itself and of what it wants. */
 export interface Hello {
   readonly agent: string
-  readonly session: string
+  /** The public id of the endpoint. The secret that it comes from is not kept: whoever reads the relay's memory, files or logs cannot use it. */
+  readonly id: string
+  /** For people. */
+  readonly name: string
   /** Frames of the relay that it received in the session; `undefined` for a new one. */
   readonly received: number | undefined
   /** How many sessions it has been welcomed to; `undefined` of one that does not say. */
@@ -18,19 +23,23 @@ export interface Hello {
   readonly reclaims: boolean
 }
 
+/** It is for people; what is longer is cut. */
+const AGENT_CHARACTERS_MAX = 100
 /** Stores keep it as a number of 48 bits. */
 const EPOCH_MAX = 2 ** 48 - 1
 
 /** Checks a HELLO. Group names are checked by who knows the groups. Throws `PROTOCOL_VIOLATION` or `INCOMPATIBLE_VERSION`. */
 export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
-  const { version, agent, session, received, epoch, groups, broadcasts, inboxBytes, objectBytesMax, reclaims } = json
+  const { version, agent, session, name, received, epoch, groups, broadcasts, inboxBytes, objectBytesMax, reclaims } =
+    json
   if (version !== PROTOCOL_VERSION) {
     throw createError(
       'INCOMPATIBLE_VERSION',
       `The endpoint speaks version ${describeValue(version)} of the protocol, this relay ${PROTOCOL_VERSION}.`,
     )
   }
-  if (typeof session !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(session)) throw malformed('session')
+  if (!isSessionSecret(session)) throw malformed('session')
+  if (!isEndpointName(name)) throw malformed('name')
   if (received !== null && !isCount(received)) throw malformed('received')
   if (epoch !== undefined && !isCount(epoch)) throw malformed('epoch')
   if (!Array.isArray(groups) || !groups.every((group) => typeof group === 'string')) throw malformed('groups')
@@ -38,8 +47,9 @@ export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
   if (!isCount(inboxBytes) || inboxBytes < 1) throw malformed('inboxBytes')
   if (!isCount(objectBytesMax)) throw malformed('objectBytesMax')
   return {
-    agent: typeof agent === 'string' ? agent.slice(0, 100) : 'unknown',
-    session,
+    agent: typeof agent === 'string' && isLegible(agent) ? agent.slice(0, AGENT_CHARACTERS_MAX) : 'unknown',
+    id: endpointIdOf(session),
+    name,
     received: received ?? undefined,
     epoch,
     groups,

@@ -1,21 +1,35 @@
 import type { PlainError } from '../errors.ts'
 
+/** Which endpoint an event is about: its public id, which stays the same over its connections, and what people call it. */
+export interface EventOfEndpoint {
+  endpoint: string
+  name: string
+}
+
 /** What a relay reports. Each is an event of the same name; times are milliseconds since 1970. */
 export interface RelayEvents {
   /** An endpoint proved the password and joined its groups; `resumed` if it came back to its session. */
-  endpointConnected: { endpoint: string; peer: string; agent: string; groups: readonly string[]; resumed: boolean }
+  endpointConnected: EventOfEndpoint & { peer: string; agent: string; groups: readonly string[]; resumed: boolean }
   /** The link of an endpoint broke; its session is kept for `limits.sessionGraceMs`. */
-  endpointLost: { endpoint: string; peer: string; error: PlainError }
+  endpointLost: EventOfEndpoint & { peer: string; error: PlainError }
   /** An endpoint said goodbye, or did not come back in time. */
-  endpointLeft: { endpoint: string; reason: 'stopped' | 'grace' | 'violation' }
-  /** A peer was turned away; `suppressed` refusals before this one were not reported one by one. */
-  endpointRefused: { peer: string; error: PlainError; suppressed: number }
+  endpointLeft: EventOfEndpoint & { reason: 'stopped' | 'grace' | 'violation' }
+  /**
+   * A peer was turned away; `suppressed` refusals before this one were not reported one by one. Of one that had proven the
+   * password and said who it is, `endpoint` and `name` tell it.
+   */
+  endpointRefused: Partial<EventOfEndpoint> & { peer: string; error: PlainError; suppressed: number }
   /** Objects were dropped by a stated policy. */
-  objectDropped: { group: string; kind: 'broadcast' | 'produce'; reason: string; count: number; endpoint?: string }
+  objectDropped: Partial<EventOfEndpoint> & {
+    group: string
+    kind: 'broadcast' | 'produce'
+    reason: string
+    count: number
+  }
   /** Objects were moved to `<group>.dead` after too many attempts. */
   objectDead: { group: string; attempts: number; reason: string; count: number }
   /** An endpoint whose program took nothing for `limits.progressMs` lost its leases. */
-  leasesRevoked: { endpoint: string; count: number }
+  leasesRevoked: EventOfEndpoint & { count: number }
   /** Something that the operator should know. */
   warning: { message: string }
   /** The relay's thread failed. */

@@ -48,7 +48,10 @@ export class RelayServer {
     this.#options = options
     this.#parts = parts
     this.#startedMs = clock.nowMs()
-    this.#events = new EventGate(clock, (event) => parts.emit(event))
+    this.#events = new EventGate(clock, {
+      emit: (event) => parts.emit(event),
+      nameOf: (endpoint) => this.#sessions.get(endpoint)?.hello.name ?? '',
+    })
     this.#sessions = new Sessions({ clock, store, limits: options.limits, events: this.#events })
     this.#host = new BrokerHost(options, {
       clock,
@@ -71,7 +74,7 @@ export class RelayServer {
       { host, port, tls, handshakeMs, unauthenticatedMax },
       {
         connected: (newcomer) => this.admit(newcomer),
-        refused: (error, peer) => this.#events.refusal(error, peer),
+        refused: (error, peer) => this.#events.refusal(error, { peer }),
       },
     )
   }
@@ -83,7 +86,7 @@ export class RelayServer {
       authenticator: this.#parts.authenticator,
       guesses: this.#guesses,
       welcome: (hello, link) => this.#sessions.welcome(hello, link),
-      refused: (error, peer) => this.#events.refusal(error, peer),
+      refused: (error, refused) => this.#events.refusal(error, refused),
     })
   }
 
@@ -105,9 +108,10 @@ export class RelayServer {
       unauthenticated: this.#listener?.unauthenticated ?? 0,
       memory: { residentBytes: process.memoryUsage.rss(), storeBytes: this.#parts.store.memoryBytes },
       ...rest,
-      sessions: sessions.map((session) => {
-        const { conversation, link } = this.#sessions.get(session.id) ?? {}
-        return { ...session, unconfirmedBytes: conversation?.log.bytes ?? 0, pendingBytes: link?.pendingBytes ?? 0 }
+      sessions: sessions.map(({ id, ...session }) => {
+        const { conversation, link, peer = '' } = this.#sessions.get(id) ?? {}
+        const unconfirmedBytes = conversation?.log.bytes ?? 0
+        return { endpoint: id, peer, ...session, unconfirmedBytes, pendingBytes: link?.pendingBytes ?? 0 }
       }),
       // fromEntries defines own properties, so that a group may be called __proto__.
       groups: Object.fromEntries(groups.map((group) => [group.name, group])),

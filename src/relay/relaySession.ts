@@ -67,7 +67,8 @@ export function firstWindowBytes({ inboxBytes }: Hello): number {
  * outlives its links.
  */
 export class RelaySession implements LinkHandler, Gated {
-  readonly name: string
+  /** The public id of its endpoint. */
+  readonly id: string
   /** A number that no other session of this relay has, stamped into the objects that the endpoint sends. */
   readonly source: number
   readonly hello: Hello
@@ -98,7 +99,7 @@ export class RelaySession implements LinkHandler, Gated {
   #windowLimit: number
 
   constructor(source: number, hello: Hello, host: RelaySessionHost, past?: SessionMemory) {
-    this.name = hello.session
+    this.id = hello.id
     this.source = source
     this.hello = hello
     this.#host = host
@@ -168,7 +169,7 @@ export class RelaySession implements LinkHandler, Gated {
 
   /** The store is told what has to outlive the relay of it. */
   remember(): void {
-    this.#host.store.rememberSession(this.name, this.unknownAnswers, this.heard)
+    this.#host.store.rememberSession(this.id, this.unknownAnswers, this.heard)
   }
 
   /**

@@ -1,7 +1,11 @@
 import type { BrokerStats, GroupStats, SessionStats } from '../core/stats.ts'
 
 /** One session of a relay, and what is on its way to its endpoint. */
-export interface RelaySessionStats extends SessionStats {
+export interface RelaySessionStats extends Omit<SessionStats, 'id'> {
+  /** The public id of its endpoint, as in the events. */
+  readonly endpoint: string
+  /** Where its last connection came from. */
+  readonly peer: string
   /** Bytes of frames that the endpoint has not confirmed: they are kept for its return. */
   readonly unconfirmedBytes: number
   /** Bytes that were given to its connection and not taken by the operating system; 0 without one. */

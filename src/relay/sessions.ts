@@ -24,6 +24,7 @@ export interface SessionsParts {
 export class Sessions {
   readonly pastSessions: PastSessions
   readonly #parts: SessionsParts
+  /** By the id of the endpoint. */
   readonly #sessions = new Map<string, RelaySession>()
   /** For the connections of endpoints that have said goodbye. */
   readonly #leaving = new Map<Link, Timer>()
@@ -63,8 +64,8 @@ export class Sessions {
     return this.#ownSessionHost
   }
 
-  get(name: string): RelaySession | undefined {
-    return this.#sessions.get(name)
+  get(id: string): RelaySession | undefined {
+    return this.#sessions.get(id)
   }
 
   get count(): number {
@@ -98,19 +99,19 @@ export class Sessions {
   }
 
   /** The broker has ended a session whose grace time is over. */
-  expired(name: string): void {
-    const session = this.#sessions.get(name)
+  expired(id: string): void {
+    const session = this.#sessions.get(id)
     if (session === undefined) return
     const { unknownAnswers } = session
-    this.pastSessions.keep(name, unknownAnswers)
-    this.#parts.store.rememberSession(name, unknownAnswers, undefined)
+    this.pastSessions.keep(id, unknownAnswers)
+    this.#parts.store.rememberSession(id, unknownAnswers, undefined)
     this.#forget(session)
   }
 
   /** Answers a HELLO: an endpoint that is known goes on with its session, another joins. Throws why not. */
   welcome(hello: Hello, link: Link): void {
     if (this.#closed) throw createError('RELAY_STOPPED', 'The relay is about to stop.')
-    const known = this.#sessions.get(hello.session)
+    const known = this.#sessions.get(hello.id)
     // Of a session whose WELCOME was lost the endpoint knows nothing: what it has received, it has received in an earlier one.
     const resumes = known?.isMeantBy(hello) === true && hello.received !== undefined
     if (resumes && !known.conversation.canResumeAt(hello.received)) {
@@ -122,7 +123,7 @@ export class Sessions {
       const error = createError('LINK_LOST', 'The endpoint came back on another connection.')
       known.link?.fail(error, false)
       if (!resumes) {
-        this.pastSessions.keep(known.name, known.unknownAnswers, known.heard)
+        this.pastSessions.keep(known.id, known.unknownAnswers, known.heard)
         known.remember()
         // Its endpoint may still claim what it had before this session.
         this.#end(known, 'stopped', this.#parts.clock.nowMs())
@@ -162,7 +163,8 @@ export class Sessions {
     this.#parts.events.emit({
       name: 'endpointConnected',
       value: {
-        endpoint: session.name,
+        endpoint: session.id,
+        name: session.hello.name,
         peer: link.transport.peer,
         agent: hello.agent,
         groups: hello.groups,
@@ -180,22 +182,22 @@ export class Sessions {
       )
     }
     const source = this.#parts.store.takeSource()
-    const session = new RelaySession(source, hello, this.#sessionHost, this.pastSessions.take(hello.session))
+    const session = new RelaySession(source, hello, this.#sessionHost, this.pastSessions.take(hello.id))
     this.#host.join(session, firstWindowBytes(hello))
-    this.#sessions.set(session.name, session)
+    this.#sessions.set(session.id, session)
     return session
   }
 
   #linkLost(session: RelaySession, error: ObjectRelayError): void {
-    // Its name may have begun another session meanwhile.
-    if (this.#sessions.get(session.name) !== session || this.#closed) return
+    // Its endpoint may have begun another session meanwhile.
+    if (this.#sessions.get(session.id) !== session || this.#closed) return
     this.#parts.events.emit({
       name: 'endpointLost',
-      value: { endpoint: session.name, peer: session.peer, error: toPlainError(error) },
+      value: { endpoint: session.id, name: session.hello.name, peer: session.peer, error: toPlainError(error) },
     })
     if (error.category !== 'link') {
       // What it sent cannot be trusted to go on from.
-      this.#parts.store.rememberSession(session.name, [], undefined)
+      this.#parts.store.rememberSession(session.id, [], undefined)
       this.#end(session, 'violation')
       return
     }
@@ -207,10 +209,13 @@ export class Sessions {
     // What it gave back before its goodbye may have been lent to it again at once: none of that is an attempt.
     this.#host.broker.leave(session.session, 'stopped', { attemptCounted: false })
     session.sayGoodbye()
-    this.#parts.store.rememberSession(session.name, [], undefined)
+    this.#parts.store.rememberSession(session.id, [], undefined)
     this.#forget(session)
     this.#awaitClosing(session)
-    this.#parts.events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason: 'stopped' } })
+    this.#parts.events.emit({
+      name: 'endpointLeft',
+      value: { endpoint: session.id, name: session.hello.name, reason: 'stopped' },
+    })
   }
 
   /**
@@ -232,11 +237,11 @@ export class Sessions {
   #end(session: RelaySession, reason: 'stopped' | 'violation', absentFromMs?: number): void {
     this.#host.broker.leave(session.session, reason, absentFromMs === undefined ? {} : { absentFromMs })
     this.#forget(session)
-    this.#parts.events.emit({ name: 'endpointLeft', value: { endpoint: session.name, reason } })
+    this.#parts.events.emit({ name: 'endpointLeft', value: { endpoint: session.id, name: session.hello.name, reason } })
   }
 
   #forget(session: RelaySession): void {
-    if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name)
+    if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id)
     this.#host.forget(session)
     session.dispose()
   }

@@ -151,7 +151,17 @@ export class Peer {
     this.phase = 'greeted'
     const { session, groups, broadcasts, inboxBytes, reclaims } = this.identity
     this.#isOwnSession = (different.session ?? session) === session
-    const common = { version: 1, agent: 'fuzz', session, received, groups, broadcasts, inboxBytes, objectBytesMax: 1e9 }
+    const common = {
+      version: 1,
+      agent: 'fuzz',
+      session,
+      name: 'fuzz',
+      received,
+      groups,
+      broadcasts,
+      inboxBytes,
+      objectBytesMax: 1e9,
+    }
     const fields = { ...common, ...(reclaims ? { reclaims, epoch: this.#epoch } : {}), ...different }
     this.#saidReclaims = fields.reclaims === true
     this.write(encodeJson(FrameType.HELLO, fields))

@@ -14,7 +14,16 @@ export function greetRightly(peer: Peer, random: SeededRandom): Verdict {
   return 'either'
 }
 
-const requiredFields = ['version', 'session', 'received', 'groups', 'broadcasts', 'inboxBytes', 'objectBytesMax']
+const requiredFields = [
+  'version',
+  'session',
+  'name',
+  'received',
+  'groups',
+  'broadcasts',
+  'inboxBytes',
+  'objectBytesMax',
+]
 
 /** What may be anything, or not be there. */
 const leniently = ['epoch', 'reclaims']

@@ -125,6 +125,7 @@ export function helloOf(different: object): object {
     version: PROTOCOL_VERSION,
     agent: 'a raw peer',
     session: String(sessions).padStart(22, 'A'),
+    name: 'raw',
     received: null,
     groups: [],
     broadcasts: 'every',

@@ -9,6 +9,7 @@ import { TicketPool } from '../../src/endpoint/ticketPool.ts'
 import { endpointLimitDefaults, type RelayLimits, relayLimitDefaults } from '../../src/limits.ts'
 import type { RelayEventMessage } from '../../src/relay/relayEvents.ts'
 import { RelayServer } from '../../src/relay/relayServer.ts'
+import { makeSessionSecret } from '../../src/security/endpointId.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'
 import { RelayAuthenticator, type RelayProof } from '../../src/security/relayProof.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
@@ -150,6 +151,8 @@ export class ProgramEnd {
         host: '127.0.0.1',
         port: 1,
         password: PASSWORD,
+        session: makeSessionSecret(),
+        name: 'an endpoint',
         groups: [],
         security: 'none',
         broadcasts: 'every',
@@ -275,6 +278,7 @@ export class RawEndpoint extends RawPeer {
         version: 1,
         agent: 'raw',
         session: 'ABCDEFGHIJKLMNOPQRSTUV',
+        name: 'raw',
         received: null,
         groups: ['g'],
         broadcasts: 'every',
