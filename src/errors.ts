@@ -63,7 +63,7 @@ export const errorCatalogue = {
   KEY_EXPOSED: {
     category: 'misuse',
     retryable: false,
-    meaning: 'A private file can be read by other users of the machine.',
+    meaning: 'A private file can be read or replaced by other users of the machine.',
   },
   KEY_EXISTS: {
     category: 'misuse',

@@ -1,11 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { createError, type ObjectRelayError } from '../errors.ts'
-import { errorCodeOf } from '../security/privateFiles.ts'
+import type { PermissionFault } from '../security/filePermissions.ts'
+import { errorCodeOf, permissionFaultOf } from '../security/privateFiles.ts'
 
-/** A small file that was read, and whether other users of the machine may read it too. */
+/** A small file that was read, and why it is not private to this user, if it is not. */
 export interface SmallFile {
   readonly text: string
-  readonly isExposed: boolean
+  readonly exposure: PermissionFault | undefined
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -49,7 +50,7 @@ export async function readSmallFile(path: string, what: string, bytesMax: number
     throw unreadableFile(path, what, cause)
   }
   try {
-    const status = await handle.stat()
+    const exposure = await permissionFaultOf(path, handle)
     const content = Buffer.alloc(bytesMax + 1)
     let bytes = 0
     for (;;) {
@@ -62,8 +63,7 @@ export async function readSmallFile(path: string, what: string, bytesMax: number
       }
       if (bytesRead === 0) break
     }
-    const isExposed = process.platform !== 'win32' && status.isFile() && (status.mode & 0o077) !== 0
-    return { text: content.toString('utf8', 0, bytes), isExposed }
+    return { text: content.toString('utf8', 0, bytes), exposure }
   } catch (thrown) {
     throw errorCodeOf(thrown) === 'FILE_UNREADABLE' ? thrown : unreadableFile(path, what, thrown)
   } finally {

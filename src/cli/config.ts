@@ -10,15 +10,14 @@ const passwordNames = ['password', 'passwordFile']
 
 /** Reads a config file: a JSON object with the names of the library's options. `names` are those that the command knows. */
 export async function readConfig(path: string, names: readonly string[]): Promise<Config> {
-  const { text, isExposed } = await readSmallFile(path, 'config file', configBytesMax)
+  const { text, exposure } = await readSmallFile(path, 'config file', configBytesMax)
   const values = parse(text, path)
   checkNames(values, [...new Set([...names, ...passwordNames])], { where: `the config file ${path}` })
-  if (isExposed && values.password !== undefined) {
-    throw createError(
-      'KEY_EXPOSED',
-      `The config file ${path} holds a password and can be read by other users of this machine. Run: chmod 600 '${path}'`,
-      { details: { path } },
-    )
+  if (exposure !== undefined && values.password !== undefined) {
+    const { fault, remedy } = exposure
+    throw createError('KEY_EXPOSED', `The config file ${path} holds a password and ${fault}. Run: ${remedy}`, {
+      details: { path },
+    })
   }
   return { path, values }
 }

@@ -83,7 +83,7 @@ function defineShow(keys: Command): void {
 async function folderOf(command: Command): Promise<string> {
   const { resolved } = await resolveCommand(command, folderSettings)
   const { keysDir } = resolved.values
-  if (keysDir === undefined) return defaultKeyFolder()
+  if (keysDir === undefined) return await defaultKeyFolder()
   return await explainingSources(resolved, folderSettings, async () => textOption('keysDir', keysDir))
 }
 

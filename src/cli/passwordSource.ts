@@ -86,11 +86,9 @@ async function read({ kind, value, where }: Given, { warn }: PasswordSources): P
       return { password: await readFirstLine(passwordFileBytesMax), where }
     case 'file': {
       if (typeof value !== 'string') throw invalid(`The path of the password file by ${where} must be a string.`)
-      const { text, isExposed } = await readSmallFile(value, 'password file', passwordFileBytesMax)
+      const { text, exposure } = await readSmallFile(value, 'password file', passwordFileBytesMax)
       // Container secrets are mounted readable for all; so this is a warning and no refusal.
-      if (isExposed) {
-        warn(`The password file ${value} can be read by other users of this machine; chmod 600 keeps it private.`)
-      }
+      if (exposure !== undefined) warn(`The password file ${value} ${exposure.fault}. Run: ${exposure.remedy}`)
       const password = text.replace(/\r?\n$/, '')
       if (password === '') throw invalid(`The password file ${value} is empty.`)
       return { password, where }

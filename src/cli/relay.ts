@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { createError, ObjectRelayError } from '../errors.ts'
+import { createError, ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { relayLimitDefaults } from '../limits.ts'
 import { Relay } from '../relay/relay.ts'
 import type { RelayOptions } from '../relay/relayOptions.ts'
@@ -16,6 +16,7 @@ import {
   resolveCommand,
   usageError,
 } from './commandContext.ts'
+import { onHangup } from './hangup.ts'
 import { Interrupt } from './interrupt.ts'
 import { describeLimits } from './limitFlags.ts'
 import type { Output } from './output.ts'
@@ -44,6 +45,7 @@ Examples:
 
 In --accept, 'overflow' says what happens when the queue is full: 'block', 'reject' or 'drop-oldest'.
 Ctrl-C, or SIGTERM, lets what is on its way arrive, says what remained, and ends with 0; a second one ends at once.
+Replaced files in --keys-dir are used for new connections within seconds; SIGHUP makes the relay look at once.
 
 Limits and their defaults, for --limit name=value:
 ${describeLimits(relayLimitDefaults)}`
@@ -73,7 +75,15 @@ async function runRelay(command: Command): Promise<void> {
     const stopDeadlineMs = durationFlag('--stop-deadline', flagsOf(command).stopDeadline) ?? stopDeadlineDefaultMs
     const relay = await interrupt.race(startRelay(command, { output, log }))
     log.listening(relay)
-    await untilStopAsked(relay, interrupt)
+    const ignoreHangup = onHangup({
+      reload: () => void reloadKeys(relay, log),
+      end: () => process.kill(process.pid, 'SIGTERM'),
+    })
+    try {
+      await untilStopAsked(relay, interrupt)
+    } finally {
+      ignoreHangup()
+    }
     log.stopping(stopDeadlineMs)
     log.stopped(await relay.stop({ deadlineMs: stopDeadlineMs }))
   } finally {
@@ -118,6 +128,14 @@ function renamed(thrown: unknown): unknown {
   const { option } = thrown.details
   const name = typeof option === 'string' ? names[option] : undefined
   return name === undefined ? thrown : createError(thrown.code, thrown.message, { details: { option: name } })
+}
+
+async function reloadKeys(relay: Relay, log: RelayLog): Promise<void> {
+  try {
+    log.keysReloaded(await relay.reloadKeys())
+  } catch (thrown) {
+    log.listeners.warning?.(toPlainError(toObjectRelayError(thrown, 'KEY_INVALID')))
+  }
 }
 
 /** Resolves at the first signal; rejects when the relay fails by itself. */

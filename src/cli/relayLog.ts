@@ -61,6 +61,12 @@ export class RelayLog {
           value,
           `${value.name} (${value.endpoint}) took nothing: ${value.count} objects given to others`,
         ),
+      certificateChanged: (value) =>
+        this.#event(
+          'certificateChanged',
+          { ...value, validTo: new Date(value.validTo).toISOString() },
+          `new connections get another certificate, valid until ${new Date(value.validTo).toISOString()}, fingerprint ${value.fingerprint256}`,
+        ),
       warning: (value) => this.#event('warning', value, `warning: ${value.message}`),
       error: (value) => this.#event('error', value, `error: ${describePlainError(value.error)}`),
     }
@@ -74,6 +80,15 @@ export class RelayLog {
     if (fingerprint256 !== undefined && !this.#output.json) {
       this.#line(`certificate's SHA-256 fingerprint: ${fingerprint256}`)
     }
+  }
+
+  /** SIGHUP was obeyed. */
+  keysReloaded(fingerprint256: string | undefined): void {
+    const text =
+      fingerprint256 === undefined
+        ? 'without TLS there are no keys to read'
+        : `key and certificate were read again, fingerprint ${fingerprint256}`
+    this.#event('keysReloaded', { fingerprint256 }, text)
   }
 
   stopping(deadlineMs: number): void {

@@ -70,7 +70,7 @@ describe('the password', () => {
     const flags = { passwordFile: join(folder, 'secret') }
     const found = await findPassword({ ...nothing, flags, environment: { OBJECTRELAY_PASSWORD: 'other' }, warn })
     expect(found).toMatchObject({ password: 'from file ', where: '--password-file' })
-    if (process.platform !== 'win32') expect(warnings.join()).toMatch(/can be read by other users/)
+    if (process.platform !== 'win32') expect(warnings.join()).toMatch(/is open to other users/)
   })
 
   it('is not given twice in one place', async () => {

@@ -29,6 +29,6 @@ export class EventWindow {
     if (this.#unreported === 0 || this.#waiting >= fixedLimits.waitingEventsMax) return
     const message = `${this.#unreported} events were not reported, because this program was busy for too long. stats() has counted what they were about.`
     this.#unreported = 0
-    this.emit({ name: 'warning', value: { message } })
+    this.emit({ name: 'warning', value: { code: 'EVENTS_LOST', message } })
   }
 }

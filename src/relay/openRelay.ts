@@ -1,12 +1,12 @@
 import { systemClock } from '../clock.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
-import { loadKeys, type RelayKeys } from '../security/keyFiles.ts'
-import { loadOrMakeKeys } from '../security/keyFolder.ts'
+import type { LiveKeys } from '../security/liveKeys.ts'
 import { passwordWarning } from '../security/password.ts'
 import { RelayAuthenticator } from '../security/relayProof.ts'
 import { tlsOptionsForRelay } from '../security/tlsOptions.ts'
 import type { Store, StoreHost } from '../store/store.ts'
 import type { RelayEventMessage } from './relayEvents.ts'
+import { openRelayKeys } from './relayKeys.ts'
 import type { CheckedRelayOptions } from './relayOptions.ts'
 import { RelayServer, type RelayServerParts } from './relayServer.ts'
 import type { RelayStats, RelayStopResult } from './relayStats.ts'
@@ -17,6 +17,8 @@ export interface OpenRelay {
   readonly address: string
   /** The SHA-256 fingerprint of its certificate; `undefined` without TLS. */
   readonly fingerprint256: string | undefined
+  /** Reads key and certificate again; resolves to the fingerprint, rejects with why they are unfit. */
+  reloadKeys(): Promise<string | undefined>
   stats(): RelayStats
   stop(deadlineMs: number): Promise<RelayStopResult>
 }
@@ -27,40 +29,48 @@ export async function openRelay(
   emit: (event: RelayEventMessage) => void,
 ): Promise<OpenRelay> {
   const { password, passwordVerifier, security, limits, keysDir } = options
+  let server: RelayServer | undefined
   const keys =
-    security === 'none' ? undefined : keysDir === undefined ? await loadOrMakeKeys() : await loadKeys(keysDir)
+    security === 'none' ? undefined : await openRelayKeys({ keysDir, emit, use: (tls) => server?.useKeys(tls) })
   const authenticator = await RelayAuthenticator.create(
     password === undefined ? { passwordVerifier: passwordVerifier ?? '' } : { password },
     { ticketMs: limits.ticketMs },
   )
-  const report = (error: ObjectRelayError) => emit({ name: 'warning', value: { message: error.message } })
+  const report = (error: ObjectRelayError) =>
+    emit({ name: 'warning', value: { code: error.code, message: error.message } })
   const store = await openStore(options, { report })
-  const server = await startServer(options, keys, { clock: systemClock, authenticator, store, emit })
+  server = await startServer(options, keys, { clock: systemClock, authenticator, store, emit })
+  const listening = server
+  keys?.watch()
   const weakness = password === undefined ? undefined : passwordWarning(password)
-  if (weakness !== undefined) emit({ name: 'warning', value: { message: weakness } })
+  if (weakness !== undefined) emit({ name: 'warning', value: { code: 'WEAK_PASSWORD', message: weakness } })
   if (security === 'none') {
     const message =
       "security is 'none': everything travels readable and changeable, and is safe on a trusted network only."
-    emit({ name: 'warning', value: { message } })
+    emit({ name: 'warning', value: { code: 'NO_TLS', message } })
   }
   return {
-    port: server.port,
-    address: server.address,
-    fingerprint256: keys?.fingerprint256,
-    stats: () => server.stats(),
-    stop: (deadlineMs) => server.stop(deadlineMs),
+    port: listening.port,
+    address: listening.address,
+    fingerprint256: keys?.current.fingerprint256,
+    reloadKeys: async () => (await keys?.reload())?.fingerprint256,
+    stats: () => listening.stats(),
+    stop: (deadlineMs) => {
+      keys?.close()
+      return listening.stop(deadlineMs)
+    },
   }
 }
 
 /** A server that listens; if it cannot, its store is closed again. */
 async function startServer(
   { acceptedGroups, limits, host, port }: CheckedRelayOptions,
-  keys: RelayKeys | undefined,
+  keys: LiveKeys | undefined,
   parts: RelayServerParts,
 ): Promise<RelayServer> {
   try {
     const server = new RelayServer({ acceptedGroups, limits }, parts)
-    await server.listen({ host, port, tls: keys === undefined ? undefined : tlsOptionsForRelay(keys) })
+    await server.listen({ host, port, tls: keys === undefined ? undefined : tlsOptionsForRelay(keys.current) })
     return server
   } catch (error) {
     await parts.store.close()

@@ -23,6 +23,11 @@ interface Question {
   readonly reject: (error: ObjectRelayError) => void
 }
 
+/** A warning that nobody listens to must not be lost. */
+function printWarning({ code, message }: RelayEvents['warning']): void {
+  process.emitWarning(message, { type: 'ObjectRelayWarning', code })
+}
+
 function stopped(): ObjectRelayError {
   return createError('STOPPED', 'The relay was stopped.')
 }
@@ -36,12 +41,11 @@ export class Relay {
   readonly port: number
   /** The address that it listens on. */
   readonly address: string
-  /** The SHA-256 fingerprint of its certificate; `undefined` with `security: 'none'`. */
-  readonly fingerprint256: string | undefined
   readonly #worker: Worker
   readonly #events: TypedEvents<RelayEvents>
   readonly #questions = new Map<number, Question>()
   #nextQuestion = 1
+  #fingerprint256: string | undefined
   #stopped: Promise<RelayStopResult> | undefined
   #failure: ObjectRelayError | undefined
 
@@ -54,7 +58,10 @@ export class Relay {
     this.#events = events
     this.port = started.port
     this.address = started.address
-    this.fingerprint256 = started.fingerprint256
+    this.#fingerprint256 = started.fingerprint256
+    events.on('certificateChanged', ({ fingerprint256 }) => {
+      this.#fingerprint256 = fingerprint256
+    })
   }
 
   /**
@@ -88,12 +95,16 @@ export class Relay {
             break
           case 'event':
             events.emit(reply.event.name, reply.event.value as never) // the pair of a RelayEventMessage fits by its type
+            if (reply.event.name === 'warning' && !events.has('warning')) printWarning(reply.event.value)
             if (++heard < HEARD_STEP) break
             worker.postMessage({ kind: 'heard', count: heard } satisfies RelayRequest)
             heard = 0
             break
           case 'answer':
             if (relay !== undefined) relay.#answer(reply.id, reply.value)
+            break
+          case 'refusal':
+            if (relay !== undefined) relay.#refuse(reply.id, fromPlainError(reply.error))
         }
       })
       let cause: Error | undefined
@@ -128,6 +139,22 @@ export class Relay {
   off<Name extends keyof RelayEvents>(name: Name, listener: Listener<RelayEvents[Name]>): this {
     this.#events.off(name, listener)
     return this
+  }
+
+  /** The SHA-256 fingerprint of its certificate, of the newest one if it was replaced; `undefined` with `security: 'none'`. */
+  get fingerprint256(): string | undefined {
+    return this.#fingerprint256
+  }
+
+  /**
+   * Reads key and certificate again, for new connections; those that stand keep theirs. The relay does so by itself some seconds
+   * after the files have changed; this is for who does not want to wait, or wants to know why they are not taken. Resolves to
+   * the fingerprint. Rejects as `start` does when the files are unfit, and the relay goes on with what it has.
+   */
+  async reloadKeys(): Promise<string | undefined> {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#stopped !== undefined) throw stopped()
+    return await this.#ask<string | undefined>((id) => ({ kind: 'reloadKeys', id }))
   }
 
   /** A snapshot of groups, endpoints, counters and memory. Rejects with `STOPPED` after a stop. */
@@ -168,10 +195,18 @@ export class Relay {
     })
   }
 
-  #answer(id: number, value: RelayStats | RelayStopResult): void {
+  #answer(id: number, value: RelayStats | RelayStopResult | string | undefined): void {
+    this.#take(id)?.resolve(value as never) // the thread answers each kind of question with its kind of value
+  }
+
+  #refuse(id: number, error: ObjectRelayError): void {
+    this.#take(id)?.reject(error)
+  }
+
+  #take(id: number): Question | undefined {
     const question = this.#questions.get(id)
     this.#questions.delete(id)
-    question?.resolve(value as never) // the thread answers each kind of question with its kind of value
+    return question
   }
 
   #exited(error: ObjectRelayError): void {

@@ -1,4 +1,7 @@
-import type { PlainError } from '../errors.ts'
+import type { ErrorCode, PlainError } from '../errors.ts'
+
+/** What a `warning` is about: an error that does not end the relay, or one of these. */
+export type RelayWarningCode = ErrorCode | 'WEAK_PASSWORD' | 'NO_TLS' | 'CERTIFICATE_EXPIRES' | 'EVENTS_LOST'
 
 /** Which endpoint an event is about: its public id, which stays the same over its connections, and what people call it. */
 export interface EventOfEndpoint {
@@ -30,8 +33,10 @@ export interface RelayEvents {
   objectDead: { group: string; attempts: number; reason: string; count: number }
   /** An endpoint whose program took nothing for `limits.progressMs` lost its leases. */
   leasesRevoked: EventOfEndpoint & { count: number }
-  /** Something that the operator should know. */
-  warning: { message: string }
+  /** New connections get another certificate from now on: the files were replaced, or the relay renewed its own. */
+  certificateChanged: { fingerprint256: string; validTo: number }
+  /** Something that the operator should know. Printed by `process.emitWarning` when nobody listens. */
+  warning: { code: RelayWarningCode; message: string }
   /** The relay's thread failed. */
   error: { error: PlainError }
 }
@@ -50,6 +55,7 @@ export const relayEventNames: readonly (keyof RelayEvents)[] = [
   'objectDropped',
   'objectDead',
   'leasesRevoked',
+  'certificateChanged',
   'warning',
   'error',
 ]

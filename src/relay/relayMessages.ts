@@ -7,6 +7,7 @@ export type RelayRequest =
   /** The program has heard so many more events. */
   | { readonly kind: 'heard'; readonly count: number }
   | { readonly kind: 'stats'; readonly id: number }
+  | { readonly kind: 'reloadKeys'; readonly id: number }
   | { readonly kind: 'stop'; readonly id: number; readonly deadlineMs: number }
 
 /** What the relay's thread says. */
@@ -19,4 +20,5 @@ export type RelayReply =
     }
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'event'; readonly event: RelayEventMessage }
-  | { readonly kind: 'answer'; readonly id: number; readonly value: RelayStats | RelayStopResult }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: RelayStats | RelayStopResult | string | undefined }
+  | { readonly kind: 'refusal'; readonly id: number; readonly error: PlainError }

@@ -79,6 +79,11 @@ export class RelayServer {
     )
   }
 
+  /** New connections get these keys from now on. Throws what is wrong with them. */
+  useKeys(tls: TlsOptions): void {
+    this.#listener?.useKeys(tls)
+  }
+
   /** Takes a peer in whose channel stands: it has to prove the password next. */
   admit(newcomer: Newcomer): void {
     new Admission(newcomer, {

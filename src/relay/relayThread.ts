@@ -14,9 +14,17 @@ const reply = (message: RelayReply) => port.postMessage(message)
 try {
   const events = new EventWindow((event) => reply({ kind: 'event', event }))
   const server = await openRelay(options, (event) => events.emit(event))
+  const reloadKeys = async (id: number) => {
+    try {
+      reply({ kind: 'answer', id, value: await server.reloadKeys() })
+    } catch (thrown) {
+      reply({ kind: 'refusal', id, error: toPlainError(toObjectRelayError(thrown, 'KEY_INVALID')) })
+    }
+  }
   port.on('message', async (request: RelayRequest) => {
     if (request.kind === 'heard') events.heard(request.count)
     else if (request.kind === 'stats') reply({ kind: 'answer', id: request.id, value: server.stats() })
+    else if (request.kind === 'reloadKeys') await reloadKeys(request.id)
     else {
       reply({ kind: 'answer', id: request.id, value: await server.stop(request.deadlineMs) })
       port.close()

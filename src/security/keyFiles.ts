@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import { createError } from '../errors.ts'
+import type { Validity } from './certificateExpiry.ts'
 import { readBoundedFile } from './privateFiles.ts'
 
 export const keyFile = 'key.pem'
@@ -15,6 +16,13 @@ export interface RelayKeys {
   readonly certificate: string
   /** SHA-256 of the certificate, as openssl prints it: to be compared by eye. */
   readonly fingerprint256: string
+  readonly validity: Validity
+}
+
+/** A key and its certificate with what is to be known of them; neither is checked. */
+export function describeKeys(key: string, certificate: string): RelayKeys {
+  const { fingerprint256, validFrom, validTo } = new X509Certificate(certificate)
+  return { key, certificate, fingerprint256, validity: { fromMs: Date.parse(validFrom), toMs: Date.parse(validTo) } }
 }
 
 /** Reads `key.pem` and `certificate.pem` and checks that they are private, readable, valid today, and belong together. */
@@ -33,7 +41,7 @@ export async function loadKeys(
     )
   }
   checkDates(parsed, join(keysDir, certificateFile), nowMs)
-  return { key, certificate, fingerprint256: parsed.fingerprint256 }
+  return describeKeys(key, certificate)
 }
 
 /** The certificate that an endpoint trusts: of a folder (its `key.pem` is not needed), or given as PEM or as a path. */

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
@@ -103,7 +103,7 @@ describe('loading keys', () => {
 
   it.skipIf(!isPosix)('refuses a key that others can read, and names the command that mends it', async () => {
     await putPair()
-    for (const mode of [0o640, 0o604, 0o644]) {
+    for (const mode of [0o620, 0o604, 0o644]) {
       await chmod(join(folder, 'key.pem'), mode)
       await expect(loadKeys(folder, { nowMs })).rejects.toMatchObject({
         code: 'KEY_EXPOSED',
@@ -113,6 +113,40 @@ describe('loading keys', () => {
     await chmod(join(folder, 'key.pem'), 0o400)
     await expect(loadKeys(folder, { nowMs })).resolves.toBeDefined()
   })
+
+  it.skipIf(!isPosix)('refuses a key that everybody can replace, and names the folder', async () => {
+    await putPair()
+    await chmod(folder, 0o777)
+    await expect(loadKeys(folder, { nowMs })).rejects.toMatchObject({
+      code: 'KEY_EXPOSED',
+      message: expect.stringContaining(`chmod o-w '${folder}'`),
+    })
+    await chmod(folder, 0o1777)
+    await expect(loadKeys(folder, { nowMs })).resolves.toBeDefined()
+  })
+
+  it.skipIf(!isPosix)('refuses a key behind a link to a folder where everybody can replace it', async () => {
+    await putPair()
+    const open = join(folder, 'open')
+    await mkdir(open)
+    await rename(join(folder, 'key.pem'), join(open, 'key.pem'))
+    await symlink(join('open', 'key.pem'), join(folder, 'key.pem'))
+    await expect(loadKeys(folder, { nowMs })).resolves.toBeDefined()
+    await chmod(open, 0o777)
+    await expect(loadKeys(folder, { nowMs })).rejects.toMatchObject({ code: 'KEY_EXPOSED' })
+  })
+
+  it.runIf(process.geteuid?.() === 0)(
+    'takes a key of root that a group can read, and none of somebody else',
+    async () => {
+      await putPair()
+      await chmod(join(folder, 'key.pem'), 0o440)
+      await chown(join(folder, 'key.pem'), 0, 2_000)
+      await expect(loadKeys(folder, { nowMs })).resolves.toBeDefined()
+      await chown(join(folder, 'key.pem'), 65_534, 2_000)
+      await expect(loadKeys(folder, { nowMs })).rejects.toMatchObject({ code: 'KEY_EXPOSED' })
+    },
+  )
 
   it('says until or from when a certificate is valid', async () => {
     await putPair()
@@ -134,6 +168,7 @@ describe('making keys', () => {
     if (isPosix) {
       expect((await stat(folder)).mode & 0o777).toBe(0o700)
       expect((await stat(join(folder, 'key.pem'))).mode & 0o777).toBe(0o600)
+      expect((await stat(join(folder, 'certificate.pem'))).mode & 0o777).toBe(0o644 & ~process.umask())
     }
     const { certificate } = await loadKeys(folder)
     expect(new X509Certificate(certificate).checkHost('relay.example.org')).toBe('relay.example.org')

@@ -1,6 +1,5 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import envPaths from 'env-paths'
 import { createError } from '../errors.ts'
 import { defaultHostnames, makeCertificate, makePrivateKey, selfMadeOrganization } from './certificate.ts'
 import {
@@ -12,7 +11,13 @@ import {
   readCertificate,
   readKey,
 } from './keyFiles.ts'
-import { createPrivateFile, errorCodeOf, makePrivateFolder, replacePrivateFile } from './privateFiles.ts'
+import {
+  createPrivateFile,
+  createPublicFile,
+  errorCodeOf,
+  makePrivateFolder,
+  replacePublicFile,
+} from './privateFiles.ts'
 
 /** A certificate of our own making is replaced this long before its last day. */
 const renewMs = 30 * 24 * 60 * 60 * 1000
@@ -23,9 +28,20 @@ export interface KeyOptions {
   readonly nowMs?: number | undefined
 }
 
-/** Where a relay without the option `keysDir` keeps its keys: in the user's data folder (`XDG_DATA_HOME` is respected). */
-export function defaultKeyFolder(): string {
-  return join(envPaths('objectrelay', { suffix: '' }).data, 'keys')
+/**
+ * Where a relay without the option `keysDir` keeps its keys: in the user's data folder (`XDG_DATA_HOME` is respected).
+ * Rejects with KEY_UNWRITABLE for a user without a home, as a container may have.
+ */
+export async function defaultKeyFolder(): Promise<string> {
+  try {
+    // Only here: the package asks for the home when it is loaded, and fails if there is none.
+    const { default: envPaths } = await import('env-paths')
+    return join(envPaths('objectrelay', { suffix: '' }).data, 'keys')
+  } catch (cause) {
+    const { XDG_DATA_HOME } = process.env
+    if (XDG_DATA_HOME !== undefined && XDG_DATA_HOME !== '') return join(XDG_DATA_HOME, 'objectrelay', 'keys')
+    throw createError('KEY_UNWRITABLE', 'There is no folder for keys: this user has no home folder.', { cause })
+  }
 }
 
 /** Makes a key and a certificate in a folder that has neither; KEY_EXISTS if it has one. */
@@ -48,10 +64,7 @@ export async function makeKeys(keysDir: string, options: KeyOptions = {}): Promi
  * Two relays may do so at the same time: whoever is first makes the key, the certificate is always made for the key that
  * is there, and both end up with the same.
  */
-export async function loadOrMakeKeys(
-  keysDir: string = defaultKeyFolder(),
-  options: KeyOptions = {},
-): Promise<RelayKeys> {
+export async function loadOrMakeKeys(keysDir: string, options: KeyOptions = {}): Promise<RelayKeys> {
   await makePrivateFolder(keysDir)
   const hasCertificate = await exists(keysDir, certificateFile)
   // A certificate without its key is somebody's, or a mistake: not ours to complete.
@@ -72,7 +85,7 @@ async function makeMissing(
   // Somebody else's key, whose certificate is missing, is reported by whoever loads the folder.
   if (privateKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1') return
   const certificate = makeCertificate({ key, hostnames, nowMs })
-  await unlessThere(createPrivateFile(join(keysDir, certificateFile), certificate, 'certificate'))
+  await unlessThere(createPublicFile(join(keysDir, certificateFile), certificate, 'certificate'))
 }
 
 async function renew(
@@ -82,10 +95,16 @@ async function renew(
   const path = join(keysDir, certificateFile)
   const old = parseCertificate(await readCertificate(keysDir), path)
   const isOurs = old.subject.split('\n').includes(`O=${selfMadeOrganization}`)
-  if (!isOurs || Date.parse(old.validTo) - nowMs > renewMs) return
+  const remainingMs = Date.parse(old.validTo) - nowMs
+  if (!isOurs || remainingMs > renewMs) return
   const { key, privateKey } = await readKey(keysDir)
   if (!old.checkPrivateKey(privateKey)) return // loadKeys says so
-  await replacePrivateFile(path, makeCertificate({ key, hostnames, nowMs }), 'certificate')
+  try {
+    await replacePublicFile(path, makeCertificate({ key, hostnames, nowMs }), 'certificate')
+  } catch (thrown) {
+    // In a folder that cannot be written the old one still serves, to its last day.
+    if (errorCodeOf(thrown) !== 'KEY_UNWRITABLE' || remainingMs < 0) throw thrown
+  }
 }
 
 async function unlessThere(creation: Promise<void>): Promise<void> {

@@ -1,17 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createError, type ObjectRelayError } from '../errors.ts'
+import { type PermissionFault, privateFileFault } from './filePermissions.ts'
 
-/** Permissions mean this only where there are POSIX permissions. */
-const hasPermissions = process.platform !== 'win32'
+const PRIVATE = 0o600
+const PUBLIC = 0o644
+
+interface NewFile {
+  readonly what: string
+  readonly mode: number
+}
 
 export interface FileRules {
   /** What the file is, for messages. */
   readonly what: string
   readonly bytesMax: number
-  /** Whether nobody but its owner (and the administrator) may read it. */
+  /** Whether nobody but its owner (and the administrator) may read it, see {@link privateFileFault}. */
   readonly isPrivate: boolean
 }
 
@@ -27,7 +33,8 @@ export async function readBoundedFile(file: string, { what, bytesMax, isPrivate 
   try {
     const status = await handle.stat()
     if (!status.isFile()) throw createError('KEY_UNREADABLE', `The ${what} ${file} is not a plain file.`, at(file))
-    if (isPrivate && hasPermissions && (status.mode & 0o077) !== 0) throw exposed(file, what, status.mode)
+    const fault = isPrivate ? await permissionFaultOf(file, handle) : undefined
+    if (fault !== undefined) throw exposed(file, what, fault)
     // Read at most one byte more than allowed: a file may grow between the question for its size and the reading.
     const content = Buffer.alloc(Math.min(status.size, bytesMax) + 1)
     const { bytesRead } = await handle.read(content, 0, content.length, 0)
@@ -42,11 +49,35 @@ export async function readBoundedFile(file: string, { what, bytesMax, isPrivate 
   }
 }
 
-/** Writes a new file with mode 0600, whole or not at all; KEY_EXISTS if there is one already. */
-export async function createPrivateFile(file: string, text: string, what: string): Promise<void> {
-  const temporary = await writeTemporary(file, text, what)
+/**
+ * Why an opened file is not private to this user; `undefined` if it is, where there are no such permissions (Windows), and
+ * for what is no plain file, such as a pipe.
+ */
+export async function permissionFaultOf(path: string, handle: FileHandle): Promise<PermissionFault | undefined> {
+  const userId = process.geteuid?.()
+  if (userId === undefined) return undefined
+  // Of what was opened, not of what has its name now.
+  const file = await handle.stat()
+  if (!file.isFile()) return undefined
+  const paths = new Set([dirname(path), dirname(await realpath(path))])
+  const folders = await Promise.all([...paths].map(async (folder) => ({ path: folder, ...(await stat(folder)) })))
+  return privateFileFault({ path, file, folders }, userId)
+}
+
+/** Writes a new file that only its owner can read (0600), whole or not at all; KEY_EXISTS if there is one already. */
+export function createPrivateFile(file: string, text: string, what: string): Promise<void> {
+  return createFile(file, text, { what, mode: PRIVATE })
+}
+
+/** Writes a new file that everybody may read (0644), whole or not at all; KEY_EXISTS if there is one already. */
+export function createPublicFile(file: string, text: string, what: string): Promise<void> {
+  return createFile(file, text, { what, mode: PUBLIC })
+}
+
+async function createFile(file: string, text: string, { what, mode }: NewFile): Promise<void> {
+  const temporary = await writeTemporary(file, text, { what, mode })
   try {
-    await publish(temporary, file, text)
+    await publish(temporary, file, text, mode)
   } catch (cause) {
     if (errorCodeOf(cause) === 'EEXIST') {
       throw createError(
@@ -64,9 +95,9 @@ export async function createPrivateFile(file: string, text: string, what: string
   }
 }
 
-/** Replaces a file with mode 0600 in one step: a reader finds the old or the new one, whole. */
-export async function replacePrivateFile(file: string, text: string, what: string): Promise<void> {
-  const temporary = await writeTemporary(file, text, what)
+/** Replaces a file that everybody may read in one step: a reader finds the old or the new one, whole. */
+export async function replacePublicFile(file: string, text: string, what: string): Promise<void> {
+  const temporary = await writeTemporary(file, text, { what, mode: PUBLIC })
   try {
     await rename(temporary, file)
   } catch (cause) {
@@ -85,10 +116,10 @@ export async function makePrivateFolder(folder: string): Promise<void> {
   }
 }
 
-async function writeTemporary(file: string, text: string, what: string): Promise<string> {
+async function writeTemporary(file: string, text: string, { what, mode }: NewFile): Promise<string> {
   const temporary = join(dirname(file), `.${randomBytes(8).toString('hex')}.tmp`)
   try {
-    const handle = await open(temporary, 'wx', 0o600)
+    const handle = await open(temporary, 'wx', mode)
     try {
       await handle.writeFile(text)
       await handle.sync()
@@ -103,13 +134,13 @@ async function writeTemporary(file: string, text: string, what: string): Promise
 }
 
 /** A link appears whole or fails with EEXIST, also between processes; where there are no links, an exclusive file must do. */
-async function publish(temporary: string, file: string, text: string): Promise<void> {
+async function publish(temporary: string, file: string, text: string, mode: number): Promise<void> {
   try {
     await link(temporary, file)
   } catch (cause) {
     const code = errorCodeOf(cause)
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOSYS') throw cause
-    const handle = await open(file, 'wx', 0o600)
+    const handle = await open(file, 'wx', mode)
     try {
       await handle.writeFile(text)
       await handle.sync()
@@ -152,11 +183,6 @@ function unwritable(file: string, what: string, cause: unknown): ObjectRelayErro
   return createError('KEY_UNWRITABLE', `The ${what} ${file} cannot be written: ${code}.`, { cause, ...at(file) })
 }
 
-function exposed(file: string, what: string, mode: number): ObjectRelayError {
-  const octal = (mode & 0o777).toString(8).padStart(4, '0')
-  return createError(
-    'KEY_EXPOSED',
-    `The ${what} ${file} can be read by other users of this machine (mode ${octal}). Run: chmod 600 '${file}'`,
-    { details: { path: file, mode: octal } },
-  )
+function exposed(file: string, what: string, { fault, remedy, mode }: PermissionFault): ObjectRelayError {
+  return createError('KEY_EXPOSED', `The ${what} ${file} ${fault}. Run: ${remedy}`, { details: { path: file, mode } })
 }

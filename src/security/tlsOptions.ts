@@ -57,20 +57,35 @@ export async function tlsOptionsForEndpoint(source: EndpointTlsSource): Promise<
   }
 }
 
-/** Whether the certificate is for that name; a certificate without alternative names is for its common name. */
-function checkRelayName(name: string, { raw }: PeerCertificate): ObjectRelayError | undefined {
+/**
+ * Whether the certificate is for that name or address; one without alternative names is for its common name. For an address
+ * RFC 9525 knows no common name. But whoever gives us the certificate has made it for this relay, and openssl asks for one.
+ */
+function checkRelayName(name: string, { raw, subject }: PeerCertificate): ObjectRelayError | undefined {
   const certificate = new X509Certificate(raw)
+  const address = parseAddress(name)
   const isRight =
-    parseAddress(name) === undefined
+    address === undefined
       ? certificate.checkHost(name, { subject: 'default' }) !== undefined
-      : certificate.checkIP(name) !== undefined
+      : certificate.checkIP(name) !== undefined ||
+        (certificate.subjectAltName === undefined && isCommonAddress(subject, address))
   if (isRight) return undefined
   const names = (certificate.subjectAltName ?? certificate.subject.replaceAll('\n', ', ')).slice(0, 500)
+  const missing =
+    address === undefined
+      ? ''
+      : `, or make a certificate that has the address among its names (subjectAltName=IP:${name})`
   return createError(
     'CERTIFICATE_WRONG_HOST',
-    `The certificate of the relay is for "${names}" and not for "${name}". Give the option hostname one of its names.`,
+    `The certificate of the relay is for "${names}" and not for "${name}". Give the option hostname one of its names${missing}.`,
     { details: { hostname: name } },
   )
+}
+
+/** There may be several common names, and of each address several ways to write it. */
+function isCommonAddress({ CN }: Readonly<{ CN?: string | string[] }>, address: Uint8Array): boolean {
+  const names = CN === undefined ? [] : [CN].flat()
+  return names.some((name) => Buffer.from(parseAddress(name) ?? []).equals(address))
 }
 
 function invalid(option: string, fault: string): ObjectRelayError {

@@ -34,6 +34,8 @@ export interface Listener {
   readonly address: string
   /** Connections that have not proven the password. */
   readonly unauthenticated: number
+  /** Uses other keys for connections that come from now on; does nothing without TLS. Throws what is wrong with them. */
+  useKeys(tls: TlsOptions): void
   /** Stops listening; connections that stand are left alone. */
   close(): void
 }
@@ -55,6 +57,9 @@ export async function listen(options: ListenOptions, handler: ListenHandler): Pr
     address: address.address,
     get unauthenticated() {
       return door.unauthenticated
+    },
+    useKeys: (tls) => {
+      if ('setSecureContext' in server) server.setSecureContext(tls)
     },
     close: () => void server.close(),
   }

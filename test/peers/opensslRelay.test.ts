@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { afterEach, describe, expect, it } from 'vitest'
-import { codeOf } from '../support/failures.ts'
+import { codeOf, failureOf } from '../support/failures.ts'
 import { temporaryFolder, useDataFolder } from '../support/folders.ts'
 import { Network, take } from '../support/network.ts'
 
@@ -9,11 +9,12 @@ const network = new Network()
 afterEach(() => network.end())
 
 const command = 'req -newkey rsa:2048 -nodes -keyout key.pem -x509 -days 365 -out certificate.pem'
+const names = 'subjectAltName=DNS:relay.example,IP:192.0.2.7,IP:2001:db8::7'
 
 /** A folder with what exactly the command of the documentation makes: a common name, and no alternative names. */
-async function madeByOpenssl(commonName: string, options = command): Promise<string> {
+async function madeByOpenssl(commonName: string, options = command.split(' ')): Promise<string> {
   const folder = await temporaryFolder()
-  execFileSync('openssl', [...options.split(' '), '-subj', `/CN=${commonName}`], { cwd: folder, stdio: 'ignore' })
+  execFileSync('openssl', [...options, '-subj', `/CN=${commonName}`], { cwd: folder, stdio: 'ignore' })
   return folder
 }
 
@@ -31,6 +32,29 @@ describe('a relay with keys that openssl made', () => {
     expect(await codeOf(() => network.connect(relay, { keysDir }))).toBe('CERTIFICATE_WRONG_HOST')
   })
 
+  it('is verified by an address as its common name, as the one command of the documentation makes it', async () => {
+    const keysDir = await madeByOpenssl('127.0.0.1')
+    const relay = await network.relay({ keysDir })
+    await network.connect(relay, { keysDir })
+    await network.connect(relay, { keysDir, host: 'localhost', hostname: '127.0.0.1' })
+    for (const hostname of ['127.0.0.2', '::1', 'localhost']) {
+      expect(await codeOf(() => network.connect(relay, { keysDir, hostname }))).toBe('CERTIFICATE_WRONG_HOST')
+    }
+  })
+
+  it('is verified by its address and by its names, as the other command of the documentation makes it', async () => {
+    const keysDir = await madeByOpenssl('relay', [...command.split(' '), '-addext', names])
+    const relay = await network.relay({ keysDir })
+    for (const hostname of ['relay.example', '192.0.2.7', '2001:db8:0:0::7']) {
+      await network.connect(relay, { keysDir, hostname })
+    }
+    // Where there are alternative names, the common name is none of them; and the address is asked for in the right place.
+    const failure = await failureOf(() => network.connect(relay, { keysDir }))
+    expect(failure).toMatchObject({ code: 'CERTIFICATE_WRONG_HOST' })
+    expect(failure.message).toContain('subjectAltName=IP:127.0.0.1')
+    expect(await codeOf(() => network.connect(relay, { keysDir, hostname: 'relay' }))).toBe('CERTIFICATE_WRONG_HOST')
+  })
+
   it('is refused by an endpoint that has another certificate of that name', async () => {
     const relay = await network.relay({ keysDir: await madeByOpenssl('relay.example') })
     const keysDir = await madeByOpenssl('relay.example')
@@ -46,7 +70,7 @@ describe('a relay with keys that openssl made', () => {
   })
 
   it('does not start with a key under a passphrase', async () => {
-    const keysDir = await madeByOpenssl('relay', command.replace('-nodes', '-passout pass:test'))
+    const keysDir = await madeByOpenssl('relay', command.replace('-nodes', '-passout pass:test').split(' '))
     expect(await codeOf(() => network.relay({ keysDir }))).toBe('KEY_ENCRYPTED')
   })
 })

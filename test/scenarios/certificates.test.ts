@@ -1,18 +1,20 @@
-import { generateKeyPairSync } from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import { CertificateError, KeyFileError, Relay } from 'objectrelay'
 import { afterEach, describe, expect, it } from 'vitest'
 import { makeCertificate, makePrivateKey } from '../../src/security/certificate.ts'
 import { failureOf } from '../support/failures.ts'
 import { temporaryFolder, useDataFolder } from '../support/folders.ts'
-import { host, Network, password, take } from '../support/network.ts'
+import { host, Network, password, relayEvent, take } from '../support/network.ts'
 
 useDataFolder()
 const network = new Network()
 afterEach(() => network.end())
 
 const dayMs = 24 * 60 * 60 * 1000
+const validMs = 3_650 * dayMs
 const elevenYearsMs = 11 * 365 * dayMs
 
 /** A folder with a key and a certificate; parts of it may be different. */
@@ -31,6 +33,30 @@ async function keysFolder({
   await writeFile(join(folder, 'key.pem'), key, { mode: 0o600 })
   await writeFile(join(folder, 'certificate.pem'), certificate ?? makeCertificate({ key, hostnames, nowMs }))
   return folder
+}
+
+/** Another certificate in the place of the one that is there, for another key. */
+async function replaceKeys(folder: string, files: { key?: string; certificate?: string } = {}): Promise<string> {
+  const key = files.key ?? makePrivateKey()
+  const certificate =
+    files.certificate ?? makeCertificate({ key, hostnames: ['relay.example', host], nowMs: Date.now() })
+  for (const [name, text] of Object.entries({ key, certificate })) {
+    await writeFile(join(folder, `${name}.new`), text, { mode: 0o600 })
+    await rename(join(folder, `${name}.new`), join(folder, `${name}.pem`))
+  }
+  return certificate
+}
+
+/** The fingerprint of what the relay shows a stranger, in a handshake of its own. */
+function shownBy(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, rejectUnauthorized: false, ALPNProtocols: ['objectrelay/1'] })
+    socket.on('error', reject)
+    socket.on('secureConnect', () => {
+      resolve(socket.getPeerCertificate().fingerprint256)
+      socket.destroy()
+    })
+  })
 }
 
 /** A folder as an endpoint has it: with the certificate only. */
@@ -182,7 +208,89 @@ describe('a relay does not start', () => {
   })
 })
 
+describe('a relay whose keys are replaced while it runs', () => {
+  it('shows the new certificate to new connections, and leaves alone those that stand', async () => {
+    const keysDir = await keysFolder({ hostnames: ['relay.example', host] })
+    const relay = await network.relay({ keysDir })
+    const before = relay.fingerprint256
+    const receiver = await network.connect(relay, { groups: 'g' })
+    const old = await readFile(join(keysDir, 'certificate.pem'), 'utf8')
+    const certificate = await replaceKeys(keysDir)
+    // What an endpoint is given beforehand: of the same name, and good for the one as for the other.
+    const both = old + certificate
+    await network.connect(relay, { ca: both, hostname: 'relay.example' })
+    const fingerprint = new X509Certificate(certificate).fingerprint256
+    expect(await relay.reloadKeys()).toBe(fingerprint)
+    expect([await shownBy(relay.port), relay.fingerprint256]).toEqual([fingerprint, fingerprint])
+    expect(fingerprint).not.toBe(before)
+    const sender = await network.connect(relay, { ca: both, hostname: 'relay.example' })
+    await sender.broadcast('by another certificate', 'g')
+    expect(await take(receiver, 1)).toEqual(['by another certificate'])
+    expect(receiver.stats().linksLost).toBe(0)
+  })
+
+  it('notices by itself, and tells it', async () => {
+    const keysDir = await keysFolder()
+    const relay = await network.relay({ keysDir })
+    const changed = relayEvent(relay, 'certificateChanged')
+    const fingerprint256 = new X509Certificate(await replaceKeys(keysDir)).fingerprint256
+    expect(await changed).toMatchObject({ fingerprint256, validTo: expect.closeTo(Date.now() + validMs, -6) })
+    expect(await shownBy(relay.port)).toBe(fingerprint256)
+  })
+
+  it('goes on with the old ones when the new ones are unfit, and says why', async () => {
+    const keysDir = await keysFolder()
+    const relay = await network.relay({ keysDir })
+    const before = relay.fingerprint256
+    const warned = relayEvent(relay, 'warning', ({ code }) => code === 'CERTIFICATE_EXPIRED')
+    const key = makePrivateKey()
+    const old = makeCertificate({ key, hostnames: ['relay.example'], nowMs: Date.now() - elevenYearsMs })
+    await replaceKeys(keysDir, { key, certificate: old })
+    await expect(relay.reloadKeys()).rejects.toMatchObject({ code: 'CERTIFICATE_EXPIRED', name: 'CertificateError' })
+    expect((await warned).message).toContain(keysDir)
+    expect(await shownBy(relay.port)).toBe(before)
+    await replaceKeys(keysDir, { certificate: 'no certificate' })
+    await expect(relay.reloadKeys()).rejects.toMatchObject({ code: 'KEY_INVALID' })
+    expect(await shownBy(relay.port)).toBe(before)
+  })
+
+  it('warns before its certificate expires and when it does, and lets endpoints in that do not check it', async () => {
+    const warnings: string[] = []
+    const keysDir = await keysFolder({ nowMs: Date.now() - validMs + 4_000 })
+    const relay = await network.relay({ keysDir, on: { warning: ({ code }) => warnings.push(code) } })
+    const expired = relayEvent(relay, 'warning', ({ code }) => code === 'CERTIFICATE_EXPIRED')
+    expect((await expired).message).toContain('without a restart')
+    expect(warnings).toEqual(['CERTIFICATE_EXPIRES', 'CERTIFICATE_EXPIRED'])
+    await network.connect(relay)
+    const checked = { keysDir: await certificateOf(keysDir), hostname: 'relay.example', connectTimeoutMs: 2_000 }
+    expect((await failureOf(() => network.connect(relay, checked))).code).toBe('CERTIFICATE_EXPIRED')
+  })
+})
+
 describe('a relay without keysDir', () => {
+  it('starts without a folder for its keys, keeps them in memory, and says how they can be kept', async () => {
+    const before = process.env.XDG_DATA_HOME
+    const folder = await temporaryFolder()
+    // A file in the place of a folder stops root, too.
+    await writeFile(join(folder, 'file'), '')
+    process.env.XDG_DATA_HOME = join(folder, 'file')
+    try {
+      const warnings: { code: string; message: string }[] = []
+      const relay = await network.relay({ on: { warning: (warning) => warnings.push(warning) } })
+      const sender = await network.connect(relay)
+      await sender.produce(1, 'g')
+      expect(warnings).toEqual([{ code: 'KEY_UNWRITABLE', message: expect.stringMatching(/XDG_DATA_HOME.*keysDir/) }])
+    } finally {
+      process.env.XDG_DATA_HOME = before
+    }
+  })
+
+  it('prints a warning that nobody listens to', async () => {
+    const printed = new Promise<Error>((resolve) => process.once('warning', resolve))
+    await network.relay({ password: 'hello1' })
+    expect(await printed).toMatchObject({ name: 'ObjectRelayWarning', code: 'WEAK_PASSWORD' })
+  })
+
   it('makes its keys on the first start, private to the user, and keeps them', async () => {
     const first = await network.relay()
     const second = await network.relay()

@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Workshop } from './cliProcesses.ts'
+import { main, Workshop } from './cliProcesses.ts'
 
 let workshop: Workshop
 let port: string
@@ -136,6 +137,44 @@ describe('the relay', () => {
       environment: { OBJECTRELAY_PASSWORD: '' },
     })
     expect(piped.code, piped.stderr).toBe(0)
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('SIGHUP', () => {
+  it('makes a relay read its keys again, and does not end it', async () => {
+    const keys = ['--keys-dir', workshop.path('hangup')]
+    await workshop.run(['keys', 'generate', ...keys])
+    const relay = await workshop.relay(keys)
+    await rm(workshop.path('hangup'), { recursive: true })
+    relay.child.kill('SIGHUP')
+    await relay.untilSaid(/"warning".*KEY_UNREADABLE/)
+    const made = await workshop.run(['keys', 'generate', ...keys, '--json'])
+    const { fingerprint256 } = JSON.parse(made.stdout)
+    relay.child.kill('SIGHUP')
+    await relay.untilSaid(new RegExp(`"keysReloaded","fingerprint256":"${fingerprint256}"`))
+    expect(relay.stdout).toMatch(new RegExp(`"certificateChanged","fingerprint256":"${fingerprint256}"`))
+    const fetched = await workshop.run(['keys', 'fetch', '-p', relay.port, '--fingerprint', fingerprint256])
+    expect(fetched.code, fetched.stderr).toBe(0)
+    relay.child.kill('SIGTERM')
+    expect((await relay.outcome).code).toBe(0)
+  })
+})
+
+/** A user that the system does not know, as in a container: it has no home, and no folder of its own. */
+const nobodyKnown = 54_321
+// Only root can become another user, who must then be able to read this program.
+const canBeAnotherUser =
+  process.geteuid?.() === 0 &&
+  spawnSync(process.execPath, ['-e', `require('node:fs').accessSync(${JSON.stringify(main)})`], {
+    uid: nobodyKnown,
+    gid: nobodyKnown,
+  }).status === 0
+
+describe.runIf(canBeAnotherUser)('a user without a home', () => {
+  it('runs a relay, which keeps its keys in memory and says so', async () => {
+    const relay = await workshop.relay([], { HOME: undefined, XDG_DATA_HOME: undefined }, nobodyKnown)
+    expect(relay.stdout).toMatch(/"warning","code":"KEY_UNWRITABLE".*no home folder.*XDG_DATA_HOME.*keysDir/)
+    expect((await workshop.run(['produce', '-p', relay.port, '-g', 'g', '1'])).code).toBe(0)
   })
 })
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+export const main: string = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 export interface Outcome {
   readonly code: number | null
@@ -24,8 +24,9 @@ export class CommandProcess {
   stdout = ''
   stderr = ''
 
-  constructor(parameters: readonly string[], environment: NodeJS.ProcessEnv) {
-    this.child = spawn(process.execPath, [main, ...parameters], { env: environment })
+  constructor(parameters: readonly string[], environment: NodeJS.ProcessEnv, user?: number) {
+    const as = user === undefined ? {} : { uid: user, gid: user }
+    this.child = spawn(process.execPath, [main, ...parameters], { env: environment, ...as })
     this.child.stdout.setEncoding('utf8').on('data', (text) => {
       this.stdout += text
     })
@@ -74,8 +75,13 @@ export class Workshop {
     return join(this.folder, ...parts)
   }
 
-  start(parameters: readonly string[], environment: Readonly<Record<string, string>> = {}): CommandProcess {
-    const command = new CommandProcess(parameters, { ...this.#environment, ...environment })
+  /** Starts a command; a variable that is `undefined` is not there. As another `user` only root can do it. */
+  start(
+    parameters: readonly string[],
+    environment: Readonly<Record<string, string | undefined>> = {},
+    user?: number,
+  ): CommandProcess {
+    const command = new CommandProcess(parameters, { ...this.#environment, ...environment }, user)
     this.#running.add(command)
     void command.outcome.finally(() => this.#running.delete(command))
     return command
@@ -90,9 +96,11 @@ export class Workshop {
   /** Starts a relay on a free port of loopback. */
   async relay(
     parameters: readonly string[] = [],
-    environment: Readonly<Record<string, string>> = {},
+    environment: Readonly<Record<string, string | undefined>> = {},
+    user?: number,
   ): Promise<CommandProcess & { readonly port: string; readonly fingerprint: string }> {
-    const command = this.start(['relay', '--port', '0', '--host', '127.0.0.1', '--json', ...parameters], environment)
+    const parametersOfRelay = ['relay', '--port', '0', '--host', '127.0.0.1', '--json', ...parameters]
+    const command = this.start(parametersOfRelay, environment, user)
     await command.untilSaid(/"listening".*\n/)
     const line = command.stdout.split('\n').find((text) => text.includes('"listening"')) ?? ''
     const { port, fingerprint256 } = JSON.parse(line)
