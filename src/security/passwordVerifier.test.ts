@@ -49,7 +49,7 @@ describe('a password verifier', () => {
     async () => {
       const file = join(folder, 'exposed.json')
       await writeFile(file, text, { mode: 0o600 })
-      await chmod(file, 0o640)
+      await chmod(file, 0o644)
       await expect(readPasswordVerifier(file)).rejects.toMatchObject({
         code: 'KEY_EXPOSED',
         message: expect.stringContaining(`chmod 600 '${file}'`),
