@@ -27,3 +27,12 @@ export const systemClock: Clock = {
   soon: (run) => void setImmediate(run),
   random: Math.random,
 }
+
+/** For what must not keep a program alive by itself. */
+export const backgroundClock: Clock = {
+  ...systemClock,
+  after(delayMs, run) {
+    const timer = setTimeout(run, Math.min(delayMs, 0x7fff_ffff)).unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+}

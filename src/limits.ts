@@ -112,6 +112,8 @@ export const fixedLimits = {
   ringBytes: 4_194_304,
   /** Bytes of a relay's notices that wait for room in the ring. A relay that says more while the program is busy is not to be believed. */
   waitingNoticeBytesMax: 1_048_576,
+  /** `error` events of one code that an endpoint tells one by one before its program's next turn. Beyond, they are counted, and one more event tells how many. */
+  errorEventsMax: 100,
   /** Events of a relay that its program has not heard yet, because it is busy. Beyond, they are counted and not kept. */
   waitingEventsMax: 10_000,
   /** Bytes of the same ring with `io: 'inline'`. */

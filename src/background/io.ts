@@ -15,9 +15,11 @@ export interface Io {
   readonly port: RecordPort
   /** Whether the program's thread may block and still be served. */
   readonly canBlock: boolean
-  /** Adds an endpoint and returns the number that its records carry. The program is kept alive while there is one. */
+  /** Adds an endpoint and returns the number that its records carry. The program is kept alive while there is one, see {@link keepAlive}. */
   add(endpoint: EndpointRecords): number
   remove(id: number): void
+  /** Whether the program is kept alive for this endpoint. */
+  keepAlive(id: number, isKept: boolean): void
 }
 
 /** Gives records to the endpoint that they are for. */
@@ -25,20 +27,36 @@ export class EndpointTable implements RecordHandler {
   /** The program's end of the bell; given once, before the first record. */
   bell: Bell | undefined
   readonly #endpoints = new Map<number, EndpointRecords>()
+  /** For which the program is kept alive. */
+  readonly #kept = new Set<number>()
+  readonly #keepAlive: (isKept: boolean) => void
   #nextId = 1
 
-  get size(): number {
-    return this.#endpoints.size
+  /** `keepAlive` is told when the program is to be kept alive, and when not any more. */
+  constructor(keepAlive: (isKept: boolean) => void = () => undefined) {
+    this.#keepAlive = keepAlive
   }
 
   add(endpoint: EndpointRecords): number {
     const id = this.#nextId++
     this.#endpoints.set(id, endpoint)
+    this.keepAlive(id, true)
     return id
   }
 
   remove(id: number): void {
+    this.keepAlive(id, false)
     this.#endpoints.delete(id)
+  }
+
+  keepAlive(id: number, isKept: boolean): void {
+    // One that was removed stays so.
+    if (!this.#endpoints.has(id)) return
+    const before = this.#kept.size
+    if (isKept) this.#kept.add(id)
+    else this.#kept.delete(id)
+    const after = this.#kept.size
+    if ((before === 0) !== (after === 0)) this.#keepAlive(after > 0)
   }
 
   record(endpoint: number, buffer: Buffer, start: number, end: number): void {

@@ -13,9 +13,13 @@ import { ThreadBell } from './threadBell.ts'
 let threadIo: ThreadIo | undefined
 let inlineIo: InlineIo | undefined
 
+/** The longest that a timer can wait. */
+const TIMER_MS_MAX = 0x7fff_ffff
+
 /**
  * The I/O of this process's endpoints: one background thread for all of them, or the program's own thread. The thread
- * starts with the first endpoint and is kept for the next ones; it never keeps a program alive by itself.
+ * starts with the first endpoint and is kept for the next ones. Its sockets and timers never keep a program alive by
+ * themselves: the endpoints do, unless they are told not to.
  */
 export function openIo(mode: 'thread' | 'inline'): Io {
   if (mode === 'inline') {
@@ -31,7 +35,8 @@ export function openIo(mode: 'thread' | 'inline'): Io {
 class InlineIo implements Io {
   readonly port: RecordPort
   readonly canBlock = false
-  readonly #table = new EndpointTable()
+  readonly #table = new EndpointTable((isKept) => this.#keepProgramAlive(isKept))
+  #alive: NodeJS.Timeout | undefined
 
   constructor() {
     const sessions = new EndpointSessions()
@@ -48,12 +53,24 @@ class InlineIo implements Io {
   remove(id: number): void {
     this.#table.remove(id)
   }
+
+  keepAlive(id: number, isKept: boolean): void {
+    this.#table.keepAlive(id, isKept)
+  }
+
+  #keepProgramAlive(isKept: boolean): void {
+    clearInterval(this.#alive)
+    this.#alive = isKept ? setInterval(() => undefined, TIMER_MS_MAX) : undefined
+  }
 }
 
 class ThreadIo implements Io {
   readonly port: RecordPort
   readonly canBlock = true
-  readonly #table = new EndpointTable()
+  readonly #table = new EndpointTable((isKept) => {
+    if (isKept) this.#worker.ref()
+    else this.#worker.unref()
+  })
   readonly #worker: Worker
 
   constructor(ended: () => void) {
@@ -99,12 +116,14 @@ class ThreadIo implements Io {
   }
 
   add(endpoint: EndpointRecords): number {
-    if (this.#table.size === 0) this.#worker.ref()
     return this.#table.add(endpoint)
   }
 
   remove(id: number): void {
     this.#table.remove(id)
-    if (this.#table.size === 0) this.#worker.unref()
+  }
+
+  keepAlive(id: number, isKept: boolean): void {
+    this.#table.keepAlive(id, isKept)
   }
 }

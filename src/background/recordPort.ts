@@ -136,6 +136,8 @@ export class RecordPort {
 
   /** Blocks the thread until something came, at most `timeoutMs`, and reads it. May return early. */
   blockAndDrain(timeoutMs: number): void {
+    // Nothing of the program is called while a record is handled: it would wait here without end for what comes behind it.
+    if (this.#draining) throw new Error('A thread cannot wait for records from within the handling of one.')
     this.#flushOverflow()
     this.drain()
     this.#reader.block(this.overflows ? Math.min(timeoutMs, BLOCKED_FLUSH_MS) : timeoutMs)

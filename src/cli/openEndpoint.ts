@@ -35,7 +35,8 @@ export async function openEndpoint(
     ...resolved.values,
     password,
     groups: joins ? groups : [],
-    on: { ...progressListeners(output), ...on },
+    // Each command tells by itself what its calls fail with.
+    on: { error: () => undefined, ...progressListeners(output), ...on },
   }
   const sources = new Map(resolved.sources).set('password', where)
   const endpoint = await explainingSources({ values: options, sources }, settings, () =>

@@ -1,3 +1,4 @@
+import { toPlainError } from '../errors.ts'
 import type { Listeners } from '../events.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { RelayEvents } from '../relay/relayEvents.ts'
@@ -68,7 +69,10 @@ export class RelayLog {
           `new connections get another certificate, valid until ${new Date(value.validTo).toISOString()}, fingerprint ${value.fingerprint256}`,
         ),
       warning: (value) => this.#event('warning', value, `warning: ${value.message}`),
-      error: (value) => this.#event('error', value, `error: ${describePlainError(value.error)}`),
+      error: (failure) => {
+        const error = toPlainError(failure)
+        this.#event('error', { error }, `error: ${describePlainError(error)}`)
+      },
     }
   }
 

@@ -1,6 +1,6 @@
 import { openIo } from '../background/openIo.ts'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
-import type { Listener } from '../events.ts'
+import { Emitter } from '../events.ts'
 import { checkNames, describeValue } from '../options.ts'
 import { deliveryOf, iterate } from './deliveries.ts'
 import { Destinations, mergeReceipts, type PreparedRoute } from './destinations.ts'
@@ -38,7 +38,10 @@ const nothing = () => undefined
  * A member of groups, connected to a relay: sends objects to groups, and receives those of its own into its inbox.
  * `Groups` may name the type of each group's objects: `Endpoint.connect<{ trainers: Episode; workers: Weights }>(...)`.
  */
-export class Endpoint<Groups extends object = Record<string, unknown>> implements AsyncIterable<ObjectOf<Groups>> {
+export class Endpoint<Groups extends object = Record<string, unknown>>
+  extends Emitter<EndpointEvents>
+  implements AsyncIterable<ObjectOf<Groups>>
+{
   readonly #program: EndpointProgram
   readonly #destinations = new Destinations()
   #stopped: Promise<StopResult> | undefined
@@ -49,7 +52,9 @@ export class Endpoint<Groups extends object = Record<string, unknown>> implement
    */
   constructor(options: EndpointOptions<Groups>) {
     const checked = checkEndpointOptions(options)
-    this.#program = new EndpointProgram(checked, openIo(checked.io))
+    const program = new EndpointProgram(checked, openIo(checked.io))
+    super(program.events)
+    this.#program = program
   }
 
   /**
@@ -237,27 +242,24 @@ export class Endpoint<Groups extends object = Record<string, unknown>> implement
     await this.stop()
   }
 
+  /**
+   * The program may end although this endpoint is not stopped, as with `unref()` of a socket: what it has not sent is lost then, and what
+   * it holds goes back after `sessionGraceMs`. To send the rest, `stop()` it: that is waited for.
+   */
+  unref(): this {
+    this.#program.keepAlive(false)
+    return this
+  }
+
+  /** Takes back {@link unref}: the program is kept alive until the endpoint is stopped, as at first. */
+  ref(): this {
+    this.#program.keepAlive(true)
+    return this
+  }
+
   /** Where the endpoint stands: a plain snapshot. */
   stats(): EndpointStats {
     return this.#program.stats()
-  }
-
-  /** Calls `listener` at each event of that name. An `error` event that nobody listens to does nothing. */
-  on<Name extends keyof EndpointEvents>(name: Name, listener: Listener<EndpointEvents[Name]>): this {
-    this.#program.events.on(name, listener)
-    return this
-  }
-
-  /** Calls `listener` at the next event of that name. */
-  once<Name extends keyof EndpointEvents>(name: Name, listener: Listener<EndpointEvents[Name]>): this {
-    this.#program.events.once(name, listener)
-    return this
-  }
-
-  /** Takes a listener away. */
-  off<Name extends keyof EndpointEvents>(name: Name, listener: Listener<EndpointEvents[Name]>): this {
-    this.#program.events.off(name, listener)
-    return this
   }
 
   #sendRoutes(object: unknown, routes: readonly PreparedRoute[], options: SendOptions | undefined): Promise<Receipt> {

@@ -11,6 +11,7 @@ import { Asking } from './asking.ts'
 import { Collector } from './collector.ts'
 import type { CheckedEndpointOptions } from './endpointOptions.ts'
 import { type EndpointEvents, type EndpointStats, endpointEventNames } from './endpointTypes.ts'
+import { EventQueue } from './eventQueue.ts'
 import { Inbox } from './inbox.ts'
 import { IoChannel } from './ioChannel.ts'
 import { ObjectOpener } from './objectOpener.ts'
@@ -41,6 +42,7 @@ export class EndpointProgram implements EndpointRecords {
   readonly #opener: ObjectOpener
   readonly #receiver: Receiver
   readonly #channel: IoChannel
+  readonly #queue: EventQueue
   readonly #address: string
   readonly #port: RecordPort
   #connectionWaiters: { resolve: () => void; reject: (error: ObjectRelayError) => void }[] = []
@@ -52,6 +54,7 @@ export class EndpointProgram implements EndpointRecords {
     this.id = endpointIdOf(configuration.session)
     this.name = configuration.name
     this.events = new TypedEvents(endpointEventNames, listeners)
+    this.#queue = new EventQueue(this.events, () => `${JSON.stringify(this.name)}, of the relay at ${this.#address}`)
     this.#port = io.port
     const channel = new IoChannel(io, this)
     channel.write(encodeJson(RecordType.OPEN, configuration))
@@ -80,9 +83,14 @@ export class EndpointProgram implements EndpointRecords {
     this.#receiver = receiver
   }
 
+  /** Whether the program is kept alive for this endpoint. */
+  keepAlive(isKept: boolean): void {
+    this.#channel.keepAlive(isKept)
+  }
+
   /** Tells the program of a failure that no call of it is waiting for. */
   report(error: ObjectRelayError): void {
-    this.events.emit('error', error)
+    this.#queue.report(error)
   }
 
   record(buffer: Buffer, start: number, end: number): void {
@@ -118,10 +126,10 @@ export class EndpointProgram implements EndpointRecords {
         return
       }
       case FrameType.BLOCKED:
-        this.events.emit('blocked', { group: readText(buffer, start, end) })
+        this.#queue.tell('blocked', { group: readText(buffer, start, end) })
         return
       case FrameType.UNBLOCKED:
-        this.events.emit('unblocked', { group: readText(buffer, start, end) })
+        this.#queue.tell('unblocked', { group: readText(buffer, start, end) })
         return
       case FrameType.NOTICE:
         this.#noticed(reportedError(readJson(buffer, start, end)))
@@ -146,7 +154,7 @@ export class EndpointProgram implements EndpointRecords {
   #missed(group: string, count: number): void {
     const message = `The relay dropped ${count} broadcasts of the group "${group}", for which this endpoint had no room in time. Take objects faster, or raise limits.memberBacklogBytesMax of the relay.`
     const error = createError('OBJECTS_DROPPED', message, { details: { group, count } })
-    this.events.emit('objectsDropped', { error, group, count })
+    this.#queue.tell('objectsDropped', { error, group, count })
   }
 
   #noticed(error: ObjectRelayError): void {
@@ -155,7 +163,7 @@ export class EndpointProgram implements EndpointRecords {
       return
     }
     const { group, count } = error.details
-    this.events.emit('objectsDropped', {
+    this.#queue.tell('objectsDropped', {
       error,
       group: typeof group === 'string' ? group : undefined,
       count: typeof count === 'number' ? count : 1,
@@ -170,15 +178,15 @@ export class EndpointProgram implements EndpointRecords {
     const { attempt, delayMs = 0 } = state
     switch (state.state) {
       case 'connecting':
-        this.events.emit('connecting', { attempt, ...(error === undefined ? {} : { error, delayMs }) })
+        this.#queue.tell('connecting', { attempt, ...(error === undefined ? {} : { error, delayMs }) })
         return
       case 'reconnecting':
-        this.events.emit('reconnecting', { error: error ?? linkLost(), attempt, delayMs })
+        this.#queue.tell('reconnecting', { error: error ?? linkLost(), attempt, delayMs })
         return
       case 'connected':
         if (status.epoch !== epochBefore) this.#epochBegan(epochBefore, state)
         for (const waiter of this.#takeConnectionWaiters()) waiter.resolve()
-        this.events.emit('connected', { resumed: state.resumed, relayLimits: status.relayLimits })
+        this.#queue.tell('connected', { resumed: state.resumed, relayLimits: status.relayLimits })
         return
       case 'disconnected':
         this.#endWith(status.failure ?? linkLost())
@@ -203,7 +211,7 @@ export class EndpointProgram implements EndpointRecords {
       `The relay at ${this.#address} did not know this endpoint any more: it was restarted, or the endpoint was away for longer than sessionGraceMs. What it had not accepted is sent again. ${consequence}`,
       { details: { unacknowledged } },
     )
-    this.events.emit('sessionLost', { error, unacknowledged })
+    this.#queue.tell('sessionLost', { error, unacknowledged })
   }
 
   /** The I/O ended without being asked to. */
@@ -216,11 +224,12 @@ export class EndpointProgram implements EndpointRecords {
   #endWith(error: ObjectRelayError): void {
     this.status.failure = error
     this.sender.rejectAll(error)
-    this.taking.end(error)
+    const waitersForObjects = this.taking.end(error)
     this.stopping.failed()
-    for (const waiter of this.#takeConnectionWaiters()) waiter.reject(error)
-    this.events.emit('disconnected', { error })
-    this.report(error)
+    const waitersForConnection = this.#takeConnectionWaiters()
+    for (const waiter of waitersForConnection) waiter.reject(error)
+    const wasTold = waitersForObjects > 0 || waitersForConnection.length > 0
+    this.#queue.end(error, wasTold)
   }
 
   #takeConnectionWaiters(): { resolve: () => void; reject: (error: ObjectRelayError) => void }[] {

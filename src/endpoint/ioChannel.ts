@@ -145,6 +145,11 @@ export class IoChannel {
     return this.#writer.attachments
   }
 
+  /** Whether the program is kept alive for this endpoint, from now on. */
+  keepAlive(isKept: boolean): void {
+    this.#io.keepAlive(this.#id, isKept)
+  }
+
   /** Ends it: nothing is read or written any more, and the program is no longer kept alive for it. */
   close(): void {
     this.#open = false

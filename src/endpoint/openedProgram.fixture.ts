@@ -51,6 +51,7 @@ export function openProgram(
     canBlock: false,
     add: (records) => table.add(records),
     remove: (id) => table.remove(id),
+    keepAlive: (id, isKept) => table.keepAlive(id, isKept),
   }
   scripted.io = inlineIo
   const endpoint = new Endpoint({

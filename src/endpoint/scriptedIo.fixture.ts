@@ -90,6 +90,10 @@ export class ScriptedIo implements Io {
     this.#table.remove(id)
   }
 
+  keepAlive(id: number, isKept: boolean): void {
+    this.#table.keepAlive(id, isKept)
+  }
+
   fail(error: Parameters<EndpointRecords['failed']>[0]): void {
     this.#table.failAll(error)
   }

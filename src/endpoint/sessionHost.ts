@@ -1,7 +1,7 @@
 import type { EndpointConfiguration } from '../background/endpointState.ts'
 import type { RecordHandler, RecordPort } from '../background/recordPort.ts'
 import { dropAttachment, RecordType } from '../background/records.ts'
-import { systemClock } from '../clock.ts'
+import { backgroundClock } from '../clock.ts'
 import { connectTransport } from '../transport/connect.ts'
 import { readJson } from '../wire/controlFrames.ts'
 import { EndpointSession, type SessionHost } from './session.ts'
@@ -17,8 +17,8 @@ export class EndpointSessions implements RecordHandler {
   connect(port: RecordPort): void {
     this.#host = {
       port,
-      clock: systemClock,
-      tickets: new TicketPool(systemClock),
+      clock: backgroundClock,
+      tickets: new TicketPool(backgroundClock),
       connect: connectTransport,
       nextAttachment: () => ++this.#attachments,
       ended: (endpoint) => this.#sessions.delete(endpoint),

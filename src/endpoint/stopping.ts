@@ -42,7 +42,8 @@ export class Stopping {
   readonly #works: Works
   readonly #opener: ObjectOpener
   readonly #routes = new RouteCache(isGroupName)
-  readonly #undelivered: UndeliveredObject[] = []
+  /** What is given back to the program, as it was encoded: to decode it runs code of the program, which is for the end. */
+  readonly #undelivered: { kind: UndeliveredObject['kind']; groups: readonly string[]; encoded: EncodedObject }[] = []
   #returnedFollows = false
   #result: EndpointStopResult | undefined
   #answered: () => void = () => undefined
@@ -71,9 +72,10 @@ export class Stopping {
     this.#returnedFollows = false
     const route = this.#routes.read(buffer, start, end)
     const bodyAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
-    if (buffer[start + 4] !== FrameType.STREAM_BEGIN)
-      this.#keep(route, { buffer, start: bodyAt, end, segments: undefined })
-    else {
+    if (buffer[start + 4] !== FrameType.STREAM_BEGIN) {
+      const body = Buffer.from(buffer.subarray(bodyAt, end))
+      this.#keep(route, { buffer: body, start: 0, end: body.length, segments: undefined })
+    } else {
       const { stream } = readStreamBeginTail(buffer, bodyAt, end)
       this.#keep(route, encodedParts(this.#channel.port.bell.takeAttachment(stream)))
     }
@@ -104,6 +106,8 @@ export class Stopping {
     const status = this.#status
     status.receivingClosed = true
     status.condition = 'stopping'
+    // Whoever stops an endpoint waits for it.
+    this.#channel.keepAlive(true)
     this.#taking.end()
     const working = this.#works.stopAll()
     if (this.#works.running > 0) {
@@ -145,11 +149,16 @@ export class Stopping {
     this.#sender.rejectAll(this.#status.failure ?? undeliveredError(deadlineReached))
     this.#channel.close()
     this.#status.condition = 'stopped'
-    return { undelivered: this.#undelivered, deadlineReached }
+    const undelivered = this.#undelivered.map(({ kind, groups, encoded }) => ({
+      object: this.#opener.reopen(encoded, groups[0] ?? ''),
+      groups,
+      kind,
+    }))
+    return { undelivered, deadlineReached }
   }
 
   #keep({ kind, groups }: Pick<UndeliveredObject, 'kind' | 'groups'>, encoded: EncodedObject): void {
-    this.#undelivered.push({ object: this.#opener.reopen(encoded, groups[0] ?? ''), groups, kind })
+    this.#undelivered.push({ kind, groups, encoded })
   }
 }
 

@@ -61,6 +61,13 @@ export class Taking {
         { details: { argument: 'blocking' } },
       )
     }
+    if (request.blocking && this.#channel.encoding) {
+      throw createError(
+        'INVALID_ARGUMENT',
+        'A getter, serializer or encode() waits for objects while the object that it is of is being encoded, and nothing that was asked meanwhile has left; take objects before or after.',
+        { details: { argument: 'blocking' } },
+      )
+    }
     const deadlineMs = performance.now() + request.timeoutMs
     for (;;) {
       this.#catchUpSync(request)
@@ -80,11 +87,12 @@ export class Taking {
     queueMicrotask(() => this.#serve())
   }
 
-  /** Ends all waiting: with an error, or with nothing. */
-  end(error?: ObjectRelayError): void {
+  /** Ends all waiting: with an error, or with nothing; returns how many calls waited. */
+  end(error?: ObjectRelayError): number {
     const waiters = this.#waiters
     this.#waiters = []
     for (const waiter of waiters) waiter.end(error)
+    return waiters.length
   }
 
   #checkPossible({ signal }: TakeRequest): void {

@@ -30,10 +30,11 @@ export class Waiter {
   watch(whenOver: (waiter: Waiter) => void): void {
     const { timeoutMs, signal } = this.request
     if (timeoutMs <= TIMER_MS_MAX) {
+      // What keeps the program alive is the endpoint.
       this.#timer = setTimeout(() => {
         this.#over ??= 'late'
         whenOver(this)
-      }, timeoutMs)
+      }, timeoutMs).unref()
     }
     if (signal === undefined) return
     this.#aborted = () => {

@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads'
-import { createError, fromPlainError, type ObjectRelayError, toPlainError } from '../errors.ts'
-import { type Listener, type Listeners, TypedEvents } from '../events.ts'
+import { createError, fromPlainError, type ObjectRelayError } from '../errors.ts'
+import { Emitter, type Listeners } from '../events.ts'
 import { checkNames, durationOrInfinityOption } from '../options.ts'
-import { type RelayEvents, relayEventNames } from './relayEvents.ts'
+import { RelayEmissions } from './relayEmissions.ts'
+import type { RelayEvents } from './relayEvents.ts'
 import type { RelayReply, RelayRequest } from './relayMessages.ts'
 import { checkRelayOptions, type RelayOptions } from './relayOptions.ts'
 import type { RelayStats, RelayStopResult } from './relayStats.ts'
@@ -23,11 +24,6 @@ interface Question {
   readonly reject: (error: ObjectRelayError) => void
 }
 
-/** A warning that nobody listens to must not be lost. */
-function printWarning({ code, message }: RelayEvents['warning']): void {
-  process.emitWarning(message, { type: 'ObjectRelayWarning', code })
-}
-
 function stopped(): ObjectRelayError {
   return createError('STOPPED', 'The relay was stopped.')
 }
@@ -36,32 +32,26 @@ function stopped(): ObjectRelayError {
  * The centre that endpoints connect to. It runs in a thread of its own, so that neither it nor the program waits for
  * the other, and it keeps the program alive until it is stopped.
  */
-export class Relay {
+export class Relay extends Emitter<RelayEvents> {
   /** The port that it listens on. */
   readonly port: number
   /** The address that it listens on. */
   readonly address: string
   readonly #worker: Worker
-  readonly #events: TypedEvents<RelayEvents>
+  readonly #events: RelayEmissions
   readonly #questions = new Map<number, Question>()
   #nextQuestion = 1
   #fingerprint256: string | undefined
   #stopped: Promise<RelayStopResult> | undefined
   #failure: ObjectRelayError | undefined
 
-  private constructor(
-    worker: Worker,
-    started: Extract<RelayReply, { kind: 'started' }>,
-    events: TypedEvents<RelayEvents>,
-  ) {
+  private constructor(worker: Worker, started: Extract<RelayReply, { kind: 'started' }>, events: RelayEmissions) {
+    super(events.listeners)
     this.#worker = worker
     this.#events = events
     this.port = started.port
     this.address = started.address
     this.#fingerprint256 = started.fingerprint256
-    events.on('certificateChanged', ({ fingerprint256 }) => {
-      this.#fingerprint256 = fingerprint256
-    })
   }
 
   /**
@@ -72,7 +62,7 @@ export class Relay {
    */
   static async start(options: RelayOptions): Promise<Relay> {
     const checked = checkRelayOptions(options)
-    const events = new TypedEvents<RelayEvents>(relayEventNames, options.on as Listeners<RelayEvents> | undefined)
+    const events = new RelayEmissions(options.on as Listeners<RelayEvents> | undefined)
     const worker = new Worker(new URL('./relayThread.js', import.meta.url), {
       name: 'objectrelay relay',
       workerData: checked,
@@ -86,6 +76,7 @@ export class Relay {
       worker.on('message', (reply: RelayReply) => {
         switch (reply.kind) {
           case 'started':
+            events.port = reply.port
             relay = new Relay(worker, reply, events)
             resolve(relay)
             break
@@ -94,8 +85,9 @@ export class Relay {
             void worker.terminate()
             break
           case 'event':
-            events.emit(reply.event.name, reply.event.value as never) // the pair of a RelayEventMessage fits by its type
-            if (reply.event.name === 'warning' && !events.has('warning')) printWarning(reply.event.value)
+            if (reply.event.name === 'certificateChanged' && relay !== undefined)
+              relay.#fingerprint256 = reply.event.value.fingerprint256
+            events.pass(reply.event)
             if (++heard < HEARD_STEP) break
             worker.postMessage({ kind: 'heard', count: heard } satisfies RelayRequest)
             heard = 0
@@ -121,24 +113,6 @@ export class Relay {
         else relay.#exited(error)
       })
     })
-  }
-
-  /** Adds a listener. The events are those of {@link RelayEvents}; an `error` without listener ends no program. */
-  on<Name extends keyof RelayEvents>(name: Name, listener: Listener<RelayEvents[Name]>): this {
-    this.#events.on(name, listener)
-    return this
-  }
-
-  /** Adds a listener for the next event of that name only. */
-  once<Name extends keyof RelayEvents>(name: Name, listener: Listener<RelayEvents[Name]>): this {
-    this.#events.once(name, listener)
-    return this
-  }
-
-  /** Takes a listener away. */
-  off<Name extends keyof RelayEvents>(name: Name, listener: Listener<RelayEvents[Name]>): this {
-    this.#events.off(name, listener)
-    return this
   }
 
   /** The SHA-256 fingerprint of its certificate, of the newest one if it was replaced; `undefined` with `security: 'none'`. */
@@ -215,6 +189,6 @@ export class Relay {
     for (const { reject } of unanswered) reject(this.#stopped === undefined ? error : stopped())
     if (this.#stopped !== undefined) return
     this.#failure = error
-    this.#events.emit('error', { error: toPlainError(error) })
+    this.#events.fail(error)
   }
 }

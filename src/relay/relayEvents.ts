@@ -1,4 +1,4 @@
-import type { ErrorCode, PlainError } from '../errors.ts'
+import type { ErrorCode, ObjectRelayError, PlainError } from '../errors.ts'
 
 /** What a `warning` is about: an error that does not end the relay, or one of these. */
 export type RelayWarningCode = ErrorCode | 'WEAK_PASSWORD' | 'NO_TLS' | 'CERTIFICATE_EXPIRES' | 'EVENTS_LOST'
@@ -37,13 +37,16 @@ export interface RelayEvents {
   certificateChanged: { fingerprint256: string; validTo: number }
   /** Something that the operator should know. Printed by `process.emitWarning` when nobody listens. */
   warning: { code: RelayWarningCode; message: string }
-  /** The relay's thread failed. */
-  error: { error: PlainError }
+  /** The relay failed, and is at its end. */
+  error: ObjectRelayError
 }
 
-/** An event on its way from the relay's thread. */
+/** An event on its way from the relay's thread; an error travels as plain data. */
 export type RelayEventMessage = {
-  [Name in keyof RelayEvents]: { readonly name: Name; readonly value: RelayEvents[Name] }
+  [Name in keyof RelayEvents]: {
+    readonly name: Name
+    readonly value: Name extends 'error' ? { readonly error: PlainError } : RelayEvents[Name]
+  }
 }[keyof RelayEvents]
 
 /** All names, for checking listeners. */

@@ -17,7 +17,10 @@ export interface ConnectOptions extends EndpointTlsSource {
   timeoutMs: number
 }
 
-/** Connects to a relay. Rejects with a typed error: the network's, or that of the certificate. */
+/**
+ * Connects to a relay. Rejects with a typed error: the network's, or that of the certificate. Beyond the attempt itself, nothing
+ * of it keeps a program alive: what does is decided by the endpoints, see openIo.ts.
+ */
 export async function connectTransport(options: ConnectOptions): Promise<Transport> {
   return options.security === 'TLS' ? await connectSecurely(options) : await connectPlainly(options)
 }
@@ -53,6 +56,7 @@ async function connectPlainly(options: ConnectOptions): Promise<Transport> {
 }
 
 function untilEvent(socket: Socket, event: 'connect' | 'secureConnect', options: ConnectOptions): Promise<void> {
+  socket.unref()
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
       () =>
@@ -63,7 +67,7 @@ function untilEvent(socket: Socket, event: 'connect' | 'secureConnect', options:
           ),
         ),
       options.timeoutMs,
-    )
+    ).unref()
     const onError = (error: Error) => fail(explainTlsError(error, options))
     // An end before the channel stands carries no error of its own.
     const onClose = () =>
@@ -83,6 +87,8 @@ function untilEvent(socket: Socket, event: 'connect' | 'secureConnect', options:
     socket.on('close', onClose)
     socket.once(event, () => {
       stopListening()
+      // Of a name with several addresses, each is tried with a handle of its own.
+      socket.unref()
       resolve()
     })
   })

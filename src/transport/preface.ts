@@ -31,7 +31,7 @@ export function readPreface(socket: Socket, timeoutMs: number, peer: 'relay' | '
     const where = `${socket.remoteAddress ?? 'the peer'}:${socket.remotePort ?? 0}`
     const timer = setTimeout(() => {
       finish(createError('HANDSHAKE_TIMEOUT', `${where} did not say within ${timeoutMs} ms what it speaks.`))
-    }, timeoutMs)
+    }, timeoutMs).unref()
     function onReadable() {
       const first: unknown = socket.read(1)
       if (!Buffer.isBuffer(first)) return

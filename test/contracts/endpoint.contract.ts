@@ -4,9 +4,11 @@ import { argumentsContract } from './arguments.contract.ts'
 import { broadcastsContract } from './broadcasts.contract.ts'
 import { deliveriesContract } from './deliveries.contract.ts'
 import { destinationsContract } from './destinations.contract.ts'
+import { eventsContract } from './events.contract.ts'
 import { largeObjectsContract } from './largeObjects.contract.ts'
 import { lifeContract } from './life.contract.ts'
 import { objectsContract } from './objects.contract.ts'
+import { processesContract } from './processes.contract.ts'
 import { sendRoomContract } from './sendRoom.contract.ts'
 import { takingContract } from './taking.contract.ts'
 import { workContract } from './work.contract.ts'
@@ -25,5 +27,7 @@ export function endpointContract(io: 'thread' | 'inline'): void {
     largeObjectsContract(io)
     sendRoomContract(io)
     lifeContract(io)
+    eventsContract(io)
+    processesContract(io)
   })
 }

@@ -39,6 +39,10 @@ export class FuzzIo implements Io, RecordHandler {
     this.#table.remove(id)
   }
 
+  keepAlive(id: number, isKept: boolean): void {
+    this.#table.keepAlive(id, isKept)
+  }
+
   record(endpoint: number, buffer: Buffer, start: number, end: number): void {
     if (buffer[start + 4] !== RecordType.OPEN) {
       this.#sessions.get(endpoint)?.record(buffer, start, end)

@@ -124,6 +124,10 @@ export class Machine implements Io, RecordHandler {
     this.#table.remove(id)
   }
 
+  keepAlive(id: number, isKept: boolean): void {
+    this.#table.keepAlive(id, isKept)
+  }
+
   /** How many sessions are not over, and how many attachments nobody took. */
   get left(): { sessions: number; attachments: number } {
     return {
