@@ -4,7 +4,7 @@ import { TIMER_MS_MAX } from '../options.ts'
 import { readConfig } from './config.ts'
 import { Output } from './output.ts'
 import { findPassword, type PasswordOptions } from './passwordSource.ts'
-import { type Config, type Flags, type Resolved, resolveSettings, type Setting } from './settings.ts'
+import { type Config, type Flags, otherWays, type Resolved, resolveSettings, type Setting } from './settings.ts'
 import { COUNT_FORM, DURATION_FORM, parseCount, parseDurationMs } from './units.ts'
 
 /** The values of a command's flags. */
@@ -28,7 +28,10 @@ export function addCommonFlags(command: Command): Command {
 /** The flags about the password; there is none that takes the password itself. */
 export function addPasswordFlags(command: Command): Command {
   return command
-    .option('--password-file <file>', 'file that holds the password [OBJECTRELAY_PASSWORD_FILE]')
+    .option(
+      '--password-file <file>',
+      `file that holds the password ${otherWays('OBJECTRELAY_PASSWORD_FILE', 'passwordFile')}`,
+    )
     .option('--password-stdin', 'read the password from the first line of standard input')
 }
 
@@ -36,7 +39,7 @@ export function addPasswordFlags(command: Command): Command {
 export function addConfigFlag(command: Command): Command {
   return command.option(
     '--config <file>',
-    'JSON file with options by their names in the library, such as { "port": 3000 }',
+    'JSON file with options by the names that stand behind them as config, such as { "port": 3000 }',
   )
 }
 

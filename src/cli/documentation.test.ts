@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { exitCodes } from './exitCodes.ts'
 import { createProgram } from './program.ts'
-import { broadcastsSetting, endpointSettings, relaySettings } from './settingCatalogue.ts'
+import { allSettings, broadcastsSetting, endpointSettings, relaySettings } from './settingCatalogue.ts'
 
 const program = createProgram()
 const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
@@ -66,6 +66,23 @@ describe('docs/cli.md', () => {
 })
 
 describe('the help', () => {
+  it.each([...commands])('of %s names a variable for those options that have one, and no others', (_name, command) => {
+    const known = new Map(
+      allSettings.map(({ name, flag, variable }) => [new Option(flag).long, `[env: ${variable}, config: ${name}]`]),
+    )
+    known.set('--password-file', '[env: OBJECTRELAY_PASSWORD_FILE, config: passwordFile]')
+    known.set('--password-verifier', '[env: OBJECTRELAY_PASSWORD_VERIFIER, config: passwordVerifier]')
+    for (const { long, description } of command.options) {
+      const ways = /\[.*\]$/.exec(description)?.[0]
+      // A name in the certificate that is made, a group in a store: they are about one call, and no setting.
+      if (ways === undefined)
+        expect(['--hostname', '--group'].includes(long ?? '') ? undefined : known.get(long ?? '')).toBeUndefined()
+      else expect(ways).toBe(known.get(long ?? ''))
+    }
+    const hasOthers = command.options.some(({ description }) => description.endsWith(']'))
+    expect(command.options.some(({ long }) => long === '--config')).toBe(hasOthers || command.name() === 'verifier')
+  })
+
   it.each([...commands])('of %s teaches by examples with flags that there are', (_name, command) => {
     let help = ''
     command.configureOutput({ writeOut: (text) => (help += text) })

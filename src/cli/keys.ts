@@ -50,6 +50,7 @@ function defineGenerate(keys: Command): void {
     'name or address by which the relay is reached; repeat it for more',
     collect,
   )
+  addConfigFlag(command)
   addCommonFlags(command)
     .addHelpText(
       'after',
@@ -71,6 +72,7 @@ Example:
 function defineShow(keys: Command): void {
   const command = keys.command('show').description('show the certificate in a folder: names, validity, fingerprint')
   addSettings(command, folderSettings)
+  addConfigFlag(command)
   addCommonFlags(command)
     .addHelpText('after', '\nExample:\n  $ objectrelay keys show --keys-dir relay-keys --json')
     .action(async (_flags, self: Command) => {

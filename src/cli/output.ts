@@ -1,4 +1,5 @@
 import { ObjectRelayError, type PlainError } from '../errors.ts'
+import { inCommandWords } from './commandWords.ts'
 import { Interrupted } from './exitCodes.ts'
 
 const causesMax = 5
@@ -41,11 +42,14 @@ export class Output {
 
   /** A remark for people; with `--json` there is none. */
   note(text: string): void {
-    if (!this.json) process.stderr.write(`${text}\n`)
+    if (!this.json) process.stderr.write(`${inCommandWords(text)}\n`)
   }
 
-  warn(message: string): void {
-    process.stderr.write(this.json ? `${JSON.stringify({ warning: { message } })}\n` : `warning: ${message}\n`)
+  warn(text: string): void {
+    const message = inCommandWords(text)
+    process.stderr.write(
+      this.json ? `${JSON.stringify({ warning: { message } })}\n` : `warning: ${printable(message)}\n`,
+    )
   }
 
   /** Reports what ended the command, or one of its parts. */
@@ -62,7 +66,7 @@ export function describeError(
   if (json) return JSON.stringify({ error: errorFields(thrown, verbose) })
   if (thrown instanceof Interrupted) return 'interrupted'
   if (thrown instanceof ObjectRelayError) {
-    return [`error: ${printable(thrown.message)} (${thrown.code})`, ...(verbose ? causesOf(thrown) : [])].join('\n')
+    return [`error: ${printable(messageOf(thrown))} (${thrown.code})`, ...(verbose ? causesOf(thrown) : [])].join('\n')
   }
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
   const hint = 'This should not happen; please report it with what --verbose prints.'
@@ -75,15 +79,23 @@ function errorFields(thrown: unknown, verbose: boolean): object {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown))
     return { code: 'UNEXPECTED', message: error.message, ...(verbose ? { stack: error.stack } : {}) }
   }
-  const { code, category, message, retryable, details } = thrown
+  const { code, category, retryable, details } = thrown
+  const message = messageOf(thrown)
   const causes = verbose ? { causes: causesOf(thrown).map((line) => line.trim()) } : {}
   return { code, category, message, retryable, details, ...causes }
+}
+
+/** What names its source is worded already, and may be about a name in a config file. */
+function messageOf({ message, details }: ObjectRelayError): string {
+  return details.source === undefined ? inCommandWords(message) : message
 }
 
 function causesOf(error: Error): readonly string[] {
   const lines: string[] = []
   for (let cause = error.cause; cause !== undefined && lines.length < causesMax; ) {
-    lines.push(`  caused by: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}`)
+    lines.push(
+      `  caused by: ${cause instanceof Error ? `${cause.name}: ${inCommandWords(cause.message)}` : String(cause)}`,
+    )
     cause = cause instanceof Error ? cause.cause : undefined
   }
   return lines
@@ -91,7 +103,7 @@ function causesOf(error: Error): readonly string[] {
 
 /** An error that crossed a thread or the wire, for a log line. */
 export function describePlainError({ code, message }: PlainError): string {
-  return `${message} (${code})`
+  return `${inCommandWords(message)} (${code})`
 }
 
 /** Text from outside, made harmless for a terminal. */

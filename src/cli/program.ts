@@ -17,8 +17,9 @@ Try it, in three terminals, with the same password in each:
   $ objectrelay receive --port 3000 --group workers
   $ objectrelay produce --port 3000 --group workers '{"hello":"world"}'
 
-Every option can also be given by the variable in brackets behind it, or by its name in a --config file; a flag goes
-before a variable, a variable before the file. 'objectrelay help produce' and the like tell more, with examples.
+An option with brackets behind it can also be given by the environment variable, or by the name in a --config file, that
+stand there; a flag goes before a variable, a variable before the file. The others are flags only. 'objectrelay help
+produce' and the like tell more, with examples.
 Exit codes: 0 success, 1 unexpected, 2 usage, 3 refused, 4 no link or timeout, 5 full, 130 and 143 by a signal.`
 
 /** All commands with their flags; nothing is run before it is parsed. */

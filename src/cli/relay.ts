@@ -22,7 +22,7 @@ import { describeLimits } from './limitFlags.ts'
 import type { Output } from './output.ts'
 import { RelayLog } from './relayLog.ts'
 import { relaySettings } from './settingCatalogue.ts'
-import { addSettings, explainingSources } from './settings.ts'
+import { addSettings, explainingSources, otherWays } from './settings.ts'
 
 const stopDeadlineDefaultMs = 10_000
 
@@ -58,7 +58,7 @@ export function defineRelay(program: Command): void {
   command
     .option(
       '--password-verifier <file>',
-      "file made by 'keys verifier', instead of the password [OBJECTRELAY_PASSWORD_VERIFIER]",
+      `file made by 'keys verifier', instead of the password ${otherWays('OBJECTRELAY_PASSWORD_VERIFIER', 'passwordVerifier')}`,
     )
     .option('--stop-deadline <duration>', 'how long to let things arrive when it is stopped (default: 10s)')
   addConfigFlag(command)
@@ -127,7 +127,11 @@ function renamed(thrown: unknown): unknown {
   const names: Readonly<Record<string, string>> = { dir: 'store', bytesMax: 'storeBytesMax' }
   const { option } = thrown.details
   const name = typeof option === 'string' ? names[option] : undefined
-  return name === undefined ? thrown : createError(thrown.code, thrown.message, { details: { option: name } })
+  return name === undefined
+    ? thrown
+    : createError(thrown.code, thrown.message.replace(`option ${option} `, `option ${name} `), {
+        details: { option: name },
+      })
 }
 
 async function reloadKeys(relay: Relay, log: RelayLog): Promise<void> {

@@ -3,6 +3,7 @@ import type { Listeners } from '../events.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { RelayEvents } from '../relay/relayEvents.ts'
 import type { RelayStopResult } from '../relay/relayStats.ts'
+import { inCommandWords } from './commandWords.ts'
 import { describePlainError, type Output, printable } from './output.ts'
 
 /** Groups that the last line names one by one. */
@@ -68,7 +69,10 @@ export class RelayLog {
           { ...value, validTo: new Date(value.validTo).toISOString() },
           `new connections get another certificate, valid until ${new Date(value.validTo).toISOString()}, fingerprint ${value.fingerprint256}`,
         ),
-      warning: (value) => this.#event('warning', value, `warning: ${value.message}`),
+      warning: ({ code, message }) => {
+        const worded = { code, message: inCommandWords(message) }
+        this.#event('warning', worded, `warning: ${worded.message}`)
+      },
       error: (failure) => {
         const error = toPlainError(failure)
         this.#event('error', { error }, `error: ${describePlainError(error)}`)

@@ -1,9 +1,10 @@
+import { createError } from '../errors.ts'
 import { endpointLimitDefaults, relayLimitDefaults } from '../limits.ts'
 import { isRecord } from '../options.ts'
 import { parseAcceptedGroups } from './acceptFlags.ts'
 import { parseLimit, parseLimitValue } from './limitFlags.ts'
 import type { Setting } from './settings.ts'
-import { parseBytes, parseDurationMs } from './units.ts'
+import { BYTES_FORM, DURATION_FORM, parseBytes, parseDurationMs } from './units.ts'
 
 /** The first and only text, as it is: the library checks it and says what it must be. */
 const text = ([first = '']: readonly string[]): unknown => first
@@ -11,10 +12,32 @@ const text = ([first = '']: readonly string[]): unknown => first
 /** A number, if it looks like one; else the text, which the library then refuses by its own words. */
 const number = ([first = '']: readonly string[]): unknown => (/^-?\d{1,15}$/.test(first) ? Number(first) : first)
 
-const duration = ([first = '']: readonly string[]): unknown =>
-  first === 'never' ? Number.POSITIVE_INFINITY : (parseDurationMs(first) ?? first)
+function duration([first = '']: readonly string[], where: string): unknown {
+  return first === 'never'
+    ? Number.POSITIVE_INFINITY
+    : quantity(first, where, parseDurationMs, `${DURATION_FORM}, or 'never'`)
+}
 
-const bytes = ([first = '']: readonly string[]): unknown => parseBytes(first) ?? first
+function bytes([first = '']: readonly string[], where: string): unknown {
+  return quantity(first, where, parseBytes, BYTES_FORM)
+}
+
+function quantity(given: string, where: string, parse: (text: string) => number | undefined, form: string): number {
+  const value = parse(given)
+  if (value !== undefined) return value
+  const subject = where.replace(/^the/, 'The')
+  throw createError('INVALID_OPTION', `${subject} is ${JSON.stringify(given)}; it must be ${form}.`, {
+    details: { option: where, source: where },
+  })
+}
+
+/** The same of a config file, where a number needs no unit; what is no text is the library's to check. */
+function inConfig(
+  name: string,
+  read: (texts: readonly string[], where: string) => unknown,
+): (value: unknown, where: string) => unknown {
+  return (value, where) => (typeof value === 'string' ? read([value], `${name} in ${where}`) : value)
+}
 
 const port: Setting = {
   name: 'port',
@@ -78,7 +101,7 @@ export const relaySettings: readonly Setting[] = [
     variable: 'OBJECTRELAY_STORE_MAX',
     help: "with --store: the most that it may keep, such as '100GiB' (default: as much as the disk has)",
     read: bytes,
-    readConfig: (value) => (typeof value === 'string' ? bytes([value]) : value),
+    readConfig: inConfig('storeBytesMax', bytes),
   },
   limits(Object.keys(relayLimitDefaults)),
 ]
@@ -126,6 +149,7 @@ export const endpointSettings: readonly Setting[] = [
     variable: 'OBJECTRELAY_CONNECT_TIMEOUT',
     help: "how long to go on trying to connect, such as '10s', or 'never' to end it (default: 30s)",
     read: duration,
+    readConfig: inConfig('connectTimeoutMs', duration),
   },
   {
     name: 'io',
@@ -159,6 +183,9 @@ export const folderSettings: readonly Setting[] = [
 
 /** What `keys fetch` takes. */
 export const fetchSettings: readonly Setting[] = connection
+
+/** What any command takes; some names stand twice, with the same flag. */
+export const allSettings: readonly Setting[] = [...relaySettings, ...endpointSettings, broadcastsSetting]
 
 function limits(names: readonly string[]): Setting {
   return {

@@ -52,7 +52,7 @@ describe('settings', () => {
     await expect(explain('limits.heartbeatMs', limits)).rejects.toThrow(
       /bad. It came from the variable OBJECTRELAY_LIMITS/,
     )
-    await expect(explain('port', {})).rejects.toThrow(/Give --port, OBJECTRELAY_PORT, or port in a config file/)
+    await expect(explain('port', {})).rejects.toThrow(/Give --port, OBJECTRELAY_PORT, or port in a --config file/)
   })
 })
 

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { createError, ObjectRelayError } from '../errors.ts'
+import { flagOf, inCommandWords, partOf } from './commandWords.ts'
 
 /** An option of the library that the command line takes from flags, variables and a config file alike. */
 export interface Setting {
@@ -38,12 +39,17 @@ export type Flags = Readonly<Record<string, unknown>>
 
 /** Declares the flags of the settings on a command. */
 export function addSettings(command: Command, settings: readonly Setting[]): Command {
-  for (const { flag, variable, help, repeated } of settings) {
-    const option = new Option(flag, `${help} [${variable}]`)
+  for (const { name, flag, variable, help, repeated } of settings) {
+    const option = new Option(flag, `${help} ${otherWays(variable, name)}`)
     if (repeated === true) option.argParser(collect)
     command.addOption(option)
   }
   return command
+}
+
+/** How an option may be given besides by its flag, as the help shows it. */
+export function otherWays(variable: string, name: string): string {
+  return `[env: ${variable}, config: ${name}]`
 }
 
 /** For a flag that may be given several times. */
@@ -83,7 +89,7 @@ export function resolveSettings(
   return { values, sources }
 }
 
-/** Runs what checks the values, and adds to its complaint about one of them who gave it. */
+/** Runs what checks the values, and lets its complaint about one of them begin with who gave it. */
 export async function explainingSources<Result>(
   { sources }: Resolved,
   settings: readonly Setting[],
@@ -96,17 +102,35 @@ export async function explainingSources<Result>(
     const { option } = thrown.details
     if (typeof thrown.details.source === 'string') throw thrown
     const setting = settings.find(({ name }) => name === option.split('.', 1)[0])
-    const source = sources.get(option) ?? sources.get(setting?.name ?? '')
-    if (setting === undefined) throw thrown
-    const hint =
-      source === undefined
-        ? `Give ${new Option(setting.flag).long}, ${setting.variable}, or ${setting.name} in a config file.`
-        : `It came from ${source}.`
-    throw createError(thrown.code, `${thrown.message} ${hint}`, {
+    const source = sources.get(option) ?? sources.get(setting?.name ?? option)
+    if (source === undefined && setting === undefined) throw thrown
+    throw createError(thrown.code, explained(thrown.message, { option, source, setting }), {
       cause: thrown.cause,
       details: { ...thrown.details, ...(source === undefined ? {} : { source }) },
     })
   }
+}
+
+function explained(
+  message: string,
+  { option, source, setting }: { option: string; source: string | undefined; setting: Setting | undefined },
+): string {
+  if (source === undefined) {
+    const ways = `Give ${new Option(setting?.flag ?? '').long}, ${setting?.variable}, or ${setting?.name} in a --config file.`
+    return `${inCommandWords(message)} ${ways}`
+  }
+  const subject = subjectOf(option, source)
+  const own = message.replace(`The option ${option} `, `${subject} `)
+  return own === message ? `${inCommandWords(message)} It came from ${source}.` : own
+}
+
+/** Who says what the option says: `--limit heartbeatMs`, `heartbeatMs in OBJECTRELAY_LIMITS`, `limits.heartbeatMs in the config file c.json`. */
+function subjectOf(option: string, source: string): string {
+  if (option === 'password') return `The password from ${source}`
+  if (source.startsWith('--')) return flagOf(option) ?? source
+  if (source.includes('config file')) return source.startsWith(option) ? source : `${option} in ${source}`
+  const part = partOf(option)
+  return part === undefined ? source.replace(/^the/, 'The') : `${part} in ${source}`
 }
 
 function splitList(text: string): readonly string[] {

@@ -164,8 +164,8 @@ describe('what is refused', () => {
     }
     const send = ['produce', '-g', 'a', '1']
     expect(await usage(send)).toMatch(/--port is missing/)
-    expect(await usage(send, { OBJECTRELAY_PORT: '70000' })).toMatch(/70000.*the variable OBJECTRELAY_PORT/)
-    expect(await usage([...send, '--port', 'x'], { OBJECTRELAY_PORT: '1' })).toMatch(/"x".*It came from --port/)
+    expect(await usage(send, { OBJECTRELAY_PORT: '70000' })).toMatch(/error: The variable OBJECTRELAY_PORT is 70000; /)
+    expect(await usage([...send, '--port', 'x'], { OBJECTRELAY_PORT: '1' })).toMatch(/error: --port is "x"; /)
     expect(await usage([...send, '-p', '1', '--limit', 'inboxBytesMax=1kg'])).toMatch(/"1kg".*--limit|--limit.*"1kg"/)
     expect(await usage([...send, '--prot', '1'])).toMatch(/unknown option '--prot' \(Did you mean --port/)
     expect(await usage([...send, '--password=hunter2'])).toMatch(/no --password(?!.*hunter2)/s)

@@ -173,7 +173,7 @@ const canBeAnotherUser =
 describe.runIf(canBeAnotherUser)('a user without a home', () => {
   it('runs a relay, which keeps its keys in memory and says so', async () => {
     const relay = await workshop.relay([], { HOME: undefined, XDG_DATA_HOME: undefined }, nobodyKnown)
-    expect(relay.stdout).toMatch(/"warning","code":"KEY_UNWRITABLE".*no home folder.*XDG_DATA_HOME.*keysDir/)
+    expect(relay.stdout).toMatch(/"warning","code":"KEY_UNWRITABLE".*no home folder.*XDG_DATA_HOME.*--keys-dir/)
     expect((await workshop.run(['produce', '-p', relay.port, '-g', 'g', '1'])).code).toBe(0)
   })
 })
