@@ -8,16 +8,8 @@ export async function makeCodec() {
   const encoder = new ObjectEncoder()
   const decoder = new ObjectDecoder()
   const slab = Buffer.allocUnsafeSlow(slabBytes)
-  // What did not fit once is not tried again, so that each figure is of one way.
-  const large = new WeakSet()
   return {
-    encode(/** @type {object} */ object) {
-      if (large.has(object)) return encoder.encodeParts(object)
-      const end = encoder.encodeInto(object, slab, 0)
-      if (end >= 0) return end
-      large.add(object)
-      return encoder.encodeParts(object)
-    },
+    encode: (/** @type {object} */ object) => encoder.encodeInto(object, slab, 0),
     receive(/** @type {any} */ encoded) {
       if (typeof encoded === 'number') return Buffer.from(slab.subarray(0, encoded))
       const segments = encoded.segments.map((/** @type {Uint8Array} */ segment) => segment.slice().buffer)

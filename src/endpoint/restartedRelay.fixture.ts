@@ -127,11 +127,11 @@ export class RestartedRelay {
 
   async deliver(object: unknown, sequence: number, stamps: Stamps = {}): Promise<void> {
     const { kind = 'produce', groups = ['g'], source = 3, attempt = kind === 'produce' ? 1 : 0 } = stamps
-    const body = Buffer.alloc(60_000)
-    const end = this.#encoder.encodeInto(object, body, 0)
+    const { head, segments } = this.#encoder.encodeParts(object)
+    const body = Buffer.concat([head, ...segments])
     const route = encodeRoute({ kind, groups, copies: groups.map(() => 1) })
-    const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + end)
-    body.copy(frame, writeObjectHead(frame, 0, FrameType.OBJECT, route, sequence, 0), 0, end)
+    const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + body.length)
+    body.copy(frame, writeObjectHead(frame, 0, FrameType.OBJECT, route, sequence, 0))
     writeUint32(frame, 0, frame.length)
     stampSource(frame, 0, source)
     stampAttempt(frame, 0, attempt)

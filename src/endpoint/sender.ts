@@ -1,6 +1,6 @@
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
-import { type EndpointLimits, fixedLimits } from '../limits.ts'
-import { ObjectEncoder } from '../objects/encoder.ts'
+import type { EndpointLimits } from '../limits.ts'
+import { type EncodedParts, ObjectEncoder } from '../objects/encoder.ts'
 import type { Serializer } from '../objects/serializer.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
@@ -83,19 +83,19 @@ export class Sender {
     if (this.#channel.encoding) throw nestedCall()
     const room = this.#channel.begin()
     const bodyAt = room.start + OBJECT_HEAD_BYTES + route.encoded.destinations.length
-    let end: number
+    let encoded: number | EncodedParts
     try {
-      end = this.#encoder.encodeInto(object, room.buffer, bodyAt, room.end)
-      if (end !== -1) this.#checkSize(end - bodyAt)
+      const { objectBytesMax } = this.#status.relayLimits
+      encoded = this.#encoder.encodeInto(object, room.buffer, bodyAt, room.end, objectBytesMax)
     } catch (thrown) {
       this.#channel.cancel()
       // Room that was made meanwhile was not used, see there.
       this.#sendWaiting()
       throw toObjectRelayError(thrown, 'NOT_SERIALIZABLE')
     }
-    if (end !== -1) return this.#sendFrame(route, room, end - room.start)
+    if (typeof encoded === 'number') return this.#sendFrame(route, room, encoded - room.start)
     this.#channel.cancel()
-    return this.#sendLarge(object, route, transfer)
+    return this.#sendLarge(encoded, route, transfer)
   }
 
   #sendFrame(route: PreparedRoute, room: FrameRoom, bytes: number): Promise<Receipt> {
@@ -121,15 +121,8 @@ export class Sender {
     return promise
   }
 
-  #sendLarge(object: unknown, route: PreparedRoute, transfer: boolean): Promise<Receipt> {
-    const parts = this.#encoder.encodeParts(object)
-    this.#checkSize(parts.byteLength)
+  #sendLarge(parts: EncodedParts, route: PreparedRoute, transfer: boolean): Promise<Receipt> {
     const bytes = parts.byteLength
-    if (bytes < fixedLimits.streamBytesMin) {
-      const message =
-        'The object was larger when it was encoded a moment before: a getter, encode() or serialize() gives something else each time. Let it give the same.'
-      throw createError('NOT_SERIALIZABLE', message)
-    }
     const waits = !this.#hasRoom(bytes)
     // Before anything is copied.
     if (waits) this.#checkWaitingRoom(bytes)
@@ -151,16 +144,6 @@ export class Sender {
   #hasRoom(bytes: number): boolean {
     if (this.#queue.objects > 0) return false
     return this.#unresolvedBytes === 0 || this.#unresolvedBytes + bytes <= this.#limits.sendBytesMax
-  }
-
-  #checkSize(bodyBytes: number): void {
-    const { objectBytesMax } = this.#status.relayLimits
-    if (objectBytesMax === undefined || bodyBytes <= objectBytesMax) return
-    throw createError(
-      'OBJECT_TOO_LARGE',
-      `The object takes ${bodyBytes} bytes; the relay's objectBytesMax is ${objectBytesMax}. Raise it there, or send parts.`,
-      { details: { byteLength: bodyBytes, objectBytesMax } },
-    )
   }
 
   #checkWaitingRoom(bytes: number): void {

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { ObjectRelayError } from '../errors.ts'
+import { registerType } from '../objects/typeRegistry.ts'
 import { failureOf, openEndpoint } from './scriptedEndpoint.fixture.ts'
 import { settled } from './scriptedIo.fixture.ts'
 
@@ -219,6 +220,109 @@ test('refuses to send from within the encoding of another object, and loses neit
   expect(io.sent.map((sent) => sent.object)).toEqual([{ nested: 1 }, 'after'])
   expect(io.asked).toEqual(['g 1'])
   expect(errors).toMatchObject([{ code: 'INVALID_ARGUMENT' }])
+})
+
+/** Ways to run code of the program while an object is encoded; each gives the object, and how often the code ran. */
+const nestings: [name: string, make: (code: () => void, filling: string) => unknown][] = [
+  [
+    'a getter',
+    (code, filling) => ({
+      filling,
+      get nested() {
+        code()
+        return 1
+      },
+    }),
+  ],
+  [
+    'a getter in front of what is large',
+    (code, filling) => ({
+      get nested() {
+        code()
+        return 1
+      },
+      filling,
+    }),
+  ],
+  ['an encode()', (code, filling) => [filling, new Nesting(code)]],
+  ['a trap of a Proxy', (code, filling) => new Proxy([filling], { get: (list, key) => nestedGet(list, key, code) })],
+]
+
+class Nesting {
+  readonly code: () => void
+  constructor(code: () => void) {
+    this.code = code
+  }
+}
+registerType(Nesting, { name: 'Nesting', encode: ({ code }) => code(), decode: () => new Nesting(() => undefined) })
+
+function nestedGet(list: readonly string[], key: string | symbol, code: () => void): unknown {
+  if (key === '0') code()
+  return Reflect.get(list, key)
+}
+
+test.each(
+  nestings.flatMap(([name, make]) =>
+    [10, 60_000, 200_000].map((bytes): [string, number, typeof make] => [name, bytes, make]),
+  ),
+)('refuses a send nested in %s once, with one error, in an object of %i bytes', async (_name, bytes, make) => {
+  const { endpoint, io, errors } = openEndpoint()
+  const answers: unknown[] = []
+  let runs = 0
+  const object = make(() => {
+    runs++
+    endpoint.produce('inner', 'g').catch((thrown: unknown) => answers.push(thrown))
+    void endpoint.notify('g')
+  }, 'x'.repeat(bytes))
+  void endpoint.produce(object, 'g')
+  void endpoint.produce('after', 'g')
+  await settled()
+  await vi.waitFor(() => expect(io.sent.length).toBe(2))
+  expect(runs).toBe(1)
+  expect(answers).toMatchObject([{ code: 'INVALID_ARGUMENT' }])
+  expect(errors).toEqual(answers)
+  expect(io.sent.map(({ sequence }) => sequence)).toEqual([0, 1])
+  expect(io.sent[1]?.object).toBe('after')
+  expect(io.asked).toEqual(['g 1'])
+})
+
+test.each([10, 60_000, 200_000])(
+  'calls a serializer once for an object of %i bytes, and refuses what it sends',
+  async (bytes) => {
+    let runs = 0
+    const errors: unknown[] = []
+    const { endpoint, io } = openEndpoint({
+      serializer: {
+        serialize: (object) => {
+          runs++
+          endpoint.produce('inner', 'g').catch((thrown: unknown) => errors.push(thrown))
+          return Buffer.from(String(object))
+        },
+        deserialize: (serialized) => Buffer.from(serialized).toString(),
+      },
+    })
+    void endpoint.produce('x'.repeat(bytes), 'g')
+    await settled()
+    await vi.waitFor(() => expect(io.sent.length).toBe(1))
+    expect(runs).toBe(1)
+    expect(errors).toMatchObject([{ code: 'INVALID_ARGUMENT' }])
+  },
+)
+
+test("refuses what exceeds the relay's objectBytesMax before it looks at the rest", async () => {
+  const { endpoint, io } = openEndpoint()
+  io.state({ state: 'connected', relayLimits: { objectBytesMax: 1_000 } })
+  await settled()
+  let looked = false
+  const object = {
+    filling: ['x'.repeat(1_000)],
+    get after() {
+      looked = true
+      return 1
+    },
+  }
+  expect(await failureOf(endpoint.produce(object, 'g'))).toMatchObject({ code: 'OBJECT_TOO_LARGE' })
+  expect(looked).toBe(false)
 })
 
 test('sends more than the ring to the I/O holds', async () => {

@@ -1,6 +1,5 @@
 import { createError } from '../errors.ts'
 import { copyBytes } from '../memoryCopy.ts'
-import { roomExceeded } from './encodeFailure.ts'
 import { tags } from './tags.ts'
 import { hasLoneSurrogate, toWtf8 } from './wtf8.ts'
 
@@ -20,23 +19,20 @@ const loopCharactersMax = 40
 
 const twoTo32 = 0x1_0000_0000
 const int64 = { min: -(2n ** 64n), max: 2n ** 64n - 1n } as const
-const growthBytesMin = 256
 
 /** Writes CBOR items into a buffer: those that are not made of other items. */
 export abstract class CborWriter {
   protected bytes: Buffer = Buffer.alloc(0)
   protected view: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0))
+  /** Where the body begins in the buffer. Offsets that are kept are relative to it, since the buffer may be exchanged. */
+  protected start = 0
   protected position = 0
   /** Where the room ends. */
   protected limit = 0
-  /** Whether the buffer is our own and may be exchanged for a larger one. */
-  protected growable = false
-  /** What one object may need at most. */
-  readonly objectBytesMax: number
-
-  constructor(objectBytesMax: number) {
-    this.objectBytesMax = objectBytesMax
-  }
+  /** What the body may need at most. */
+  protected bytesMax = 0
+  /** Bytes of the segments so far, which stand beside the CBOR. */
+  protected segmentBytes = 0
 
   /** Writes any value. */
   abstract writeValue(value: unknown): void
@@ -61,22 +57,20 @@ export abstract class CborWriter {
 
   /** Makes sure that `count` bytes can be written. */
   protected reserve(count: number): void {
-    if (this.position + count > this.limit) this.grow(count)
+    if (this.position + count > this.limit) this.makeRoom(count)
   }
 
-  private grow(count: number): void {
-    if (!this.growable) throw roomExceeded
-    const needed = this.position + count
-    if (needed > this.objectBytesMax) throw tooLarge(needed, this.objectBytesMax)
-    const size = Math.min(Math.max(needed + growthBytesMin, this.limit * 2), this.objectBytesMax)
-    const larger = allocate(size)
-    this.bytes.copy(larger, 0, 0, this.position)
-    this.useBuffer(larger)
-    this.limit = size
+  /** Goes on in a larger buffer, in which there is room for `count` bytes; throws when they would exceed the bound. */
+  protected abstract makeRoom(count: number): void
+
+  /** Throws when so many more bytes would exceed the bound: before work is done, or memory taken, for them. */
+  protected checkBound(count: number): void {
+    const needed = this.position - this.start + this.segmentBytes + count
+    if (needed > this.bytesMax) throw tooLarge(needed, this.bytesMax)
   }
 
   protected writeByte(byte: number): void {
-    if (this.position >= this.limit) this.grow(1)
+    if (this.position >= this.limit) this.makeRoom(1)
     this.bytes[this.position++] = byte
   }
 
@@ -111,6 +105,25 @@ export abstract class CborWriter {
       this.view.setUint32(this.position + 5, argument % twoTo32)
       this.position += 9
     }
+  }
+
+  /**
+   * Begins a container. Its elements take a byte each, at least: what cannot be within the bound is refused before the
+   * first is written.
+   */
+  writeContainerHead(type: number, count: number, elements: number = count): void {
+    this.checkBound(elements)
+    this.writeHead(type, count)
+  }
+
+  /** Changes the argument in a head that lies `offset` into the body, to one that is not larger: the head stays as long as it is. */
+  protected setCount(offset: number, headBytes: number, count: number): void {
+    const at = this.start + offset
+    const { bytes } = this
+    if (headBytes === 1) bytes[at] = ((bytes[at] ?? 0) & 0xe0) | count
+    else if (headBytes === 2) bytes[at + 1] = count
+    else if (headBytes === 3) bytes.writeUInt16BE(count, at + 1)
+    else bytes.writeUInt32BE(count, at + 1)
   }
 
   writeTag(tag: number): void {
@@ -206,6 +219,7 @@ export abstract class CborWriter {
   }
 
   private writeLongText(text: string): void {
+    this.checkBound(text.length)
     const byteLength = Buffer.byteLength(text, 'utf8')
     const ascii = byteLength === text.length
     if (!ascii && hasLoneSurrogate(text)) {

@@ -9,7 +9,7 @@ export function writeMap(writer: CborWriter, object: object): boolean {
   const { size } = object
   // A map whose first key is no text can be nothing but a Map; the others need the tag to differ from plain objects.
   if (size === 0 || typeof object.keys().next().value === 'string') writer.writeTag(tags.map)
-  writer.writeHead(major.map, size)
+  writer.writeContainerHead(major.map, size, 2 * size)
   writer.enter(1)
   let count = 0
   let step = ''
@@ -37,7 +37,7 @@ export function writeSet(writer: CborWriter, object: object): boolean {
   if (!types.isSet(object)) return false
   const { size } = object
   writer.writeTag(tags.set)
-  writer.writeHead(major.array, size)
+  writer.writeContainerHead(major.array, size)
   writer.enter(1)
   let count = 0
   try {

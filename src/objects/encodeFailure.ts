@@ -1,9 +1,5 @@
 import { createError, ObjectRelayError } from '../errors.ts'
 
-/** Thrown when what is encoded does not fit the room that was given; made once, since it says nothing but that. */
-class RoomExceeded extends Error {}
-export const roomExceeded: Error = new RoomExceeded('the encoding does not fit')
-
 /** What is wrong with a container whose size changed while it was written. */
 export const changedMeanwhile =
   'was changed while it was being encoded (by a getter, or by the encode() of a registered class)'
@@ -27,13 +23,24 @@ export class Unsendable extends Error {
   }
 }
 
+/** What some code of the program threw, as the reason why its object cannot be sent. */
+export function toUnsendable(thrown: unknown): Unsendable {
+  return thrown instanceof Unsendable ? thrown : new Unsendable(`cannot be read: ${messageOf(thrown)}`, thrown)
+}
+
+/** Anything can be thrown, also what cannot be turned into a text. */
+function messageOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    return 'something was thrown that has no text'
+  }
+}
+
 /** Adds a step to the path of a failure, and gives back what to throw on. */
 export function under(thrown: unknown, step: string): unknown {
-  if (thrown === roomExceeded || thrown instanceof ObjectRelayError) return thrown
-  const failure =
-    thrown instanceof Unsendable
-      ? thrown
-      : new Unsendable(`cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, thrown)
+  if (thrown instanceof ObjectRelayError) return thrown
+  const failure = toUnsendable(thrown)
   failure.steps.push(step)
   return failure
 }

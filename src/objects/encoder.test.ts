@@ -1,9 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { decode, decodeHex, encode, encodeHex, throughMemory } from '../../test/support/objects.ts'
+import { sameGraph } from '../../test/support/sameGraph.ts'
 import { ObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { ObjectDecoder } from './decoder.ts'
-import { ObjectEncoder } from './encoder.ts'
+import { type EncodedParts, ObjectEncoder } from './encoder.ts'
+
+function wholeBody({ head, segments }: EncodedParts): Buffer {
+  return Buffer.concat([head, ...segments])
+}
 
 function failure(work: () => unknown): ObjectRelayError {
   try {
@@ -40,7 +45,7 @@ describe('the layout of a body', () => {
     const target = Buffer.alloc(20)
     expect(encoder.encodeInto([1], target, 2)).toBe(6)
     expect(target.subarray(2, 6).toString('hex')).toBe('025b315d')
-    expect(encoder.encodeInto('a text that is too long', target, 2)).toBe(-1)
+    expect(encoder.encodeInto('a text that is too long', target, 2)).toMatchObject({ byteLength: 26 })
     const { head, segments, byteLength } = encoder.encodeParts([1])
     expect(Buffer.concat([head, ...segments]).toString('hex')).toBe('025b315d')
     expect(byteLength).toBe(4)
@@ -102,33 +107,70 @@ describe('encodeInto', () => {
     expect(decode(target.subarray(3))).toStrictEqual(object)
     for (let shorter = 1; shorter <= Math.min(exact, 40); shorter++) {
       const short = Buffer.alloc(exact + 3, 0xee)
-      expect(encoder.encodeInto(object, short.subarray(0, exact + 3 - shorter), 3)).toBe(-1)
+      expect(encoder.encodeInto(object, short.subarray(0, exact + 3 - shorter), 3)).toMatchObject({ byteLength: exact })
       expect(short.subarray(exact + 3 - shorter).every((byte) => byte === 0xee)).toBe(true)
     }
   })
 
-  test('stops at a segment that does not fit, before it encodes the rest', () => {
-    let read = false
-    const object = {
-      large: new Uint8Array(100_000),
-      get after() {
-        read = true
-        return 1
-      },
+  test('asks for each value once, whether the body fits or not', () => {
+    for (const size of [10, 100_000]) {
+      const asked: string[] = []
+      const object = {
+        get before() {
+          asked.push('before')
+          return 'x'.repeat(size)
+        },
+        large: new Uint8Array(size),
+        get after() {
+          asked.push('after')
+          return [new Uint8Array(size), { dtype: 1, shape: 2, data: 3 }]
+        },
+      }
+      const encoded = encoder.encodeInto(object, Buffer.alloc(50_000), 0)
+      expect(typeof encoded).toBe(size === 10 ? 'number' : 'object')
+      expect(asked).toEqual(['before', 'after'])
     }
-    expect(encoder.encodeInto(object, Buffer.alloc(50_000), 0)).toBe(-1)
-    expect(read).toBe(false)
+  })
+
+  test('goes on in memory of its own from wherever the room ends', () => {
+    const shared = { deep: [1, 2, 3] }
+    const list: unknown[] = [shared, 'x'.repeat(70)]
+    list[4] = new Float32Array(1100)
+    list.push(shared, [shared], list, ...Array.from({ length: 300 }, () => [1]))
+    const whole = wholeBody(encoder.encodeParts(list))
+    for (let limit = 0; limit < 900; limit++) {
+      const target = Buffer.alloc(1000, 0xee)
+      const encoded = encoder.encodeInto(list, target, 7, 7 + limit)
+      if (typeof encoded === 'number') throw new Error('it cannot fit')
+      expect(wholeBody(encoded).equals(whole)).toBe(true)
+      expect(target.subarray(7 + limit).every((byte) => byte === 0xee)).toBe(true)
+    }
+    expect(sameGraph(decode(whole), list)).toBe(true)
   })
 
   test('may be called again by a getter of what it encodes', () => {
     const inner = Buffer.alloc(100)
     const object = {
       get value() {
-        return encoder.encodeInto([1, 2], inner, 0) + encoder.encodeParts('x').byteLength
+        return [encoder.encodeInto([1, 2], inner, 0), encoder.encodeParts('x').byteLength]
       },
     }
     const target = Buffer.alloc(100)
-    expect(decode(target.subarray(0, encoder.encodeInto(object, target, 0)))).toEqual({ value: 4 + 3 })
+    const end = encoder.encodeInto(object, target, 0)
+    if (typeof end !== 'number') throw new Error('it fits')
+    expect(decode(target.subarray(0, end))).toEqual({ value: [4, 3] })
+  })
+
+  test('refuses an object whose memory its own getter gives away', () => {
+    const weights = new Float32Array(5000)
+    const object = {
+      weights,
+      get after() {
+        structuredClone(weights, { transfer: [weights.buffer] })
+        return 1
+      },
+    }
+    expect(failure(() => encoder.encodeParts(object)).message).toMatch(/was changed while it was being encoded/)
   })
 })
 
@@ -152,6 +194,12 @@ describe('encodeParts', () => {
   })
 })
 
+function revoked(): unknown {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
 describe('what cannot be sent', () => {
   class Unknown {}
   const sharedMemory = new SharedArrayBuffer(8)
@@ -164,7 +212,7 @@ describe('what cannot be sent', () => {
     ],
     ['a symbol', [[Symbol('s')]], 'object[0][0]', /symbol/],
     ['a class instance', { 'a b': new Unknown() }, 'object["a b"]', /instance of Unknown.*registerType\(Unknown/],
-    ['a promise', new Map([['k', Promise.resolve()]]), 'object.get("k")', /Promise/],
+    ['a promise', new Map([['k', Promise.resolve()]]), 'object.get("k")', /is a promise; await it/],
     ['a weak map as key', new Map([[new WeakMap(), 1]]), 'object.keys()[0]', /WeakMap/],
     ['an element of a set', new Set([1, () => 0]), 'object.values()[1]', /function/],
     ['a cause', new Error('x', { cause: { f: () => 0 } }), 'object.cause.f', /function/],
@@ -182,6 +230,39 @@ describe('what cannot be sent', () => {
       /boom/,
     ],
     ['an object made to look like a map', { a: Object.create(Map.prototype) }, 'object.a', /Map/],
+    ['a generator', { a: (function* () {})() }, 'object.a', /is an iterator or generator.*\[\.\.\.it\]/],
+    ['an iterator of a map', [new Map().keys()], 'object[0]', /is an iterator or generator/],
+    ['an asynchronous generator', { a: (async function* () {})() }, 'object.a', /asynchronous iterator or generator/],
+    ['a generator function', { *a() {} }, 'object.a', /is a function, which cannot be sent/],
+    ['a weak set', { a: new WeakSet() }, 'object.a', /is a WeakSet.*send a Set/],
+    ['a weak reference', { a: new WeakRef({}) }, 'object.a', /is a WeakRef/],
+    ['a finalization registry', { a: new FinalizationRegistry(() => undefined) }, 'object.a', /FinalizationRegistry/],
+    ['a signal', { a: AbortSignal.abort() }, 'object.a', /AbortSignal/],
+    ['an address', { a: new URL('http://host') }, 'object.a', /instance of URL.*registerType\(URL/],
+    ['a class without a name', { a: new (class {})() }, 'object.a', /a class without a name.*registerType\(the class/],
+    [
+      'an object that inherits from another',
+      { a: Object.create({ b: 1 }) },
+      'object.a',
+      /inherits from another object/,
+    ],
+    [
+      'an instance whose constructor is data',
+      { a: Object.assign(new Unknown(), { constructor: 1 }) },
+      'object.a',
+      /Unknown/,
+    ],
+    ['an object that nobody may look at', { a: revoked() }, 'object.a', /revoked/],
+    [
+      'a getter that throws what has no text',
+      {
+        get a(): never {
+          throw Object.create(null)
+        },
+      },
+      'object.a',
+      /something was thrown that has no text/,
+    ],
   ])('%s is named with its path', (_, object, path, message) => {
     const error = failure(() => encode(object))
     expect(error.code).toBe('NOT_SERIALIZABLE')
@@ -203,6 +284,12 @@ describe('what cannot be sent', () => {
     }
     expect(throughMemory(nest(fixedLimits.depthMax))).toStrictEqual(nest(fixedLimits.depthMax))
     expect(failure(() => encode(nest(fixedLimits.depthMax + 1))).message).toMatch(/deeper than 500/)
+  })
+
+  test('is named without a step when it is the object itself', () => {
+    for (const object of [() => 0, Symbol('s'), new Unknown(), Promise.resolve(), revoked()]) {
+      expect(failure(() => encode(object))).toMatchObject({ code: 'NOT_SERIALIZABLE', details: { path: 'object' } })
+    }
   })
 
   test('leaves the encoder fit for the next object', () => {

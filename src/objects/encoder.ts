@@ -3,7 +3,7 @@ import { endpointLimitDefaults } from '../limits.ts'
 import { copyBytes } from '../memoryCopy.ts'
 import { bodyForm, headerBytes, plainHeaderBytes, writeSegmentedHeader } from './bodyFormat.ts'
 import { allocate, tooLarge } from './cborWriter.ts'
-import { roomExceeded, Unsendable } from './encodeFailure.ts'
+import { changedMeanwhile, toUnsendable, Unsendable } from './encodeFailure.ts'
 import { ObjectWriter } from './objectWriter.ts'
 import type { Serializer } from './serializer.ts'
 import { insertShareMarks, markBytes } from './shareMarks.ts'
@@ -18,52 +18,112 @@ export interface EncodedParts {
   readonly byteLength: number
 }
 
-/** The scratch memory that a large encoding needed is given back, and not kept, from this size on. */
+/** Memory of its own that an encoding begins with where the room it was given ends; it is kept for the next one. */
 const scratchBytes = 64 * 1024
+const growthBytesMin = 256
 const nothing = Buffer.alloc(0)
 
-/** An ObjectWriter that writes whole bodies. */
+/**
+ * An ObjectWriter that writes whole bodies. It begins in the room that it is given; what turns out to need more goes on in
+ * memory of its own. So each value is asked for once: getters and `encode` of registered classes are code of the program.
+ */
 class BodyWriter extends ObjectWriter {
-  /** Encodes into a buffer that cannot grow; -1 if it does not fit. */
-  into(object: unknown, target: Buffer, start: number, limit: number): number {
+  #scratch: Buffer | undefined
+  /** Whether it writes into memory of its own. */
+  #own = false
+
+  write(object: unknown, target: Buffer, start: number, limit: number, bytesMax: number): number | EncodedParts {
     this.useBuffer(target)
-    this.growable = false
+    this.#own = false
+    this.start = start
+    this.position = start
     this.limit = limit
+    this.bytesMax = bytesMax
     try {
-      this.writeBody(object, start)
-      return this.copySegments()
+      this.#writeBody(object)
+      return this.#own ? this.#parts() : this.#copySegments()
     } catch (thrown) {
-      if (thrown === roomExceeded) return -1
-      throw thrown instanceof Unsendable ? thrown.toError() : thrown
+      throw thrown instanceof ObjectRelayError ? thrown : toUnsendable(thrown).toError()
     } finally {
       this.end()
+      // Large memory is not kept alive.
+      if (this.#own && this.bytes !== this.#scratch) this.useBuffer(nothing)
     }
   }
 
-  /** Encodes into memory of its own. */
-  parts(object: unknown): EncodedParts {
-    if (this.bytes.length !== scratchBytes) this.useBuffer(allocate(scratchBytes))
-    this.growable = true
-    this.limit = Math.min(scratchBytes, this.objectBytesMax)
-    try {
-      this.writeBody(object, 0)
-      const { segments } = this
-      const byteLength = this.position + this.segmentBytes
-      return { head: this.takeHead(), segments, byteLength }
-    } catch (thrown) {
-      throw thrown instanceof Unsendable ? thrown.toError() : thrown
-    } finally {
-      this.end()
+  protected override makeRoom(count: number): void {
+    this.checkBound(count)
+    const used = this.position - this.start
+    const needed = used + count
+    if (this.#own || needed > scratchBytes) {
+      const doubled = 2 * (this.limit - this.start)
+      this.#moveTo(allocate(Math.min(Math.max(needed + growthBytesMin, doubled, scratchBytes), this.bytesMax)))
+    } else {
+      this.#scratch ??= allocate(scratchBytes)
+      this.#moveTo(this.#scratch)
     }
+  }
+
+  #moveTo(buffer: Buffer): void {
+    const { bytes, start, position } = this
+    copyBytes(buffer, 0, bytes, start, position)
+    this.useBuffer(buffer)
+    this.#own = true
+    this.start = 0
+    this.position = position - start
+    this.limit = buffer.length
+  }
+
+  /** Writes header and CBOR; the header is moved in when it is known that there are segments. */
+  #writeBody(object: unknown): void {
+    this.begin()
+    this.writeByte(bodyForm.plain)
+    this.writeValue(object)
+    if (this.repeats.hasReferences) this.#markRepeats()
+    if (this.segments.length > 0) this.#moveForHeader()
+    this.checkBound(0)
+    // Segments are not copied into memory of its own, but stay where they are.
+    if (!this.#own && this.position + this.segmentBytes > this.limit) this.makeRoom(0)
+  }
+
+  #markRepeats(): void {
+    const marks = this.repeats.marks()
+    this.reserve(marks.positions.length * markBytes)
+    this.position = insertShareMarks(this.bytes, this.start, this.position, marks)
+  }
+
+  #moveForHeader(): void {
+    const { segments } = this
+    let segmentBytes = 0
+    for (const segment of segments) segmentBytes += segment.length
+    // A getter may have given the memory away, or made it smaller.
+    if (segmentBytes !== this.segmentBytes) throw new Unsendable(changedMeanwhile)
+    const shift = headerBytes(segments.length) - plainHeaderBytes
+    this.reserve(shift)
+    const cborStart = this.start + plainHeaderBytes
+    const cborBytes = this.position - cborStart
+    this.bytes.copyWithin(cborStart + shift, cborStart, this.position)
+    writeSegmentedHeader(this.bytes, this.start, cborBytes, segments)
+    this.position += shift
+  }
+
+  #copySegments(): number {
+    for (const segment of this.segments) {
+      copyBytes(this.bytes, this.position, segment)
+      this.position += segment.length
+    }
+    return this.position
+  }
+
+  #parts(): EncodedParts {
+    const { segments, segmentBytes, position } = this
+    return { head: this.#takeHead(), segments, byteLength: position + segmentBytes }
   }
 
   /** What was written, in memory of its own: a small encoding is copied, a large one takes the buffer with it. */
-  private takeHead(): Uint8Array {
+  #takeHead(): Uint8Array {
     const { bytes, position } = this
-    if (bytes.length !== scratchBytes) {
-      this.useBuffer(nothing)
-      return bytes.subarray(0, position)
-    }
+    if (bytes !== this.#scratch) return bytes.subarray(0, position)
     const head = new Uint8Array(position)
     // For the few bytes that stand beside a large array a loop is faster than a call into Node.
     if (position <= 64)
@@ -71,115 +131,74 @@ class BodyWriter extends ObjectWriter {
     else head.set(bytes.subarray(0, position))
     return head
   }
-
-  /** Writes header and CBOR; the header is moved in when it is known that there are segments. */
-  private writeBody(object: unknown, start: number): void {
-    this.begin()
-    this.position = start
-    this.writeByte(bodyForm.plain)
-    this.writeValue(object)
-    if (this.repeats.hasReferences) this.markRepeats()
-    const { segments } = this
-    if (segments.length > 0) this.moveForHeader(start)
-    const byteLength = this.position - start + this.segmentBytes
-    if (byteLength > this.objectBytesMax) throw tooLarge(byteLength, this.objectBytesMax)
-  }
-
-  private markRepeats(): void {
-    this.reserve(this.repeats.marks().positions.length * markBytes)
-    this.position = insertShareMarks(this.bytes, this.position, this.repeats)
-  }
-
-  private moveForHeader(start: number): void {
-    const { segments } = this
-    const shift = headerBytes(segments.length) - plainHeaderBytes
-    this.reserve(shift)
-    const cborStart = start + plainHeaderBytes
-    const cborBytes = this.position - cborStart
-    this.bytes.copyWithin(cborStart + shift, cborStart, this.position)
-    writeSegmentedHeader(this.bytes, start, cborBytes, segments)
-    this.position += shift
-  }
-
-  private copySegments(): number {
-    for (const segment of this.segments) {
-      this.reserve(segment.length)
-      copyBytes(this.bytes, this.position, segment)
-      this.position += segment.length
-    }
-    return this.position
-  }
 }
 
 /** Turns objects into bytes. */
 export class ObjectEncoder {
   readonly #objectBytesMax: number
   readonly #serializer: Serializer | undefined
-  // Two, since each keeps a view of the buffer that it wrote into last.
-  readonly #into: BodyWriter
-  readonly #parts: BodyWriter
-  /** Whether an encoding is under way: a getter of the object may send another one meanwhile. */
+  readonly #writer: BodyWriter = new BodyWriter()
+  /** Whether an encoding is under way: a getter of the object may encode another one meanwhile. */
   #busy = false
 
   constructor(options: { objectBytesMax?: number; serializer?: Serializer } = {}) {
     this.#objectBytesMax = options.objectBytesMax ?? endpointLimitDefaults.objectBytesMax
     this.#serializer = options.serializer
-    this.#into = new BodyWriter(this.#objectBytesMax)
-    this.#parts = new BodyWriter(this.#objectBytesMax)
   }
 
   /**
-   * Encodes a whole body into `target` from `start` on, segments included. Gives the offset behind it, or -1 if it does
-   * not fit before `limit`. The target may be shared memory.
+   * Encodes a whole body into `target` from `start` on, segments included, and gives the offset behind it. A body that does
+   * not fit before `limit` is given in parts instead; its large arrays stay where they are and must not change until
+   * they are sent. The target may be shared memory. What would need more than `objectBytesMax` bytes is refused as soon as
+   * that is clear; the other side may allow less than our own bound.
    */
-  encodeInto(object: unknown, target: Buffer, start: number, limit: number = target.length): number {
-    if (this.#serializer !== undefined) return this.#ownInto(this.#serializer, object, target, start, limit)
-    if (this.#busy) return new BodyWriter(this.#objectBytesMax).into(object, target, start, limit)
+  encodeInto(
+    object: unknown,
+    target: Buffer,
+    start: number,
+    limit: number = target.length,
+    objectBytesMax: number = this.#objectBytesMax,
+  ): number | EncodedParts {
+    const bytesMax = Math.min(objectBytesMax, this.#objectBytesMax)
+    if (this.#serializer !== undefined) return serialize(this.#serializer, object, target, start, limit, bytesMax)
+    if (this.#busy) return new BodyWriter().write(object, target, start, limit, bytesMax)
     this.#busy = true
     try {
-      return this.#into.into(object, target, start, limit)
+      return this.#writer.write(object, target, start, limit, bytesMax)
     } finally {
       this.#busy = false
     }
   }
 
-  /** Encodes an object of any size; large arrays stay where they are and must not change until they are sent. */
+  /** Encodes an object into parts, whatever its size. */
   encodeParts(object: unknown): EncodedParts {
-    if (this.#serializer !== undefined) return this.#ownParts(this.#serializer, object)
-    if (this.#busy) return new BodyWriter(this.#objectBytesMax).parts(object)
-    this.#busy = true
-    try {
-      return this.#parts.parts(object)
-    } finally {
-      this.#busy = false
-    }
+    const parts = this.encodeInto(object, nothing, 0, 0)
+    if (typeof parts === 'number') throw new TypeError('An object takes at least one byte.')
+    return parts
   }
+}
 
-  #ownInto(serializer: Serializer, object: unknown, target: Buffer, start: number, limit: number): number {
-    const bytes = this.#serialize(serializer, object)
-    const end = start + 1 + bytes.length
-    if (end > limit) return -1
-    target[start] = bodyForm.own
-    copyBytes(target, start + 1, bytes)
-    return end
+function serialize(
+  serializer: Serializer,
+  object: unknown,
+  target: Buffer,
+  start: number,
+  limit: number,
+  bytesMax: number,
+): number | EncodedParts {
+  let bytes: unknown
+  try {
+    bytes = serializer.serialize(object)
+  } catch (cause) {
+    throw toObjectRelayError(cause, 'NOT_SERIALIZABLE')
   }
-
-  #ownParts(serializer: Serializer, object: unknown): EncodedParts {
-    const bytes = this.#serialize(serializer, object)
-    return { head: Uint8Array.of(bodyForm.own), segments: [bytes], byteLength: 1 + bytes.length }
+  if (!(bytes instanceof Uint8Array)) {
+    throw createError('NOT_SERIALIZABLE', 'The serialize() that was given as an option did not return a Uint8Array.')
   }
-
-  #serialize(serializer: Serializer, object: unknown): Uint8Array {
-    let bytes: unknown
-    try {
-      bytes = serializer.serialize(object)
-    } catch (cause) {
-      throw cause instanceof ObjectRelayError ? cause : toObjectRelayError(cause, 'NOT_SERIALIZABLE')
-    }
-    if (!(bytes instanceof Uint8Array)) {
-      throw createError('NOT_SERIALIZABLE', 'The serialize() that was given as an option did not return a Uint8Array.')
-    }
-    if (bytes.length >= this.#objectBytesMax) throw tooLarge(bytes.length + 1, this.#objectBytesMax)
-    return bytes
-  }
+  const byteLength = 1 + bytes.length
+  if (byteLength > bytesMax) throw tooLarge(byteLength, bytesMax)
+  if (start + byteLength > limit) return { head: Uint8Array.of(bodyForm.own), segments: [bytes], byteLength }
+  target[start] = bodyForm.own
+  copyBytes(target, start + 1, bytes)
+  return start + byteLength
 }

@@ -1,5 +1,6 @@
 import { copyBytes } from '../memoryCopy.ts'
 import { breakByte, indefinite, unmarked } from './cborReader.ts'
+import { arrayLengthMax } from './holes.ts'
 import { ScalarReader } from './scalarReader.ts'
 import { CachedString, isOrdinaryKey } from './stringCache.ts'
 import { readTagged } from './taggedReader.ts'
@@ -8,7 +9,7 @@ import { hintTags, tags } from './tags.ts'
 /** Stands for a shared object that is not there yet. */
 const notYet: unique symbol = Symbol('not yet')
 
-/** Property names that are numbers and further apart than that would make V8 allocate an array for all that lie between. */
+/** Elements and names that are numbers further apart than that would make V8 allocate an array for all that lie between. */
 const denseFactor = 8
 
 const mixedKeys = 'a shared map has keys that are no texts behind such that are, and contains itself'
@@ -19,6 +20,8 @@ export class ObjectReader extends ScalarReader {
   private segmentsUsed = 0
   private shared: unknown[] = []
   private sharedReferences = 0
+  /** Objects that were begun, ever. */
+  private serial = 0
   private shareNumber: number = unmarked
   /** Leads to the key that came first last time. */
   private readonly firstKey: CachedString = new CachedString('')
@@ -71,9 +74,10 @@ export class ObjectReader extends ScalarReader {
     this.setShared(this.takeShareNumber(), array)
     this.enterContainer(length === indefinite ? 0 : length)
     if (length === indefinite) {
-      while (!this.takeBreak()) {
+      let sparse = false
+      for (let item = 0; !this.takeBreak(); item++) {
         this.announce(1)
-        this.readElement(array)
+        sparse = this.readElement(array, item, sparse)
       }
     } else {
       this.readElements(array, length)
@@ -84,6 +88,7 @@ export class ObjectReader extends ScalarReader {
 
   private readElements(array: unknown[], length: number): void {
     const { bytes, view, end } = this
+    let sparse = false
     for (let index = 0; index < length; index++) {
       const { position } = this
       // Read here, a float goes into the array without an object being made of it.
@@ -91,22 +96,40 @@ export class ObjectReader extends ScalarReader {
         array.push(view.getFloat64(position + 1))
         this.position = position + 9
       } else {
-        this.readElement(array)
+        sparse = this.readElement(array, length, sparse)
       }
     }
   }
 
-  private readElement(array: unknown[]): void {
-    if (this.isHole()) array.length++
-    else array.push(this.readItem())
+  /** Reads an item of an array that has so many, or more. Tells whether the array is sparse now. */
+  private readElement(array: unknown[], items: number, sparse: boolean): boolean {
+    const holes = this.takeHoles()
+    if (holes === 0) {
+      array.push(this.readItem())
+      return sparse
+    }
+    if (array.length + holes > arrayLengthMax) throw this.malformed('an array has more holes than it can')
+    const becomesSparse = !sparse && array.length + holes > denseMax(items)
+    if (becomesSparse) makeSparse(array)
+    array.length += holes
+    return sparse || becomesSparse
   }
 
-  private isHole(): boolean {
-    // d8 1f f7: tag 31 around undefined.
-    if (this.peek() !== 0xd8 || this.end - this.position < 3 || this.view.getUint16(this.position + 1) !== 0x1ff7)
-      return false
-    this.position += 3
-    return true
+  /** How many holes the next item stands for; 0 if it is none that does. */
+  private takeHoles(): number {
+    const initial = this.peek()
+    if (initial === 0xd8) {
+      // d8 1f f7: tag 31 around undefined.
+      if (this.end - this.position < 3 || this.view.getUint16(this.position + 1) !== 0x1ff7) return 0
+      this.position += 3
+      return 1
+    }
+    if (initial !== 0xda || this.end - this.position < 5 || this.view.getUint32(this.position + 1) !== tags.holes)
+      return 0
+    this.position += 5
+    const holes = this.readIndex()
+    if (holes < 1) throw this.malformed('a run of holes has no length')
+    return holes
   }
 
   private readMapItem(initial: number): unknown {
@@ -129,17 +152,23 @@ export class ObjectReader extends ScalarReader {
     this.setShared(shareNumber, object)
     const references = this.sharedReferences
     this.enterContainer(count === indefinite ? 0 : 2 * count)
+    const serial = ++this.serial
     let previous: CachedString | undefined = this.firstKey
     for (let index = 0; index !== count; index++) {
       if (count === indefinite && this.endsHere()) break
       const key: CachedString | string | undefined = this.readKey(previous)
       if (key instanceof CachedString) {
         previous = key
+        // A key that was last used before this object began is new to it.
+        if (key.usedIn >= serial && Object.hasOwn(object, key.text)) throw this.repeatedKey()
+        key.usedIn = serial
         if (key.ordinary) object[key.text] = this.readItem()
         else setProperty(object, key.text, this.readItem(), Math.max(count, index))
       } else if (key !== undefined || this.startsWithText()) {
         previous = undefined
-        setProperty(object, key ?? String(this.readItem()), this.readItem(), Math.max(count, index))
+        const text = key ?? String(this.readItem())
+        if (Object.hasOwn(object, text)) throw this.repeatedKey()
+        setProperty(object, text, this.readItem(), Math.max(count, index))
       } else {
         if (shareNumber !== unmarked && this.sharedReferences !== references) throw this.malformed(mixedKeys)
         return this.readMoreEntries(new Map(Object.entries(object)), count, index, shareNumber)
@@ -147,6 +176,10 @@ export class ObjectReader extends ScalarReader {
     }
     this.leaveContainer()
     return object
+  }
+
+  private repeatedKey(): Error {
+    return this.malformed('an object has a key twice')
   }
 
   /** Whether a container of indefinite length ends; else one more entry of it is counted. */
@@ -264,9 +297,22 @@ export class ObjectReader extends ScalarReader {
   }
 }
 
+/** What the array costs follows its elements from now on, and not its length. */
+function makeSparse(array: unknown[]): void {
+  const { length } = array
+  // V8 keeps elements in a table, and no longer in an array that reaches up to the last, once one is not ordinary.
+  Object.defineProperty(array, length, { value: undefined, enumerable: false, writable: true, configurable: true })
+  array.length = length
+}
+
+/** So long may an array be that holds its elements one behind the other. */
+function denseMax(items: number): number {
+  return denseFactor * (items + 1)
+}
+
 /** Makes a property whatever its name is; `count` is how many the object has at least. */
 function setProperty(object: Record<string, unknown>, key: string, value: unknown, count: number): void {
-  const sparse = Number(key) >= denseFactor * (count + 1)
+  const sparse = Number(key) >= denseMax(count)
   // V8 keeps elements in a table, and no longer in an array that reaches up to the highest, once one is not ordinary.
   if (sparse) Object.defineProperty(object, key, { value, enumerable: false, writable: true, configurable: true })
   if (!sparse && isOrdinaryKey(key)) object[key] = value

@@ -1,8 +1,8 @@
 import { types } from 'node:util'
 import { fixedLimits } from '../limits.ts'
-import { headerBytes } from './bodyFormat.ts'
-import { CborWriter, major, tooLarge } from './cborWriter.ts'
-import { changedMeanwhile, propertyStep, roomExceeded, Unsendable, under } from './encodeFailure.ts'
+import { CborWriter, major } from './cborWriter.ts'
+import { changedMeanwhile, propertyStep, Unsendable, under } from './encodeFailure.ts'
+import { arrayLengthMax, HoleRuns } from './holes.ts'
 import { RepeatTracker } from './repeatTracker.ts'
 import { writeSpecial } from './specialWriter.ts'
 import { tags } from './tags.ts'
@@ -14,10 +14,9 @@ import { unsendableObject } from './unsendable.ts'
  * Writes any value that can be sent. Objects that are met again become references (tags 28 and 29): the reference is
  * written at once, the mark is put in front of what it refers to at the end, by shareMarks.ts.
  */
-export class ObjectWriter extends CborWriter {
+export abstract class ObjectWriter extends CborWriter {
   protected readonly repeats: RepeatTracker = new RepeatTracker()
   protected segments: Uint8Array[] = []
-  protected segmentBytes = 0
   private depth = 0
   /** Whether some program gave Object.prototype properties that for-in meets in every object. */
   private inheriting = false
@@ -36,7 +35,7 @@ export class ObjectWriter extends CborWriter {
   }
 
   private writeObject(object: object): void {
-    const number = this.repeats.note(object, this.position)
+    const number = this.repeats.note(object, this.position - this.start)
     if (number >= 0) {
       this.writeReference(object, number)
       return
@@ -59,7 +58,7 @@ export class ObjectWriter extends CborWriter {
         'is part of what its own encode() returned; an object of a registered class cannot contain itself',
       )
     }
-    this.repeats.refer(number, this.position)
+    this.repeats.refer(number, this.position - this.start)
     // Which mark that is will be known at the end; 32 bits hold any.
     this.writeTag(tags.sharedReference)
     this.reserve(5)
@@ -74,25 +73,45 @@ export class ObjectWriter extends CborWriter {
 
   override writeArray(array: readonly unknown[]): void {
     const { length } = array
+    if (!Number.isInteger(length) || length < 0 || length > arrayLengthMax)
+      throw new Unsendable('has an impossible length')
+    const head = this.position - this.start
     this.writeHead(major.array, length)
+    const headBytes = this.position - this.start - head
     this.enter(1)
+    let items = length
+    let holes: HoleRuns | undefined
     let index = 0
     try {
       for (; index < length; index++) {
         const element = array[index]
-        if (typeof element === 'number') this.writeNumber(element)
-        else if (element === undefined && !(index in array)) this.writeHole()
-        else this.writeValue(element)
+        if (typeof element === 'number') {
+          this.writeNumber(element)
+        } else if (element === undefined && !(index in array)) {
+          holes ??= new HoleRuns(array, length)
+          const run = holes.endOf(index) - index
+          this.writeHoles(run)
+          items -= run - 1
+          index += run - 1
+        } else {
+          this.writeValue(element)
+        }
       }
     } catch (thrown) {
       throw under(thrown, `[${index}]`)
     }
+    if (items !== length) this.setCount(head, headBytes, items)
     this.depth--
   }
 
-  private writeHole(): void {
-    this.writeTag(tags.hole)
-    this.writeByte(0xf7)
+  private writeHoles(count: number): void {
+    if (count === 1) {
+      this.writeTag(tags.hole)
+      this.writeByte(0xf7)
+    } else {
+      this.writeTag(tags.holes)
+      this.writeHead(major.unsigned, count)
+    }
   }
 
   override writeProperties(object: object): void {
@@ -107,7 +126,7 @@ export class ObjectWriter extends CborWriter {
         return
       }
     }
-    this.writeHead(major.map, left)
+    this.writeContainerHead(major.map, left, 2 * left)
     this.enter(1)
     let step = ''
     try {
@@ -164,19 +183,17 @@ export class ObjectWriter extends CborWriter {
   }
 
   private writeSegment(content: Uint8Array): void {
+    this.checkBound(content.length)
     this.writeTag(tags.segment)
     this.writeHead(major.unsigned, this.segments.length)
     this.segments.push(content)
     this.segmentBytes += content.length
-    const needed = this.position + this.segmentBytes + headerBytes(this.segments.length)
-    if (this.growable && needed > this.objectBytesMax) throw tooLarge(needed, this.objectBytesMax)
-    // No need to encode the rest when the segments alone do not fit.
-    if (!this.growable && needed > this.limit) throw roomExceeded
   }
 
   /** Starts an encoding. */
   protected begin(): void {
     this.depth = 0
+    this.segmentBytes = 0
     this.inheriting = false
     for (const _ in Object.prototype) this.inheriting = true
   }
@@ -186,6 +203,5 @@ export class ObjectWriter extends CborWriter {
     this.repeats.clear()
     if (this.segments.length > 0) this.segments = []
     if (this.encoding.length > 0) this.encoding.length = 0
-    this.segmentBytes = 0
   }
 }

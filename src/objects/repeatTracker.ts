@@ -1,6 +1,12 @@
 /** Up to this many objects a scan is faster than a hash table; measured. */
 const scannedMax = 16
 
+/** What was referred to: the positions of the objects, ascending, and each reference with the place of its object among them. */
+export interface RepeatMarks {
+  readonly positions: readonly number[]
+  readonly references: readonly { readonly position: number; readonly mark: number }[]
+}
+
 /**
  * Notices that an object is met again while a tree of objects is written. Most trees have no such object and few objects
  * at all; so the first are only compared one by one, the others go into a `Set`, and only after the first repetition is
@@ -61,8 +67,8 @@ export class RepeatTracker {
     return this.references.length > 0
   }
 
-  /** What was referred to: the positions of the objects, ascending, and each reference with the place of its object among them. */
-  marks(): { positions: number[]; references: { position: number; mark: number }[] } {
+  /** What is to be written about all repetitions. */
+  marks(): RepeatMarks {
     const numbers = new Set<number>()
     for (let index = 0; index < this.references.length; index += 2) numbers.add(this.references[index] ?? 0)
     const ascending = [...numbers].sort((left, right) => left - right)

@@ -63,7 +63,7 @@ export abstract class ScalarReader extends CborReader {
   protected readKey(previous: CachedString | undefined): CachedString | string | undefined {
     const { bytes, position } = this
     const expected = previous?.next
-    if (expected?.isAt(bytes, position) && position + expected.encoded.length <= this.end) {
+    if (expected?.current && expected.isAt(bytes, position) && position + expected.encoded.length <= this.end) {
       this.position = position + expected.encoded.length
       return expected
     }

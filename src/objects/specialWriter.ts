@@ -3,7 +3,8 @@ import { typedArrayWriter, writeArrayBuffer, writeBuffer, writeDataView } from '
 import { type CborWriter, major } from './cborWriter.ts'
 import { writeMap, writeSet } from './collectionWriter.ts'
 import { Unsendable } from './encodeFailure.ts'
-import { errorClasses, writeError } from './errorsAsData.ts'
+import { writeError } from './errorsAsData.ts'
+import { isNative } from './realms.ts'
 import { regexpCharactersMax, tags } from './tags.ts'
 import { typedArrayKinds } from './typedArrays.ts'
 
@@ -84,14 +85,14 @@ const writers: ReadonlyMap<object, SpecialWriter> = new Map<object, SpecialWrite
   [ArrayBuffer.prototype, writeArrayBuffer],
   [DataView.prototype, writeDataView],
   ...[Number, String, Boolean, BigInt].map(({ prototype }): [object, SpecialWriter] => [prototype, writeBoxed]),
-  ...Object.values(errorClasses).map(({ prototype }): [object, SpecialWriter] => [prototype, writeNativeError]),
+  [Error.prototype, writeNativeError],
 ])
 
 /** Writes an object of a built-in class other than Object and Array; false when it is of no class that can be sent. */
 export function writeSpecial(writer: CborWriter, object: object, prototype: object): boolean {
   const write = writers.get(prototype)
   if (write !== undefined) return write(writer, object)
-  // Subclasses of errors travel as the nearest built-in one, with their name: a report must not fail.
+  // Errors travel as the nearest built-in class, with their name: a report must not fail.
   return writeNativeError(writer, object) || writeOfAnotherRealm(writer, object, prototype)
 }
 
@@ -107,8 +108,4 @@ function writeOfAnotherRealm(writer: CborWriter, object: object, prototype: obje
   else if (type.name === 'Array' && Array.isArray(object)) writer.writeArray(object)
   else return writersByName.get(type.name)?.(writer, object) ?? false
   return true
-}
-
-function isNative(type: object): boolean {
-  return Function.prototype.toString.call(type).includes('[native code]')
 }

@@ -12,6 +12,10 @@ export class CachedString {
   readonly encoded: Uint8Array
   /** The key that followed this one last time. */
   next: CachedString | undefined = undefined
+  /** The serial number of the object that it was last a key of. Of a new one it is not known. */
+  usedIn: number = Number.MAX_SAFE_INTEGER
+  /** Whether it is what the cache gives for its text. */
+  current: boolean = true
 
   constructor(text: string) {
     // V8 keeps property names in one table; a string from there is assigned without being looked up each time.
@@ -68,6 +72,7 @@ export class StringCache {
       return text
     }
     const added = new CachedString(text)
+    if (cached !== undefined) cached.current = false
     this.slots[slot] = added
     return added
   }

@@ -137,9 +137,11 @@ function makeRegexp(reader: CborReader, source: string, flags: string): RegExp {
 }
 
 function readTypedArray(reader: CborReader, tag: number): unknown {
-  if (tag === halfTags.big || tag === halfTags.little) return readHalves(reader, tag)
   const received = kindOfTag(tag)
-  if (received === undefined) throw reader.malformed(`it uses tag ${tag}, a typed array that JavaScript does not have`)
+  if (received === undefined) {
+    if (tag === halfTags.big || tag === halfTags.little) return readHalves(reader, tag)
+    throw reader.malformed(`it uses tag ${tag}, a typed array that JavaScript does not have`)
+  }
   const { kind, swapped } = received
   const memory = reader.readBinary()
   if (memory.byteLength % kind.elementBytes !== 0) throw reader.malformed('a typed array ends within an element')
@@ -147,7 +149,7 @@ function readTypedArray(reader: CborReader, tag: number): unknown {
   return kind.create(memory)
 }
 
-/** Arrays of float16, which Node 20 has no class for: as float32, which holds each of their numbers. */
+/** Arrays of float16 where JavaScript has no class for them: as float32, which holds each of their numbers. */
 function readHalves(reader: CborReader, tag: number): Float32Array {
   const view = new DataView(reader.readBinary())
   if (view.byteLength % 2 !== 0) throw reader.malformed('a typed array ends within an element')
@@ -183,7 +185,8 @@ function readNamed(reader: CborReader, shareNumber: number): unknown {
 
 function readError(reader: CborReader, count: number, shareNumber: number): Error {
   if (count !== 4) throw reader.malformed('an error does not have four parts')
-  const error = makeError(readString(reader))
+  const className = readString(reader)
+  const error = makeError(className)
   // Its cause may refer to it.
   reader.setShared(shareNumber, error)
   const hidden = reader.readItem()
@@ -191,7 +194,7 @@ function readError(reader: CborReader, count: number, shareNumber: number): Erro
   if (typeof hidden !== 'object' || hidden === null || typeof own !== 'object' || own === null) {
     throw reader.malformed('an error has no properties')
   }
-  fillError(error, hidden, own)
+  fillError(error, className, hidden, own)
   return error
 }
 

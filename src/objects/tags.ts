@@ -1,6 +1,6 @@
 /**
  * The CBOR tags (RFC 8949, 3.4) that objects are written with, and those that are read from other programs besides.
- * All but the last three are registered with IANA.
+ * All but the last four are registered with IANA.
  */
 export const tags = {
   /** Text of RFC 3339; read only. */
@@ -15,7 +15,7 @@ export const tags = {
   shared: 28,
   /** The number of a marked item. */
   sharedReference: 29,
-  /** Around `undefined`: a hole in an array. */
+  /** Around `undefined`: one hole in an array. */
   hole: 31,
   regexp: 35,
   uuid: 37,
@@ -47,6 +47,8 @@ export const tags = {
   arrayBuffer: 0x6f626a01,
   /** Around a byte string or a segment: a `DataView`. */
   dataView: 0x6f626a02,
+  /** Around a count, in an array: so many holes in a row. */
+  holes: 0x6f626a03,
 } as const
 
 /** Tags that only hint at how to show their content (expected base64, a URI, embedded CBOR, ...): the content is taken as it is. */

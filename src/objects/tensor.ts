@@ -23,10 +23,18 @@ export function shapeFits(shape: readonly unknown[], count: number): shape is re
  * says. Anything else with such names travels as the plain object that it is.
  */
 export function asTensor(properties: Readonly<Record<string, unknown>>): Tensor | undefined {
-  const { dtype, shape, data } = properties
+  if (!Object.hasOwn(properties, 'dtype')) return undefined
+  const dtype = dataProperty(properties, 'dtype')
+  const shape = dataProperty(properties, 'shape')
+  const data = dataProperty(properties, 'data')
   if (typeof dtype !== 'string' || !Array.isArray(shape) || !ArrayBuffer.isView(data)) return undefined
   const kind = kindOf(data)
   if (kind?.dtype !== dtype || Object.getPrototypeOf(shape) !== Array.prototype) return undefined
   const array = data as TypedArray // it has the prototype of one
   return shapeFits(shape, array.length) ? { dtype, shape, data: array } : undefined
+}
+
+/** The value of a property. What a getter gives is not looked at twice: the object is none then. */
+function dataProperty(properties: object, name: string): unknown {
+  return Object.getOwnPropertyDescriptor(properties, name)?.value
 }

@@ -32,6 +32,8 @@ const builtInClasses: ReadonlySet<unknown> = new Set([
   ...[Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, AggregateError],
   ...[ArrayBuffer, SharedArrayBuffer, DataView, Buffer, Uint8Array, Uint8ClampedArray, Uint16Array, Uint32Array],
   ...[BigUint64Array, Int8Array, Int16Array, Int32Array, BigInt64Array, Float32Array, Float64Array],
+  // Those that only some versions have; what is not there is no class that could be registered.
+  ...['Float16Array', 'DOMException', 'SuppressedError'].map((name): unknown => Reflect.get(globalThis, name)),
 ])
 
 /**

@@ -1,8 +1,16 @@
 import { endianness } from 'node:os'
 import { tags } from './tags.ts'
 
+/** `Float16Array`, in programs whose version of TypeScript and `lib` have it. */
+type HalfArray = typeof globalThis extends { readonly Float16Array: { readonly prototype: infer Half } }
+  ? Half extends ArrayBufferView
+    ? Half
+    : never
+  : never
+
 /** Any typed array. */
 export type TypedArray =
+  | HalfArray
   | Uint8Array
   | Uint8ClampedArray
   | Uint16Array
@@ -38,15 +46,19 @@ const bigEndianHost = endianness() === 'BE'
 const kinds: TypedArrayKind[] = []
 const received: (ReceivedKind | undefined)[] = []
 
-/** Arrays of float16 have no class in Node 20. */
+/** Arrays of float16, which have a class from Node.js 24 on. */
 export const halfTags: Readonly<Record<'big' | 'little', number>> = { big: 80, little: 84 }
 
-function add(
-  type: { new (memory: ArrayBuffer): TypedArray; readonly BYTES_PER_ELEMENT: number; readonly prototype: object },
-  dtype: string,
-  littleTag: number,
-  bigTag: number = littleTag,
-): void {
+interface TypedArrayClass {
+  new (memory: ArrayBuffer): TypedArray
+  readonly BYTES_PER_ELEMENT: number
+  readonly prototype: object
+}
+
+/** The class that only newer versions of JavaScript have. */
+const halfClass: TypedArrayClass | undefined = Reflect.get(globalThis, 'Float16Array')
+
+function add(type: TypedArrayClass, dtype: string, littleTag: number, bigTag: number = littleTag): void {
   const kind: TypedArrayKind = {
     tag: bigEndianHost ? bigTag : littleTag,
     dtype,
@@ -71,6 +83,7 @@ add(Int32Array, 'int32', 78, 74)
 add(BigInt64Array, 'int64', 79, 75)
 add(Float32Array, 'float32', 85, 81)
 add(Float64Array, 'float64', 86, 82)
+if (halfClass !== undefined) add(halfClass, 'float16', halfTags.little, halfTags.big)
 
 const kindOfPrototype: ReadonlyMap<object, TypedArrayKind> = new Map(kinds.map((kind) => [kind.prototype, kind]))
 

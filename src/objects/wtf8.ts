@@ -4,6 +4,7 @@
  */
 
 const loneSurrogate = /\p{Surrogate}/u
+const loneSurrogates = /\p{Surrogate}/gu
 
 /** Whether a string holds a surrogate without its partner. */
 export function hasLoneSurrogate(text: string): boolean {
@@ -14,18 +15,17 @@ export function hasLoneSurrogate(text: string): boolean {
 export function toWtf8(text: string): Buffer {
   const bytes = Buffer.allocUnsafe(text.length * 3)
   let position = 0
-  for (let index = 0; index < text.length; ) {
-    const point = text.codePointAt(index) ?? 0
-    index += point > 0xffff ? 2 : 1
-    if (point >= 0xd800 && point <= 0xdfff) {
-      bytes[position] = 0xe0 | (point >> 12)
-      bytes[position + 1] = 0x80 | ((point >> 6) & 0x3f)
-      bytes[position + 2] = 0x80 | (point & 0x3f)
-      position += 3
-    } else {
-      position += bytes.write(String.fromCodePoint(point), position, 'utf8')
-    }
+  let written = 0
+  for (const { index } of text.matchAll(loneSurrogates)) {
+    const unit = text.charCodeAt(index)
+    position += bytes.write(text.slice(written, index), position, 'utf8')
+    bytes[position] = 0xe0 | (unit >> 12)
+    bytes[position + 1] = 0x80 | ((unit >> 6) & 0x3f)
+    bytes[position + 2] = 0x80 | (unit & 0x3f)
+    position += 3
+    written = index + 1
   }
+  position += bytes.write(text.slice(written), position, 'utf8')
   return bytes.subarray(0, position)
 }
 

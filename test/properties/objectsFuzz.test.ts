@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { ObjectRelayError } from '../../src/errors.ts'
 import { BodyAssembler } from '../../src/objects/bodyAssembler.ts'
 import { ObjectDecoder } from '../../src/objects/decoder.ts'
-import { encode } from '../support/objects.ts'
+import { encode, throughMemory } from '../support/objects.ts'
+import { hasRepeatedKey } from '../support/repeatedKeys.ts'
+import { sameGraph } from '../support/sameGraph.ts'
 
 const seed = 20_240_607
 const rounds = 20_000
@@ -23,6 +25,9 @@ function corpus(): Buffer[] {
   cyclic.self = cyclic
   const sparse: unknown[] = [undefined, null]
   sparse[3] = 1
+  const table: unknown[] = []
+  table[1_767_225_600] = { row: 1 }
+  table.length = 4_000_000_000
   const error = new TypeError('no', { cause: new AggregateError([new Error('inner')], 'several') })
   return [
     { id: 1, worker: 'w-3', reward: 0.123, done: false, obs: [0.1, 0.2, 0.3] },
@@ -36,6 +41,12 @@ function corpus(): Buffer[] {
       new Date(0),
     ],
     [error, /a(b)c/giu, /abc/, 'é水𐅑', '\ud800x', Buffer.from('bytes'), new ArrayBuffer(3), sparse],
+    [table, [table], new DOMException('no', 'AbortError'), { list: sparse, table }],
+    [
+      { a: 1, b: { a: 2, b: 3 } },
+      { b: { b: 1, a: 2 }, a: 3 },
+      { long_key_that_is_not_remembered: 1, 7: 1, '-7': 2 },
+    ],
     {
       weights: new Float32Array(2000),
       small: new Int16Array(5),
@@ -53,31 +64,65 @@ const meaningful = [
   0x80, 0xa0,
 ]
 
+/** A run of holes, which may be long. */
+function holes(random: (below: number) => number): Buffer {
+  const run = Buffer.from('da6f626a031a00000000', 'hex')
+  run.writeUInt32BE(random((2 ** 32) >>> random(32)), 6)
+  return run
+}
+
+/** Some bytes twice: with luck a key with its value, in a map that has one more. */
+function repeatSome(bytes: Buffer, position: number, random: (below: number) => number): Buffer {
+  const some = bytes.subarray(position, position + 1 + random(12))
+  const result = Buffer.concat([bytes.subarray(0, position), some, bytes.subarray(position)])
+  for (let at = position; at > 0; at--) {
+    const byte = result[at] ?? 0
+    if (byte < 0xa0 || byte > 0xb6) continue
+    result[at] = byte + 1
+    return result
+  }
+  return result
+}
+
 function mutate(original: Buffer, random: (below: number) => number): Buffer {
-  let bytes = Buffer.from(original)
+  let bytes: Buffer = Buffer.from(original)
   for (let count = 1 + random(4); count > 0; count--) {
     const position = random(bytes.length)
-    const kind = random(6)
+    const kind = random(8)
     if (kind === 0) bytes[position] = random(256)
     else if (kind === 1) bytes[position] = meaningful[random(meaningful.length)] ?? 0
     else if (kind === 2) bytes = bytes.subarray(0, Math.max(1, position))
     else if (kind === 3)
       bytes = Buffer.concat([bytes.subarray(0, position), Buffer.from([random(256)]), bytes.subarray(position)])
     else if (kind === 4) bytes = Buffer.concat([bytes.subarray(0, position), bytes.subarray(position + 1 + random(8))])
-    else bytes = Buffer.concat([bytes.subarray(0, position), original.subarray(random(original.length))])
+    else if (kind === 5)
+      bytes = Buffer.concat([bytes.subarray(0, position), original.subarray(random(original.length))])
+    else if (kind === 6) bytes = Buffer.concat([bytes.subarray(0, position), holes(random), bytes.subarray(position)])
+    else bytes = repeatSome(bytes, position, random)
     if (bytes.length === 0) bytes = Buffer.from([0])
   }
   return bytes
 }
 
-function decodeOrRefuse(work: () => unknown): void {
+const refused = Symbol('refused')
+
+function decodeOrRefuse(work: () => unknown): unknown {
   const startMs = performance.now()
+  let result: unknown = refused
   try {
-    work()
+    result = work()
   } catch (thrown) {
     if (!(thrown instanceof ObjectRelayError) || thrown.code !== 'NOT_DESERIALIZABLE') throw thrown
   }
   expect(performance.now() - startMs).toBeLessThan(oneDecodeMsMax)
+  return result
+}
+
+/** What was decoded has no key twice, and is an object like any other: it can be sent, and comes out the same. */
+function expectSound(object: unknown, bytes: Buffer): void {
+  if (object === refused) return
+  if (bytes[0] === 0) expect(hasRepeatedKey(bytes.subarray(1)), bytes.toString('hex')).not.toBe(true)
+  expect(sameGraph(throughMemory(object), object), bytes.toString('hex')).toBe(true)
 }
 
 describe('mutated encodings', () => {
@@ -88,7 +133,10 @@ describe('mutated encodings', () => {
     const namesBefore = Object.getOwnPropertyNames(Object.prototype)
     for (let round = 0; round < rounds; round++) {
       const bytes = mutate(originals[round % originals.length] ?? Buffer.from([0]), random)
-      decodeOrRefuse(() => decoder.decode(bytes, 0, bytes.length))
+      expectSound(
+        decodeOrRefuse(() => decoder.decode(bytes, 0, bytes.length)),
+        bytes,
+      )
       decodeOrRefuse(() => {
         const assembler = new BodyAssembler(bytes.length)
         const middle = random(bytes.length)

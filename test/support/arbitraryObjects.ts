@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 
+/** What makes an array of numbers that only some versions of JavaScript have. */
+const halfArrays: readonly (typeof Uint16Array)[] =
+  'Float16Array' in globalThis ? [Reflect.get(globalThis, 'Float16Array')] : []
+
 const typedArrays = [
+  ...halfArrays,
   Uint8Array,
   Uint8ClampedArray,
   Uint16Array,
@@ -12,7 +17,7 @@ const typedArrays = [
   Float64Array,
   BigInt64Array,
   BigUint64Array,
-] as const
+]
 
 /** Memory of some bytes; now and then enough to travel as a segment. */
 const memory: fc.Arbitrary<ArrayBuffer> = fc
@@ -84,6 +89,37 @@ function makeSparse(elements: readonly unknown[], holes: readonly number[]): unk
   return array
 }
 
+/** Indices that are near each other, and such that are far apart. */
+const arrayIndex: fc.Arbitrary<number> = fc.oneof(
+  fc.nat(20),
+  fc.nat(3000),
+  fc.integer({ min: 0, max: 2 ** 32 - 2 }),
+  fc.constantFrom(0, 2 ** 31, 2 ** 32 - 2),
+)
+
+/** An array used as a table, with as many holes behind its last element as `longer` says, if so many are possible. */
+function makeTable(entries: readonly (readonly [number, unknown])[], longer: number): unknown[] {
+  const array: unknown[] = []
+  for (const [index, value] of entries) array[index] = value
+  array.length = Math.min(array.length + longer, 2 ** 32 - 1)
+  return array
+}
+
+/** An error whose class has getters that are for instances only. */
+class ClassError extends Error {
+  readonly #text: string
+  constructor(message: string, options: ErrorOptions) {
+    super('', options)
+    this.#text = message
+  }
+  override get name(): string {
+    return `Class${this.#text.length}`
+  }
+  override get message(): string {
+    return this.#text
+  }
+}
+
 const errorClasses = [Error, TypeError, RangeError, SyntaxError] as const
 
 function makeError(index: number, message: string, cause: unknown, own: object): Error {
@@ -91,6 +127,14 @@ function makeError(index: number, message: string, cause: unknown, own: object):
   const { stack, message: _, ...rest } = own as Record<string, unknown> // an object made above
   return Object.assign(new ErrorClass(message, { cause }), stack === undefined ? rest : {})
 }
+
+/** Errors that do not come back as exactly what they are, or have their name and message from their class. */
+export const classError: fc.Arbitrary<Error> = fc.oneof(
+  fc
+    .tuple(fc.string(), fc.constantFrom('AbortError', 'TimeoutError', 'DataCloneError', 'Odd', ''))
+    .map(([message, name]) => new DOMException(message, name)),
+  fc.tuple(fc.string(), fc.integer()).map(([message, cause]) => new ClassError(message, { cause })),
+)
 
 /** Any tree of values that can be sent. */
 export const tree: fc.Arbitrary<unknown> = fc.letrec<{ node: unknown }>((tie) => {
@@ -102,6 +146,9 @@ export const tree: fc.Arbitrary<unknown> = fc.letrec<{ node: unknown }>((tie) =>
       leaf,
       entries.map(makeObject),
       fc.tuple(nodes, fc.array(fc.nat(5), { maxLength: 3 })).map(([list, holes]) => makeSparse(list, holes)),
+      fc
+        .tuple(fc.array(fc.tuple(arrayIndex, tie('node')), { maxLength: 4 }), fc.oneof(fc.constant(0), arrayIndex))
+        .map(([table, longer]) => makeTable(table, longer)),
       nodes.map((list) => new Set(list)),
       fc.array(fc.tuple(fc.oneof(scalar, tie('node')), tie('node')), { maxLength: 5 }).map((list) => new Map(list)),
       fc
@@ -144,3 +191,22 @@ export const graph: fc.Arbitrary<unknown> = fc
     }
     return containers[0]
   })
+
+/** A value that cannot be sent, of any kind. */
+export const unsendable: fc.Arbitrary<unknown> = fc
+  .constantFrom<() => unknown>(
+    () => () => 1,
+    () => Symbol('s'),
+    () => (function* () {})(),
+    () => (async function* () {})(),
+    () => [1][Symbol.iterator](),
+    () => Promise.resolve(1),
+    () => new WeakMap(),
+    () => new WeakSet(),
+    () => new WeakRef({}),
+    () => new SharedArrayBuffer(1),
+    () => new (class Unregistered {})(),
+    () => Object.create({ inherited: 1 }),
+    () => AbortSignal.abort(),
+  )
+  .map((make) => make())
