@@ -106,9 +106,9 @@ describe('an array with holes', () => {
   })
 
   test('with many runs takes a time that follows their number', () => {
-    const runs = 100_000
+    const runs = 20_000
     for (const [head, tail] of [
-      ['9a00030d40', ''],
+      ['9a00009c40', ''],
       ['9f', 'ff'],
     ]) {
       const body = `00${head}${'da6f626a031903e800'.repeat(runs)}${tail}`
@@ -116,7 +116,7 @@ describe('an array with holes', () => {
       const received = decode(Buffer.from(body, 'hex'))
       expect(received).toHaveLength(1001 * runs)
       // The square of their number would take minutes.
-      expect(performance.now() - startMs).toBeLessThan(10_000)
+      expect(performance.now() - startMs).toBeLessThan(1_000)
     }
   })
 
@@ -148,7 +148,7 @@ describe('an object beyond objectBytesMax', () => {
   }
 
   test.each<[string, (element: object) => unknown]>([
-    ['an array', (element) => [...Array.from({ length: 20_000 }, () => 0), element]],
+    ['an array', (element) => [...Array.from({ length: 10_000 }, () => 0), element]],
     [
       'a map',
       (element) =>

@@ -28,26 +28,26 @@ const nothing = Buffer.alloc(0)
  * memory of its own. So each value is asked for once: getters and `encode` of registered classes are code of the program.
  */
 class BodyWriter extends ObjectWriter {
-  #scratch: Buffer | undefined
+  private scratch: Buffer | undefined
   /** Whether it writes into memory of its own. */
-  #own = false
+  private own = false
 
   write(object: unknown, target: Buffer, start: number, limit: number, bytesMax: number): number | EncodedParts {
     this.useBuffer(target)
-    this.#own = false
+    this.own = false
     this.start = start
     this.position = start
-    this.limit = limit
+    this.limit = Math.min(limit, start + bytesMax)
     this.bytesMax = bytesMax
     try {
-      this.#writeBody(object)
-      return this.#own ? this.#parts() : this.#copySegments()
+      this.writeBody(object)
+      return this.own ? this.parts() : this.copySegments()
     } catch (thrown) {
       throw thrown instanceof ObjectRelayError ? thrown : toUnsendable(thrown).toError()
     } finally {
       this.end()
       // Large memory is not kept alive.
-      if (this.#own && this.bytes !== this.#scratch) this.useBuffer(nothing)
+      if (this.own && this.bytes !== this.scratch) this.useBuffer(nothing)
     }
   }
 
@@ -55,44 +55,44 @@ class BodyWriter extends ObjectWriter {
     this.checkBound(count)
     const used = this.position - this.start
     const needed = used + count
-    if (this.#own || needed > scratchBytes) {
+    if (this.own || needed > scratchBytes) {
       const doubled = 2 * (this.limit - this.start)
-      this.#moveTo(allocate(Math.min(Math.max(needed + growthBytesMin, doubled, scratchBytes), this.bytesMax)))
+      this.moveTo(allocate(Math.min(Math.max(needed + growthBytesMin, doubled, scratchBytes), this.bytesMax)))
     } else {
-      this.#scratch ??= allocate(scratchBytes)
-      this.#moveTo(this.#scratch)
+      this.scratch ??= allocate(scratchBytes)
+      this.moveTo(this.scratch)
     }
   }
 
-  #moveTo(buffer: Buffer): void {
+  private moveTo(buffer: Buffer): void {
     const { bytes, start, position } = this
     copyBytes(buffer, 0, bytes, start, position)
     this.useBuffer(buffer)
-    this.#own = true
+    this.own = true
     this.start = 0
     this.position = position - start
     this.limit = buffer.length
   }
 
   /** Writes header and CBOR; the header is moved in when it is known that there are segments. */
-  #writeBody(object: unknown): void {
+  private writeBody(object: unknown): void {
     this.begin()
     this.writeByte(bodyForm.plain)
     this.writeValue(object)
-    if (this.repeats.hasReferences) this.#markRepeats()
-    if (this.segments.length > 0) this.#moveForHeader()
+    if (this.repeats.hasReferences) this.markRepeats()
+    if (this.segments.length > 0) this.moveForHeader()
     this.checkBound(0)
     // Segments are not copied into memory of its own, but stay where they are.
-    if (!this.#own && this.position + this.segmentBytes > this.limit) this.makeRoom(0)
+    if (!this.own && this.position + this.segmentBytes > this.limit) this.makeRoom(0)
   }
 
-  #markRepeats(): void {
+  private markRepeats(): void {
     const marks = this.repeats.marks()
     this.reserve(marks.positions.length * markBytes)
     this.position = insertShareMarks(this.bytes, this.start, this.position, marks)
   }
 
-  #moveForHeader(): void {
+  private moveForHeader(): void {
     const { segments } = this
     let segmentBytes = 0
     for (const segment of segments) segmentBytes += segment.length
@@ -107,7 +107,7 @@ class BodyWriter extends ObjectWriter {
     this.position += shift
   }
 
-  #copySegments(): number {
+  private copySegments(): number {
     for (const segment of this.segments) {
       copyBytes(this.bytes, this.position, segment)
       this.position += segment.length
@@ -115,15 +115,15 @@ class BodyWriter extends ObjectWriter {
     return this.position
   }
 
-  #parts(): EncodedParts {
+  private parts(): EncodedParts {
     const { segments, segmentBytes, position } = this
-    return { head: this.#takeHead(), segments, byteLength: position + segmentBytes }
+    return { head: this.takeHead(), segments, byteLength: position + segmentBytes }
   }
 
   /** What was written, in memory of its own: a small encoding is copied, a large one takes the buffer with it. */
-  #takeHead(): Uint8Array {
+  private takeHead(): Uint8Array {
     const { bytes, position } = this
-    if (bytes !== this.#scratch) return bytes.subarray(0, position)
+    if (bytes !== this.scratch) return bytes.subarray(0, position)
     const head = new Uint8Array(position)
     // For the few bytes that stand beside a large array a loop is faster than a call into Node.
     if (position <= 64)
