@@ -23,6 +23,15 @@ function run(script: string, input: unknown): unknown {
 }
 
 const shared = { n: 1 }
+const table: unknown[] = [1]
+table[1_767_225_600] = 3
+
+function withoutStack(error: Error): Error {
+  return Object.defineProperty(error, 'stack', { value: '' })
+}
+
+/** Arrays of float16 have a class in newer versions of JavaScript only. */
+const halfClass: typeof Float32Array = Reflect.get(globalThis, 'Float16Array') ?? Float32Array
 
 /** What we encode, and what Python calls it. */
 const ours: [name: string, value: unknown, representation: string][] = [
@@ -59,6 +68,12 @@ const ours: [name: string, value: unknown, representation: string][] = [
   ['another regular expression', /(?<x>a)/g, "CBORTag(21066, ['(?<x>a)', 'g'])"],
   ['a string that is no Unicode', '\ud800', "CBORTag(273, b'\\xed\\xa0\\x80')"],
   ['a hole', Object.assign([1], { 2: 3 }), '[1, CBORTag(31, undefined), 3]'],
+  ['many holes', table, '[1, CBORTag(1868720643, 1767225599), 3]'],
+  [
+    'an error whose class has getters',
+    withoutStack(new DOMException('no', 'AbortError')),
+    "CBORTag(27, ['Error', 'DOMException', {'name': 'AbortError', 'message': 'no', 'stack': ''}, {}])",
+  ],
   ['an object twice', [shared, shared], "[{'n': 1}, {'n': 1}]"],
 ]
 
@@ -94,6 +109,8 @@ const theirs: [name: string, expression: string, value: unknown][] = [
     '{"k%d" % i: i * 0.5 for i in range(1000)}',
     Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`k${index}`, index * 0.5])),
   ],
+  ['an array of float16', 'cbor2.CBORTag(84, struct.pack("<3e", 1, -2, 0.5))', new halfClass([1, -2, 0.5])],
+  ['holes', '[1, cbor2.CBORTag(1868720643, 2), 4]', Object.assign([1], { 3: 4 })],
   ['a typed array', 'cbor2.CBORTag(85, struct.pack("<2f", 1, 2))', new Float32Array([1, 2])],
 ]
 
@@ -169,5 +186,22 @@ print(json.dumps([plain(small), large['name'], digest(large['bytes']), digest(la
       [5000, 9, 9],
       [5000, 0.5, 0.5],
     ])
+  })
+
+  test.runIf('Float16Array' in globalThis)('reads our arrays of float16', () => {
+    const script = `
+import sys, json, cbor2, struct
+tag = cbor2.loads(bytes.fromhex(json.load(sys.stdin)))
+print(json.dumps([tag.tag, struct.unpack("<3e", tag.value)]))`
+    expect(run(script, encodeHex(new halfClass([1, -2, 0.5])))).toEqual([84, [1, -2, 0.5]])
+  })
+
+  test('keeps the last of repeated keys, and we refuse them', () => {
+    const script = `
+import sys, json, cbor2
+print(json.dumps(list(cbor2.loads(bytes.fromhex(json.load(sys.stdin))).items())))`
+    const repeated = 'a2616101616102'
+    expect(run(script, repeated)).toEqual([['a', 2]])
+    expect(() => decodeHex(repeated)).toThrow(/key twice/)
   })
 })
