@@ -134,6 +134,11 @@ export const errorCatalogue = {
     retryable: true,
     meaning: 'Wrong passwords came from that address; it has to wait before the next.',
   },
+  GROUP_RESERVED: {
+    category: 'refused',
+    retryable: false,
+    meaning: 'An object was sent to a group of dead letters, where only the relay puts objects.',
+  },
   GROUP_NOT_ACCEPTED: {
     category: 'refused',
     retryable: false,

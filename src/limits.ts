@@ -13,13 +13,19 @@ export interface RelayLimits {
   heartbeatMs: number
   /** How long the session of a lost endpoint is kept for its return. Default 10 000: a cut link, a switch that restarts. What a killed worker had goes to another one after this time. */
   sessionGraceMs: number
-  /** How often an object may be delivered without being taken, before it goes to `<group>.dead`. Default 5. */
+  /** How often an object may be tried in vain before it goes to `<group>.dead`: a delivery that a program has seen is an attempt. Default 5. */
   attemptsMax: number
+  /** How long an object waits after its first attempt failed, doubled with each further one. Default 1 000: a service that restarts, without punishing others. */
+  retryDelayMs: number
+  /** The longest wait between two attempts. Default 60 000. */
+  retryDelayMaxMs: number
+  /** Bytes of dead letters of one group; beyond, its oldest are dropped and counted. All groups together may have `relayBytesMax`. Default 256 MiB. */
+  deadBytesMax: number
   /** The largest object. Default 2 GiB. */
   objectBytesMax: number
   /** Bytes of objects waiting or leased in one group's queue; at least `objectBytesMax`. Default 2 GiB. */
   groupBytesMax: number
-  /** Bytes of objects in all groups and backlogs together; at least `groupBytesMax`. Default 4 GiB. */
+  /** Bytes of objects in all groups and backlogs together, but for dead letters; at least `groupBytesMax`. Default 4 GiB. */
   relayBytesMax: number
   /** Bytes of broadcasts that wait for one slow member; beyond, its oldest are dropped and counted. Default 64 MiB. */
   memberBacklogBytesMax: number
@@ -49,6 +55,9 @@ export const relayLimitDefaults: Readonly<RelayLimits> = {
   heartbeatMs: 5_000,
   sessionGraceMs: 10_000,
   attemptsMax: 5,
+  retryDelayMs: 1_000,
+  retryDelayMaxMs: 60_000,
+  deadBytesMax: 256 * MiB,
   objectBytesMax: 2 * GiB,
   groupBytesMax: 2 * GiB,
   relayBytesMax: 4 * GiB,

@@ -9,6 +9,7 @@ interface EqualLeases<P extends Payload> {
   readonly holder: Membership<P>
   readonly attempt: number
   readonly items: Item<P>[]
+  readonly seenItems: Item<P>[]
 }
 
 /**
@@ -23,6 +24,7 @@ export class AbsentSession<P extends Payload> {
   /** Stands for it as a holder; nobody else knows it. */
   private readonly session: Session<P>
   private readonly leases = new Map<P, EqualLeases<P>[]>()
+  private readonly seen = new Set<Item<P>>()
 
   constructor(id: string) {
     this.session = new Session<P>(id, { broadcasts: 'every', inboxBytes: 1 })
@@ -34,34 +36,48 @@ export class AbsentSession<P extends Payload> {
   }
 
   /** `item` of `group` is on lease to it. */
-  add(item: Item<P>, group: Group<P>): void {
+  add(item: Item<P>, group: Group<P>, isSeen: boolean): void {
     const holder = this.membershipOf(group)
     holder.leases++
     item.holder = holder
     this.size++
+    if (isSeen) this.seen.add(item)
     const { payload, attempt } = item
     const known = this.leases.get(payload)
     const equal = known?.find((leases) => leases.holder === holder && leases.attempt === attempt)
-    if (equal !== undefined) equal.items.push(item)
-    else if (known !== undefined) known.push({ holder, attempt, items: [item] })
-    else this.leases.set(payload, [{ holder, attempt, items: [item] }])
+    if (equal !== undefined) (isSeen ? equal.seenItems : equal.items).push(item)
+    else {
+      const added = { holder, attempt, items: isSeen ? [] : [item], seenItems: isSeen ? [item] : [] }
+      if (known === undefined) this.leases.set(payload, [added])
+      else known.push(added)
+    }
   }
 
-  /** Takes one lease out; its holder is as before. */
+  /** Whether its program had seen what it has on lease. */
+  hasSeen(item: Item<P>): boolean {
+    return this.seen.has(item)
+  }
+
+  /** Takes one lease out, of equal ones one that was seen; its holder is as before. */
   take(payload: P, group: string, attempt: number): Item<P> | undefined {
     const known = this.leases.get(payload) ?? []
     const index = known.findIndex((leases) => leases.attempt === attempt && leases.holder.group.name === group)
     const equal = known[index]
-    const item = equal?.items.pop()
+    const item = equal?.seenItems.pop() ?? equal?.items.pop()
     if (equal === undefined || item === undefined) return undefined
     this.size--
-    if (equal.items.length === 0) known.splice(index, 1)
+    if (equal.items.length + equal.seenItems.length === 0) known.splice(index, 1)
     if (known.length === 0) this.leases.delete(payload)
     return item
   }
 
   *[Symbol.iterator](): Generator<Item<P>, void, undefined> {
-    for (const known of this.leases.values()) for (const { items } of known) yield* items
+    for (const known of this.leases.values()) {
+      for (const { items, seenItems } of known) {
+        yield* items
+        yield* seenItems
+      }
+    }
   }
 
   private membershipOf(group: Group<P>): Membership<P> {

@@ -89,7 +89,7 @@ describe('a full queue', () => {
     const one = relay.join('one')
     relay.produce(one, 'a b c', 'g')
     relay.said()
-    relay.broker.leave(one, 'left')
+    relay.broker.leave(one, 'lost')
     expect(relay.said()).toEqual(['released b', 'released c'])
     expect(relay.broker.stats().groups[0]).toMatchObject({ waiting: 1, blockedSenders: 0 })
   })

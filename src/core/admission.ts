@@ -125,7 +125,7 @@ function enter<P extends Payload>(
   const { groups, copies, copiesTotal } = plan
   core.keptBytes += payload.bytes
   let parcel: Parcel<P> | undefined = large?.parcel
-  if (parcel === undefined && copiesTotal > 1) parcel = { payload, references: 0, large: undefined }
+  if (parcel === undefined && copiesTotal > 1) parcel = { payload, references: 0, deadReferences: 0, large: undefined }
   if (parcel !== undefined) parcel.references += copiesTotal
   if (large !== undefined) large.held = undefined
   for (let index = 0; index < groups.length; index++) {
@@ -177,7 +177,7 @@ function findObstacle<P extends Payload>(
 function hasRoom<P extends Payload>(core: Core<P>, group: Group<P>, copies: number, bytes: number): boolean {
   if (group.bytes + copies * bytes > core.limits.groupBytesMax) return false
   if (group.maxConsumables > 0) return group.ready.count + copies <= group.maxConsumables
-  if (group.ready.count > 0) return false
+  if (group.ready.availableCount > 0) return false
   return copies === 1 ? findTaker(group, bytes) !== undefined : countTakers(group, bytes, copies) >= copies
 }
 

@@ -151,6 +151,7 @@ function deliver<P extends Payload>(
     group: name,
     groupIndex,
     attempt: 1,
+    deadLetter: undefined,
     skipped,
     leaseNumber: -1,
   })

@@ -1,19 +1,20 @@
+import type { DeathReason } from '../deadLetter.ts'
 import { createError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { accept, admitHeld, admitNew, mayEnterTogether, reject, relayFullError } from './admission.ts'
 import { broadcast, drainBacklog } from './broadcasts.ts'
 import type { BrokerOptions, BrokerOutput, JoinOptions, Payload, Route } from './contract.ts'
 import { Core } from './core.ts'
+import { trimDeadLetters } from './deadLetters.ts'
 import { addCredit, dispatch } from './dispatch.ts'
 import type { BrokerJournal, KeptPlace } from './journal.ts'
 import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject.ts'
-import { acknowledge, noteProgress, release, see } from './leases.ts'
+import { acknowledge, noteProgress, type ReleaseTerms, release, see } from './leases.ts'
 import * as lifecycle from './lifecycle.ts'
 import type { Parcel, Plan } from './parcel.ts'
 import { keptPayloads } from './payloads.ts'
 import { keptPlaces } from './places.ts'
 import { planFor } from './planning.ts'
-import { trimDeadLetters } from './queueing.ts'
 import { acknowledgeReclaimed, endReclaim, reclaim, reclaimedLeaseMin, releaseReclaimed } from './reclaim.ts'
 import { Restoration } from './restore.ts'
 import type { Session } from './session.ts'
@@ -21,7 +22,7 @@ import { type BrokerStats, readStats } from './stats.ts'
 
 /** How a session ends. */
 export interface LeaveOptions {
-  /** Whether what it had was tried in vain. Default true. */
+  /** Whether what its program has seen was tried in vain. Default true. */
   readonly attemptCounted?: boolean
   /** Its endpoint is about to join anew, at this time. */
   readonly absentFromMs?: number
@@ -63,11 +64,11 @@ export class Broker<P extends Payload> {
   }
 
   /**
-   * The session is over. All its leases go back, with an attempt counted unless it took its leave itself; what it was
+   * The session is over. All its leases go back, with an attempt counted for what its program has seen, unless it took its leave itself; what it was
    * sending and what was held back is forgotten. If its endpoint is about to join again, give the time as `absentFromMs`: what
    * it had not claimed yet of an earlier run waits for it again.
    */
-  leave(session: Session<P>, reason: string, { attemptCounted = true, absentFromMs }: LeaveOptions = {}): void {
+  leave(session: Session<P>, reason: DeathReason, { attemptCounted = true, absentFromMs }: LeaveOptions = {}): void {
     if (absentFromMs !== undefined) lifecycle.keepAbsent(this.core, session, absentFromMs)
     lifecycle.leave(this.core, session, reason, attemptCounted)
     this.settle()
@@ -118,7 +119,7 @@ export class Broker<P extends Payload> {
       throw createError('INVALID_ARGUMENT', message, { details: { group, count } })
     }
     // Who asks for all twice, before its window let the first lot through, does not ask for more.
-    const added = count === -1 ? Math.max(0, member.group.ready.count - member.credit) : count
+    const added = count === -1 ? Math.max(0, member.group.ready.availableCount - member.credit) : count
     noteProgress(this.core, session)
     if (added > 0) addCredit(this.core, member, added)
     this.settle()
@@ -142,14 +143,18 @@ export class Broker<P extends Payload> {
    */
   seen(session: Session<P>, from: number, to: number): void {
     checkNotEnded(session)
-    if (from < reclaimedLeaseMin) see(session, from, to)
+    if (from < reclaimedLeaseMin) see(this.core, session, from, to)
   }
 
-  /** The leases `from` to `to`, both included, go back unused; otherwise as {@link Broker.acknowledge}. */
-  release(session: Session<P>, from: number, to: number, { attemptCounted }: { attemptCounted: boolean }): void {
+  /**
+   * The leases `from` to `to`, both included, go back unused; otherwise as {@link Broker.acknowledge}. Give the time if an attempt is
+   * counted: it is from then on that the objects wait for their next attempt.
+   */
+  release(session: Session<P>, from: number, to: number, terms: ReleaseTerms, nowMs: number = this.core.nowMs): void {
     checkNotEnded(session)
-    if (from >= reclaimedLeaseMin) releaseReclaimed(this.core, session, from, to, attemptCounted)
-    else release(this.core, session, from, to, attemptCounted)
+    this.core.nowMs = nowMs
+    if (from >= reclaimedLeaseMin) releaseReclaimed(this.core, session, from, to, terms)
+    else release(this.core, session, from, to, terms)
     this.settle()
   }
 
@@ -261,7 +266,7 @@ export class Broker<P extends Payload> {
       return
     }
     core.keptBytes += payload.bytes
-    const parcel: Parcel<P> = { payload, references: 1, large: undefined }
+    const parcel: Parcel<P> = { payload, references: 1, deadReferences: 0, large: undefined }
     broadcast(core, plan, parcel)
     accept(core, session, sequence, plan)
     core.letParcelGo(parcel)

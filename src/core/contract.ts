@@ -1,3 +1,4 @@
+import type { DeadLetter } from '../deadLetter.ts'
 import type { ObjectRelayError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
 import type { Session } from './session.ts'
@@ -30,8 +31,10 @@ export interface Delivery<P extends Payload> {
   readonly group: string
   /** The place of the group (or of the group whose dead letter it is) in the route of the object. */
   readonly groupIndex: number
-  /** 1 at first, one more each time that it was given back unused. */
+  /** 1 at first, one more each time that an attempt failed. */
   readonly attempt: number
+  /** How it died, if it comes from a dead-letter group. */
+  readonly deadLetter: DeadLetter | undefined
   /** Broadcasts of this group that this session did not get since the last one that it got. */
   readonly skipped: number
   /** The number under which it is acknowledged or released, the first one of a run; -1 for a broadcast. */
@@ -55,10 +58,7 @@ export type BrokerEvent =
   | {
       readonly type: 'objectDead'
       readonly group: string
-      /** How often it had been delivered. */
-      readonly attempts: number
-      /** Why its last lease ended: `released`, `progress`, or the reason of {@link Broker.leave}. */
-      readonly reason: string
+      readonly deadLetter: DeadLetter
     }
   /** A session was not resumed within its grace time. */
   | { readonly type: 'sessionExpired'; readonly session: string }
@@ -94,6 +94,8 @@ export interface BrokerOutput<P extends Payload> {
   /** Cuts the first `objects` objects off a run, fewer than it has, and returns them as a payload of their own. */
   cut(payload: P, objects: number): P
   event(event: BrokerEvent): void
+  /** Milliseconds since 1970, as people and other machines read them. */
+  dateMs(): number
 }
 
 /** What happens to an object when the queue is full. */
@@ -106,6 +108,9 @@ export interface AcceptedGroup {
   /** Objects waiting; 0: one is accepted only when a member takes it at once. */
   readonly maxConsumables?: number
   readonly overflow?: Overflow
+  /** In place of those of {@link RelayLimits}. */
+  readonly retryDelayMs?: number
+  readonly deadBytesMax?: number
 }
 
 /** The bounds of a relay that the broker keeps. */
@@ -113,6 +118,9 @@ export type BrokerLimits = Pick<
   RelayLimits,
   | 'sessionGraceMs'
   | 'attemptsMax'
+  | 'retryDelayMs'
+  | 'retryDelayMaxMs'
+  | 'deadBytesMax'
   | 'objectBytesMax'
   | 'groupBytesMax'
   | 'relayBytesMax'

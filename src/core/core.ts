@@ -1,10 +1,13 @@
 import type { AbsentSession } from './absentSession.ts'
 import type { BrokerLimits, BrokerOptions, BrokerOutput, Packing, Payload } from './contract.ts'
+import { forgetDeadLetter, hasMoreDead, keepDeadIndex } from './deadLetters.ts'
 import { Directory } from './directory.ts'
 import type { Group } from './group.ts'
+import { Heap } from './heap.ts'
 import { createHeldLine, type Rotation } from './heldObject.ts'
 import type { BrokerJournal } from './journal.ts'
 import type { Item, Parcel } from './parcel.ts'
+import { isDueBefore, keepDueIndex, type SetAside } from './retries.ts'
 import type { Session } from './session.ts'
 
 /** What happened in the whole relay; copies counted. */
@@ -29,10 +32,20 @@ export class Core<P extends Payload> {
   readonly sessions: Map<string, Session<P>> = new Map()
   /** Sessions of an earlier run that have not come back, in the order in which their grace time ends. */
   readonly absent: Map<string, AbsentSession<P>> = new Map()
-  /** Bytes of all that was accepted or admitted and is still referred to, each payload once. */
+  /** Bytes of all that was accepted or admitted and is still referred to, each payload once; but for what only dead letters refer to. */
   keptBytes = 0
   /** What was restored beyond `relayBytesMax` and is not gone: so much room do new objects find only by taking that of old ones. */
   keptBytesBound = 0
+  /** Bytes of all dead letters, those on lease included; what several refer to, several times. */
+  deadBytes = 0
+  /** What of that was restored beyond `relayBytesMax` and is not gone. */
+  deadBytesBound = 0
+  /** The groups with dead letters. */
+  readonly deadGroups: Heap<Group<P>> = new Heap<Group<P>>(hasMoreDead, keepDeadIndex)
+  /** What waits for its next attempt. */
+  readonly retries: Heap<SetAside<P>> = new Heap<SetAside<P>>(isDueBefore, keepDueIndex)
+  /** Of objects that were tried in vain and are not gone: the id of the session that tried last. */
+  readonly failedAt: WeakMap<Item<P>, string> = new WeakMap()
   /** What waits until fewer bytes are kept. */
   readonly rotation: Rotation<P> = createHeldLine()
   /** Groups in which something may be able to move. */
@@ -74,20 +87,34 @@ export class Core<P extends Payload> {
     this.touched.push(group)
   }
 
-  /** So many copies of an object are not needed any more. */
-  letItemGo({ payload, parcel }: Item<P>, copies = 1): void {
-    if (parcel === undefined) this.letPayloadGo(payload)
-    else this.letParcelGo(parcel, copies)
+  /** So many copies of an object of `group` are not needed any more. */
+  letItemGo(item: Item<P>, group: Group<P>, copies = 1): void {
+    const { payload, parcel } = item
+    const { isDeadLetter } = group
+    if (isDeadLetter) forgetDeadLetter(this, group, item)
+    if (parcel === undefined) {
+      if (!isDeadLetter) this.keptBytes -= payload.bytes
+      this.output.released(payload)
+    } else if (isDeadLetter) {
+      parcel.deadReferences -= copies
+      parcel.references -= copies
+      // Its bytes were taken off when the last of the others went.
+      if (parcel.references === 0) this.output.released(payload)
+    } else {
+      this.letParcelGo(parcel, copies)
+    }
   }
 
-  /** `count` places refer to the parcel no more. */
+  /** `count` places refer to the parcel no more, none of which is a dead letter. */
   letParcelGo(parcel: Parcel<P>, count = 1): void {
     parcel.references -= count
-    if (parcel.references === 0) this.letPayloadGo(parcel.payload)
+    if (parcel.references > parcel.deadReferences) return
+    this.keptBytes -= parcel.payload.bytes
+    if (parcel.references === 0) this.output.released(parcel.payload)
   }
 
-  private letPayloadGo(payload: P): void {
-    this.keptBytes -= payload.bytes
-    this.output.released(payload)
+  /** A copy became a dead letter, whose bytes take no room from anybody. */
+  died({ payload, parcel }: Item<P>): void {
+    if (parcel === undefined || ++parcel.deadReferences === parcel.references) this.keptBytes -= payload.bytes
   }
 }

@@ -40,7 +40,8 @@ export class Directory<P extends Payload> {
   obtain(name: string): Group<P> {
     const known = this.groups.get(name)
     if (known !== undefined) return known
-    const group = new Group<P>(name, this.accepted?.get(name), this.packing)
+    const accepted = this.accepted?.get(isDeadLetterName(name) ? groupOfDeadLetters(name) : name)
+    const group = new Group<P>(name, this.limits, accepted, this.packing)
     this.groups.set(name, group)
     return group
   }
@@ -72,6 +73,8 @@ export class Directory<P extends Payload> {
     let plan = session.recentRoute === route ? session.recentPlan : this.plans.get(route)
     if (plan?.groups.every(isKnown) !== true) {
       checkRoute(route, this.limits)
+      const reserved = route.groups.find(isDeadLetterName)
+      if (reserved !== undefined) return reservedName(reserved)
       const refusal = this.refusal(route.groups)
       if (refusal !== undefined) return refusal
       plan = this.makePlan(route)
@@ -125,6 +128,11 @@ function checkRoute({ kind, groups, copies }: Route, { groupsPerEndpointMax }: B
   const countMax = kind === 'produce' ? fixedLimits.countMax : 1
   const wrong = copies.find((count) => !Number.isInteger(count) || count < 1 || count > countMax)
   if (wrong !== undefined) throw violation(`A route asks for ${wrong} copies (${kind}). Ask for 1 to ${countMax}.`)
+}
+
+function reservedName(name: string): ObjectRelayError {
+  const message = `The name "${name}" is that of dead letters, and nothing can be sent there. Send to a group of another name.`
+  return createError('GROUP_RESERVED', message, { details: { group: name } })
 }
 
 function violation(message: string): ObjectRelayError {

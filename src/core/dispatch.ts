@@ -1,7 +1,7 @@
 import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
-import type { Membership } from './membership.ts'
+import { isServedBefore, type Membership } from './membership.ts'
 import { cutRun, type Item } from './parcel.ts'
 import type { Session } from './session.ts'
 
@@ -11,7 +11,9 @@ export function dispatch<P extends Payload>(core: Core<P>, group: Group<P>): voi
     const first = group.ready.first()
     if (first === undefined) return
     const { objects, bytes } = first.payload
-    const member = findTaker(group, objects === 1 ? bytes : core.output.firstBytes(first.payload))
+    // What was tried in vain goes to another member if it can.
+    const failedAt = first.attempt === 1 ? undefined : core.failedAt.get(first)
+    const member = findTaker(group, objects === 1 ? bytes : core.output.firstBytes(first.payload), failedAt)
     if (member === undefined) return
     const part = objects === 1 ? 1 : partFor(member, objects, bytes)
     if (part < objects) {
@@ -42,8 +44,12 @@ function leasesOf<P extends Payload>(member: Membership<P> | undefined): number 
   return member?.leases ?? Number.POSITIVE_INFINITY
 }
 
-/** The member that is to have an object of so many bytes. */
-export function findTaker<P extends Payload>(group: Group<P>, bytes: number): Membership<P> | undefined {
+/** The member that is to have an object of so many bytes; that of the session `avoided` only if there is no other. */
+export function findTaker<P extends Payload>(
+  group: Group<P>,
+  bytes: number,
+  avoided?: string,
+): Membership<P> | undefined {
   for (;;) {
     const roomiest = group.stalled.first()
     if (roomiest === undefined || roomiest.stalledRoom < bytes) break
@@ -51,9 +57,24 @@ export function findTaker<P extends Payload>(group: Group<P>, bytes: number): Me
   }
   for (;;) {
     const member = group.takers.first()
-    if (member === undefined || mayTake(member, bytes)) return member
-    stall(member)
+    if (member === undefined) return undefined
+    if (!mayTake(member, bytes)) stall(member)
+    else return member.session.id === avoided ? (findOther(group, bytes, member) ?? member) : member
   }
+}
+
+/** Who is served after `avoided`. */
+function findOther<P extends Payload>(
+  group: Group<P>,
+  bytes: number,
+  avoided: Membership<P>,
+): Membership<P> | undefined {
+  let best: Membership<P> | undefined
+  for (const member of group.takers.values()) {
+    if (member === avoided || !mayTake(member, bytes)) continue
+    if (best === undefined || isServedBefore(member, best)) best = member
+  }
+  return best
 }
 
 /** How many objects of so many bytes the members of `group` would take at once; it counts no further than `enough`. */
@@ -169,6 +190,7 @@ function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: 
     group: group.name,
     groupIndex,
     attempt,
+    deadLetter: group.isDeadLetter ? group.deadLetters.get(item.order) : undefined,
     skipped: 0,
     leaseNumber,
   })

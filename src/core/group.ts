@@ -1,4 +1,5 @@
-import type { AcceptedGroup, Overflow, Packing, Payload } from './contract.ts'
+import type { DeadLetter } from '../deadLetter.ts'
+import type { AcceptedGroup, BrokerLimits, Overflow, Packing, Payload } from './contract.ts'
 import { isDeadLetterName } from './groupName.ts'
 import { Heap } from './heap.ts'
 import { createHeldLine, type Rotation } from './heldObject.ts'
@@ -14,12 +15,16 @@ export interface LastBroadcast<P extends Payload> {
   readonly groupIndex: number
 }
 
+/** What holds for a group of which nothing else was said. */
+export type GroupLimits = Pick<BrokerLimits, 'retryDelayMs' | 'deadBytesMax'>
+
 /** One group: its members, its queue, its last broadcast. */
 export class Group<P extends Payload> {
   readonly name: string
   readonly isDeadLetter: boolean
   readonly maxConsumables: number
   readonly overflow: Overflow
+  readonly retryDelayMs: number
   /** It was looked up and then forgotten, because nothing was left in it: look it up again. */
   forgotten = false
   /** It waits for the broker to see what can move in it. */
@@ -47,13 +52,25 @@ export class Group<P extends Payload> {
   /** Broadcasts that are not whole yet. */
   readonly begunBroadcasts: Set<LargeObject<P>> = new Set()
 
+  /** Of a dead-letter group: how each object died, by its order. */
+  readonly deadLetters: Map<number, DeadLetter> = new Map()
+  readonly deadBytesMax: number
+  /** Bytes of its dead letters and of how they died, those on lease included. */
+  deadBytes = 0
+  /** Its place among the groups with dead letters; -1 if it has none. */
+  deadIndex = -1
+
   readonly counts: GroupCounts = { accepted: 0, delivered: 0, acknowledged: 0, dropped: 0, dead: 0 }
 
-  constructor(name: string, { maxConsumables, overflow }: AcceptedGroup = {}, packing?: Packing<P>) {
+  /** `accepted`: what was said of it, or of the group whose dead letters it has. */
+  constructor(name: string, limits: GroupLimits, accepted: AcceptedGroup = {}, packing?: Packing<P>) {
+    const { maxConsumables, overflow, retryDelayMs, deadBytesMax } = accepted
     this.name = name
     this.isDeadLetter = isDeadLetterName(name)
-    this.maxConsumables = maxConsumables ?? Number.POSITIVE_INFINITY
-    this.overflow = overflow ?? (this.isDeadLetter ? 'drop-oldest' : 'block')
+    this.maxConsumables = this.isDeadLetter ? Number.POSITIVE_INFINITY : (maxConsumables ?? Number.POSITIVE_INFINITY)
+    this.overflow = this.isDeadLetter ? 'drop-oldest' : (overflow ?? 'block')
+    this.retryDelayMs = retryDelayMs ?? limits.retryDelayMs
+    this.deadBytesMax = deadBytesMax ?? limits.deadBytesMax
     this.ready = new ReadyQueue(packing)
   }
 

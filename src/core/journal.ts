@@ -1,3 +1,4 @@
+import type { DeadLetter } from '../deadLetter.ts'
 import type { Payload } from './contract.ts'
 
 /**
@@ -8,7 +9,7 @@ import type { Payload } from './contract.ts'
  *
  * A place is an object in the queue of one group at one `order`, with all its copies: there is one for each object and group,
  * except that each copy that died has its own in the dead-letter group. The copies in one place differ only in `attempt`,
- * the number of the next or present delivery, and in who has them on lease. A run of objects is told of as one, at the order of
+ * the number of the next or present delivery, in who has them on lease, and in whether its program has seen them. A run of objects is told of as one, at the order of
  * its first, and may come in parts, each of which has the order of its own first object.
  */
 export interface BrokerJournal<P extends Payload> {
@@ -16,21 +17,36 @@ export interface BrokerJournal<P extends Payload> {
   queued(payload: P, group: string, groupIndex: number, order: number, copies: number): void
   /** One copy that waited with `attempt` was given to `session`. */
   leased(payload: P, group: string, attempt: number, session: string, order: number): void
+  /** The program of `session` has seen one copy that it has on lease as `attempt`. */
+  seen(payload: P, group: string, attempt: number, session: string, order: number): void
   /** One copy that `session` had on lease as `attempt` waits again, for its delivery number `nextAttempt`. */
-  returned(payload: P, group: string, attempt: number, session: string, nextAttempt: number, order: number): void
-  /** One copy that `session` had on lease as `attempt` waits in the dead-letter group `dead` now, at `deadOrder`. */
+  returned(
+    payload: P,
+    group: string,
+    attempt: number,
+    session: string,
+    isSeen: boolean,
+    nextAttempt: number,
+    order: number,
+  ): void
+  /**
+   * One copy that `session` had on lease as `attempt` waits in the dead-letter group `dead` now, at `deadOrder`, for its first
+   * delivery from there. {@link BrokerJournal.died} follows.
+   */
   buried(
     payload: P,
     group: string,
     attempt: number,
     session: string,
+    isSeen: boolean,
     dead: string,
     deadOrder: number,
-    nextAttempt: number,
     order: number,
   ): void
+  /** How the copy at `deadOrder` of the dead-letter group `dead` died. */
+  died(payload: P, dead: string, deadOrder: number, deadLetter: DeadLetter): void
   /** `session` took one copy that it had on lease as `attempt`: it is gone. */
-  acknowledged(payload: P, group: string, attempt: number, session: string, order: number): void
+  acknowledged(payload: P, group: string, attempt: number, session: string, isSeen: boolean, order: number): void
   /** `copies` copies that waited with `attempt` were dropped. */
   dropped(payload: P, group: string, attempt: number, copies: number, order: number): void
   /** The object is the last broadcast of `group` now; what was before is not. */
@@ -41,8 +57,10 @@ export interface BrokerJournal<P extends Payload> {
 export const silentJournal: BrokerJournal<Payload> = {
   queued: () => {},
   leased: () => {},
+  seen: () => {},
   returned: () => {},
   buried: () => {},
+  died: () => {},
   acknowledged: () => {},
   dropped: () => {},
   lastBroadcast: () => {},
@@ -59,4 +77,8 @@ export interface KeptPlace<P> {
   readonly copies: number
   /** Who has it on lease (one copy then); `undefined` for what waits, and for a last broadcast. */
   readonly session: string | undefined
+  /** Whether the program of that session has seen it. */
+  readonly isSeen: boolean
+  /** How it died, if it is in a dead-letter group. */
+  readonly deadLetter: DeadLetter | undefined
 }

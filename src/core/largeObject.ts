@@ -39,7 +39,7 @@ export interface LargeObject<P extends Payload> {
 
 /** Copies of a large object in the queue of one group at one order. */
 interface LargePlace<P extends Payload> {
-  readonly group: string
+  readonly group: Group<P>
   readonly groupIndex: number
   readonly order: number
   readonly items: Item<P>[]
@@ -54,7 +54,7 @@ export function beginLarge<P extends Payload>(
   plan: Plan<P>,
   payload: P,
 ): void {
-  const parcel: Parcel<P> = { payload, references: 1, large: undefined }
+  const parcel: Parcel<P> = { payload, references: 1, deadReferences: 0, large: undefined }
   const large: LargeObject<P> = {
     sequence,
     kind,
@@ -107,14 +107,16 @@ function journalWhole<P extends Payload>({ journal }: Core<P>, { id }: Session<P
   const { payload } = large.parcel
   for (const { group, groupIndex, order, items } of placesOf(large)) {
     const copies = items.reduce((sum, item) => sum + item.copies, 0)
-    journal.queued(payload, group, groupIndex, order, copies)
+    journal.queued(payload, group.name, groupIndex, order, copies)
+    const deadLetter = group.deadLetters.get(order)
+    if (deadLetter !== undefined) journal.died(payload, group.name, order, deadLetter)
     for (const { attempt, holder } of items) {
       // Who gave it back before is not known any more, and does not matter: its sender is a session that there is.
       for (let tried = 1; tried < attempt; tried++) {
-        journal.leased(payload, group, tried, id, order)
-        journal.returned(payload, group, tried, id, tried + 1, order)
+        journal.leased(payload, group.name, tried, id, order)
+        journal.returned(payload, group.name, tried, id, false, tried + 1, order)
       }
-      if (holder !== undefined) journal.leased(payload, group, attempt, holder.session.id, order)
+      if (holder !== undefined) journal.leased(payload, group.name, attempt, holder.session.id, order)
     }
   }
 }
@@ -122,9 +124,9 @@ function journalWhole<P extends Payload>({ journal }: Core<P>, { id }: Session<P
 /** All its copies by where they are. */
 function placesOf<P extends Payload>({ waiting, leases }: LargeObject<P>): Iterable<LargePlace<P>> {
   const places = new Map<string, LargePlace<P>>()
-  function add(item: Item<P>, { name: group }: Group<P>): void {
+  function add(item: Item<P>, group: Group<P>): void {
     const { order, groupIndex } = item
-    const key = `${order} ${group}`
+    const key = `${order} ${group.name}`
     const place = places.get(key)
     if (place === undefined) places.set(key, { group, groupIndex, order, items: [item] })
     else place.items.push(item)
@@ -167,11 +169,11 @@ export function checkBegin<P extends Payload>(core: Core<P>, session: Session<P>
   throw violation(session, sequence, `begins more than ${streamsMax} objects at once (limits.streamsMax)`)
 }
 
-function abortWaiting<P extends Payload>(core: Core<P>, { waiting, parcel }: LargeObject<P>): void {
+function abortWaiting<P extends Payload>(core: Core<P>, { waiting }: LargeObject<P>): void {
   for (const [item, group] of waiting) {
     const { copies } = item
     group.ready.remove(item)
-    core.letParcelGo(parcel, copies)
+    core.letItemGo(item, group, copies)
     core.touch(group)
   }
 }
@@ -186,7 +188,7 @@ function abortLeases<P extends Payload>(core: Core<P>, { leases, parcel }: Large
     endLease(item, holder)
     rememberAborted(session.abortedLeases, number)
     core.output.abortDelivery(session, parcel.payload, number)
-    core.letParcelGo(parcel)
+    core.letItemGo(item, holder.group)
     addCredit(core, holder, 1)
   }
 }

@@ -1,10 +1,14 @@
+import type { DeadLetter, DeathReason, LeaseFailure } from '../deadLetter.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
+import type { AbsentSession } from './absentSession.ts'
 import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
+import { bury } from './deadLetters.ts'
 import { addCredit, offerAgain, placeAnew } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { Membership } from './membership.ts'
 import { cutRun, type Item } from './parcel.ts'
+import { rest, retryDelay, retryLater } from './retries.ts'
 import type { Session } from './session.ts'
 
 /** The session's program took the leases `from` to `to`. */
@@ -16,6 +20,7 @@ export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P
   }
   noteProgress(core, session)
   for (let number = first; number <= to; ) {
+    const isSeen = session.leases.isSeen(number)
     const item = takeLease(core, session, number, to)
     if (item?.holder === undefined) {
       session.abortedLeases.delete(number++)
@@ -27,8 +32,8 @@ export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P
     endLease(item, item.holder)
     group.counts.acknowledged += objects
     core.counts.acknowledged += objects
-    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, item.order)
-    core.letItemGo(item)
+    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, isSeen, item.order)
+    core.letItemGo(item, group)
     if (group.rotation.length > 0) core.touch(group)
   }
 }
@@ -37,7 +42,7 @@ export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P
  * The session's program has been given what is on lease as `from` to `to`, and may be working on it. What is settled already is
  * passed over: it does not matter any more.
  */
-export function see<P extends Payload>(session: Session<P>, from: number, to: number): void {
+export function see<P extends Payload>(core: Core<P>, session: Session<P>, from: number, to: number): void {
   checkDelivered(session, from, to, 'has seen')
   const { leases, revokedBefore } = session
   const first = Math.max(from, revokedBefore)
@@ -45,7 +50,50 @@ export function see<P extends Payload>(session: Session<P>, from: number, to: nu
     if (parcel?.large === undefined) return
     throw violation(session, `has seen the lease ${number}, an object of which it has not got all bytes yet`)
   })
-  leases.visit(first, to, (_, number) => void leases.markSeen(number))
+  const starts: number[] = []
+  let last: Item<P> | undefined
+  leases.visit(first, to, (item, number) => {
+    if (item !== last && !leases.isSeen(number)) starts.push(number)
+    last = item
+  })
+  for (const number of starts) seePart(core, session, number, to)
+}
+
+/** A run is seen as a whole or not at all: what was seen of it, up to `to`, is cut out. */
+function seePart<P extends Payload>(core: Core<P>, session: Session<P>, number: number, to: number): void {
+  const { leases } = session
+  let item = leases.get(number)
+  if (item?.holder === undefined) return
+  const before = item.payload.objects === 1 ? 0 : number - leases.firstOf(number)
+  if (before > 0) leases.replace(cutRun(core.output, item, before), number - before, before)
+  const wanted = to - number + 1
+  if (wanted < item.payload.objects) {
+    item = cutRun(core.output, item, wanted)
+    leases.replace(item, number, wanted)
+  }
+  const { payload, holder, attempt, order } = item
+  for (let index = 0; index < payload.objects; index++) leases.markSeen(number + index)
+  if (holder !== undefined) core.journal.seen(payload, holder.group.name, attempt, session.id, order)
+}
+
+/** How leases are given back. */
+export interface ReleaseTerms {
+  /** Whether the program tried, and failed. */
+  readonly attemptCounted: boolean
+  /** Whether the remaining attempts are skipped. */
+  readonly isFinal?: boolean
+  /** How long the object waits after its first attempt; `undefined`: as long as its group says. */
+  readonly retryDelayMs?: number | undefined
+  readonly failure?: LeaseFailure | undefined
+}
+
+/** How the lease of one object ended without its being taken. */
+export interface LeaseEnd {
+  readonly isSeen: boolean
+  readonly attemptCounted: boolean
+  readonly reason: DeathReason
+  /** Set if a program said so itself; otherwise the object may be delivered again at once. */
+  readonly terms?: ReleaseTerms
 }
 
 /** The session gives the leases `from` to `to` back unused. */
@@ -54,19 +102,24 @@ export function release<P extends Payload>(
   session: Session<P>,
   from: number,
   to: number,
-  attemptCounted: boolean,
+  terms: ReleaseTerms,
 ): void {
   const first = checkRange(session, from, to, 'releases')
   noteProgress(core, session)
   for (let number = first; number <= to; ) {
+    const isSeen = session.leases.isSeen(number)
     const item = takeLease(core, session, number, to)
     if (item === undefined) session.abortedLeases.delete(number++)
     else {
       const { objects } = item.payload
-      giveBackFrom(core, session, item, number, attemptCounted, 'released')
+      giveBackFrom(core, session, item, number, releasedAs(terms, isSeen))
       number += objects
     }
   }
+}
+
+export function releasedAs(terms: ReleaseTerms, isSeen: boolean): LeaseEnd {
+  return { isSeen, attemptCounted: terms.attemptCounted, reason: terms.failure?.reason ?? 'released', terms }
 }
 
 /** Takes the lease `number` out, and those of the same run behind it up to `to`. The rest of a run stays on lease. */
@@ -87,25 +140,44 @@ function takeLease<P extends Payload>(
   return wanted < objects ? cutRun(core.output, item, wanted) : item
 }
 
-/** Takes all leases from a session that is over, or makes no progress. */
+/**
+ * Takes all leases from a session that is over, or makes no progress. If `attemptsCounted`, what its program has seen was tried in
+ * vain; nobody has tried what it has not seen.
+ */
 export function takeLeasesBack<P extends Payload>(
   core: Core<P>,
   session: Session<P>,
-  reason: string,
-  attemptCounted: boolean,
+  reason: DeathReason,
+  attemptsCounted: boolean,
 ): number {
   const count = session.leaseCount
-  for (const [number, item] of [...session.leases]) {
-    session.leases.take(number, item.payload.objects)
-    giveBackFrom(core, session, item, number, attemptCounted, reason)
+  const { leases, reclaimed, earlier } = session
+  for (const [number, item] of [...leases]) {
+    const isSeen = leases.isSeen(number)
+    leases.take(number, item.payload.objects)
+    giveBackFrom(core, session, item, number, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
   }
-  session.revokedBefore = session.leases.next
+  session.revokedBefore = leases.next
   session.abortedLeases.clear()
-  const before = [...session.reclaimed.values(), ...(session.earlier ?? [])]
-  session.reclaimed.clear()
+  const claimed = [...reclaimed.values()]
+  reclaimed.clear()
   session.earlier = undefined
-  for (const item of before) giveBack(core, item, attemptCounted, reason)
+  for (const item of claimed) giveBack(core, item, { isSeen: true, attemptCounted: attemptsCounted, reason })
+  if (earlier !== undefined) giveBackAbsent(core, earlier, reason, attemptsCounted)
   return count
+}
+
+/** Takes everything from a session that has not come back, or does not want it. */
+export function giveBackAbsent<P extends Payload>(
+  core: Core<P>,
+  absent: AbsentSession<P>,
+  reason: DeathReason,
+  attemptsCounted: boolean,
+): void {
+  for (const item of absent) {
+    const isSeen = absent.hasSeen(item)
+    giveBack(core, item, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
+  }
 }
 
 /** A lease is over, or those of a run: its holder, and the group that it is of, have so many less. */
@@ -133,11 +205,10 @@ function giveBackFrom<P extends Payload>(
   session: Session<P>,
   item: Item<P>,
   number: number,
-  attemptCounted: boolean,
-  reason: string,
+  end: LeaseEnd,
 ): void {
   const { holder } = item
-  giveBack(core, item, attemptCounted, reason)
+  giveBack(core, item, end)
   const isPartial = item.parcel?.large !== undefined
   if (!isPartial || holder === undefined || session.state === 'ended') return
   core.output.abortDelivery(session, item.payload, number)
@@ -146,55 +217,67 @@ function giveBackFrom<P extends Payload>(
 }
 
 /** A lease is over, and the object waits again. A run is one no more: each of its objects has a fate of its own now. */
-export function giveBack<P extends Payload>(
-  core: Core<P>,
-  item: Item<P>,
-  attemptCounted: boolean,
-  reason: string,
-): void {
-  while (item.payload.objects > 1) giveBackOne(core, cutRun(core.output, item, 1), attemptCounted, reason)
-  giveBackOne(core, item, attemptCounted, reason)
+export function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, end: LeaseEnd): void {
+  while (item.payload.objects > 1) giveBackOne(core, cutRun(core.output, item, 1), end)
+  giveBackOne(core, item, end)
 }
 
-function giveBackOne<P extends Payload>(core: Core<P>, item: Item<P>, attemptCounted: boolean, reason: string): void {
+function giveBackOne<P extends Payload>(core: Core<P>, item: Item<P>, end: LeaseEnd): void {
   const { holder, attempt } = item
   if (holder === undefined) return
   const { group, session } = holder
   endLease(item, holder)
   core.counts.released++
   core.touch(group)
-  if (attemptCounted) item.attempt++
   const large = item.parcel?.large
   large?.leases.delete(item)
-  if (item.attempt > core.limits.attemptsMax && !group.isDeadLetter) {
-    bury(core, group, session.id, item, attempt, reason)
+  const isLast = end.attemptCounted && (attempt >= core.limits.attemptsMax || end.terms?.isFinal === true)
+  if (isLast && !group.isDeadLetter) {
+    bury(core, group, item, { attempt, isSeen: end.isSeen }, deadLetterOf(core, session, attempt, end))
     return
   }
-  group.ready.giveBack(item)
-  if (large !== undefined) large.waiting.set(item, group)
-  else core.journal.returned(item.payload, group.name, attempt, session.id, item.attempt, item.order)
+  if (end.attemptCounted) item.attempt = isLast ? 1 : attempt + 1
+  if (large === undefined) {
+    core.journal.returned(item.payload, group.name, attempt, session.id, end.isSeen, item.attempt, item.order)
+  } else {
+    large.waiting.set(item, group)
+  }
+  if (end.attemptCounted) core.failedAt.set(item, session.id)
+  if (isLast) rest(group, item)
+  else waitAgain(core, group, item, attempt, end)
 }
 
-/** An object was delivered too often: it goes to the dead-letter group. */
-function bury<P extends Payload>(
+/** After an attempt that failed it waits for a while; what nobody has tried, or a vanished program tried, may be delivered at once. */
+function waitAgain<P extends Payload>(
   core: Core<P>,
   group: Group<P>,
-  sessionId: string,
   item: Item<P>,
   attempt: number,
-  reason: string,
+  { attemptCounted, terms }: LeaseEnd,
 ): void {
-  const dead = core.directory.deadLettersOf(group)
-  group.counts.dead++
-  core.counts.dead++
-  core.output.event({ type: 'objectDead', group: group.name, attempts: item.attempt - 1, reason })
-  const { payload, order } = item
-  item.order = dead.nextOrder++
-  const large = item.parcel?.large
-  if (large !== undefined) large.waiting.set(item, dead)
-  else core.journal.buried(payload, group.name, attempt, sessionId, dead.name, item.order, item.attempt, order)
-  dead.ready.push(item)
-  core.touch(dead)
+  const isFailed = attemptCounted && terms !== undefined
+  const delayMs = isFailed
+    ? retryDelay(terms.retryDelayMs ?? group.retryDelayMs, attempt, core.limits.retryDelayMaxMs)
+    : 0
+  if (delayMs > 0) retryLater(core, group, item, delayMs)
+  else group.ready.giveBack(item)
+}
+
+function deadLetterOf<P extends Payload>(
+  core: Core<P>,
+  { id, name }: Session<P>,
+  attempts: number,
+  { reason, terms }: LeaseEnd,
+): DeadLetter {
+  const error = terms?.failure?.error
+  return {
+    reason,
+    attempts,
+    endpoint: id,
+    ...(name === '' ? {} : { name }),
+    diedAtMs: core.output.dateMs(),
+    ...(error === undefined ? {} : { error }),
+  }
 }
 
 /** Checks a range of lease numbers, and returns the first that is of consequence. Nothing has changed when it throws. */

@@ -26,6 +26,7 @@ describe('a session', () => {
     const [alice, bob] = [relay.join('alice', 'g'), relay.join('bob', 'g')]
     relay.broker.notify(alice, 'g', 1)
     relay.produce(alice, 'a', 'g')
+    relay.broker.seen(alice, 0, 0)
     relay.broker.notify(bob, 'g', 1)
     relay.broker.detach(alice, 0)
     relay.said()
@@ -46,7 +47,7 @@ describe('a session', () => {
     relay.broker.release(alice, 0, 0, { attemptCounted: false })
     relay.broker.notify(bob, 'g', 1)
     relay.said()
-    relay.broker.leave(alice, 'stopped', { attemptCounted: false })
+    relay.broker.leave(alice, 'released', { attemptCounted: false })
     expect(relay.said()).toEqual(['bob gets a of g #0'])
     checkInvariants(relay.broker)
   })

@@ -1,3 +1,4 @@
+import type { DeathReason } from '../deadLetter.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { giveUpHeld } from './admission.ts'
 import { drainBacklog, emptyBacklog, welcome } from './broadcasts.ts'
@@ -6,9 +7,9 @@ import type { Core } from './core.ts'
 import { leaveHeap, offerAgain, watch, withdraw } from './dispatch.ts'
 import { isGroupName } from './groupName.ts'
 import { abortAllLarge } from './largeObject.ts'
-import { takeLeasesBack } from './leases.ts'
+import { giveBackAbsent, takeLeasesBack } from './leases.ts'
 import { Membership } from './membership.ts'
-import { giveBackAbsent } from './reclaim.ts'
+import { endRest, retryWhatIsDue } from './retries.ts'
 import { Session } from './session.ts'
 
 /** Makes a session a member of its groups, or throws before anything changed. */
@@ -28,6 +29,7 @@ export function join<P extends Payload>(
     session.memberships.set(name, member)
     group.members.add(member)
     welcome(core, member)
+    if (group.isDeadLetter) endRest(core, group)
   }
   session.earlier = core.absent.get(id)
   if (session.earlier === undefined) return session
@@ -61,8 +63,8 @@ export function attach<P extends Payload>(core: Core<P>, session: Session<P>): v
 export function leave<P extends Payload>(
   core: Core<P>,
   session: Session<P>,
-  reason: string,
-  attemptCounted: boolean,
+  reason: DeathReason,
+  attemptsCounted: boolean,
 ): void {
   if (session.state === 'ended') return
   session.state = 'ended'
@@ -74,7 +76,7 @@ export function leave<P extends Payload>(
     member.group.members.delete(member)
     core.touch(member.group)
   }
-  takeLeasesBack(core, session, reason, attemptCounted)
+  takeLeasesBack(core, session, reason, attemptsCounted)
   emptyBacklog(core, session)
   abortAllLarge(core, session)
   const held = new Set([...session.held.values()].flatMap((line) => [...line]))
@@ -91,24 +93,25 @@ export function keepAbsent<P extends Payload>(core: Core<P>, session: Session<P>
   core.absent.set(id, earlier)
 }
 
-/** Ends the sessions whose grace time is over, and takes the leases of those that make no progress. */
+/** Ends the sessions whose grace time is over, takes the leases of those that make no progress, and lets what failed be tried again. */
 export function advance<P extends Payload>(core: Core<P>, nowMs: number): void {
   core.nowMs = nowMs
   for (const session of core.detached) {
     if (session.graceEndsMs > nowMs) break
     core.counts.expired++
     core.output.event({ type: 'sessionExpired', session: session.id })
-    leave(core, session, 'grace', true)
+    leave(core, session, 'lost', true)
   }
   for (const absent of core.absent.values()) {
     if (absent.graceEndsMs > nowMs) break
     core.absent.delete(absent.id)
-    giveBackAbsent(core, absent, 'grace', true)
+    giveBackAbsent(core, absent, 'lost', true)
   }
   for (const session of core.watched) {
     if (session.progressDueMs > nowMs) break
     checkProgress(core, session)
   }
+  retryWhatIsDue(core)
 }
 
 /** When {@link advance} has something to do. */
@@ -126,6 +129,7 @@ export function nextDeadlineMs<P extends Payload>(core: Core<P>): number | undef
     deadlineMs = Math.min(deadlineMs, progressDueMs)
     break
   }
+  deadlineMs = Math.min(deadlineMs, core.retries.first()?.dueMs ?? Number.POSITIVE_INFINITY)
   return deadlineMs === Number.POSITIVE_INFINITY ? undefined : deadlineMs
 }
 

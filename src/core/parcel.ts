@@ -8,6 +8,8 @@ export interface Parcel<P extends Payload> {
   readonly payload: P
   /** How many; the payload is released with the last. */
   references: number
+  /** How many of those are dead letters. */
+  deadReferences: number
   /** The large object that it is part of, while not all of it has arrived. */
   large: LargeObject<P> | undefined
 }

@@ -1,27 +1,48 @@
+import type { AbsentSession } from './absentSession.ts'
 import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
+import type { Group, LastBroadcast } from './group.ts'
 import type { KeptPlace } from './journal.ts'
 import type { Item } from './parcel.ts'
 
 /** Where whole objects wait, who has them on lease, and the last broadcasts. */
 export function* keptPlaces<P extends Payload>({ directory, sessions, absent }: Core<P>): Generator<KeptPlace<P>> {
-  for (const { name, ready, last } of directory.groups.values()) {
-    for (const item of ready.everything()) if (isWhole(item)) yield placeOf(item, name, undefined)
-    if (last === undefined) continue
-    const { parcel, order, groupIndex } = last
-    const { payload } = parcel
-    yield { payload, kind: 'broadcast', group: name, groupIndex, order, attempt: 1, copies: 1, session: undefined }
+  for (const group of directory.groups.values()) {
+    for (const item of group.ready.everything()) if (isWhole(item)) yield placeOf(item, group, undefined, false)
+    if (group.last !== undefined) yield lastPlace(group, group.last)
   }
-  for (const leases of absent.values()) for (const item of leases) yield* leasedPlace(item, leases.id)
+  for (const leases of absent.values()) yield* absentPlaces(leases)
   for (const { id, leases, reclaimed, earlier } of sessions.values()) {
-    for (const [, item] of leases) yield* leasedPlace(item, id)
-    for (const item of reclaimed.values()) yield* leasedPlace(item, id)
-    for (const item of earlier ?? []) yield* leasedPlace(item, id)
+    for (const [number, item] of leases) yield* leasedPlace(item, id, leases.isSeen(number))
+    for (const item of reclaimed.values()) yield* leasedPlace(item, id, true)
+    if (earlier !== undefined) yield* absentPlaces(earlier)
   }
 }
 
-function* leasedPlace<P extends Payload>(item: Item<P>, session: string): Generator<KeptPlace<P>> {
-  if (isWhole(item) && item.holder !== undefined) yield placeOf(item, item.holder.group.name, session)
+function* absentPlaces<P extends Payload>(absent: AbsentSession<P>): Generator<KeptPlace<P>> {
+  for (const item of absent) yield* leasedPlace(item, absent.id, absent.hasSeen(item))
+}
+
+function* leasedPlace<P extends Payload>(item: Item<P>, session: string, isSeen: boolean): Generator<KeptPlace<P>> {
+  if (isWhole(item) && item.holder !== undefined) yield placeOf(item, item.holder.group, session, isSeen)
+}
+
+function lastPlace<P extends Payload>(
+  { name }: Group<P>,
+  { parcel, order, groupIndex }: LastBroadcast<P>,
+): KeptPlace<P> {
+  return {
+    payload: parcel.payload,
+    kind: 'broadcast',
+    group: name,
+    groupIndex,
+    order,
+    attempt: 1,
+    copies: 1,
+    session: undefined,
+    isSeen: false,
+    deadLetter: undefined,
+  }
 }
 
 function isWhole<P extends Payload>({ parcel }: Item<P>): boolean {
@@ -30,8 +51,10 @@ function isWhole<P extends Payload>({ parcel }: Item<P>): boolean {
 
 function placeOf<P extends Payload>(
   { payload, groupIndex, order, attempt, copies }: Item<P>,
-  group: string,
+  { name, isDeadLetter, deadLetters }: Group<P>,
   session: string | undefined,
+  isSeen: boolean,
 ): KeptPlace<P> {
-  return { payload, kind: 'produce', group, groupIndex, order, attempt, copies, session }
+  const deadLetter = isDeadLetter ? deadLetters.get(order) : undefined
+  return { payload, kind: 'produce', group: name, groupIndex, order, attempt, copies, session, isSeen, deadLetter }
 }

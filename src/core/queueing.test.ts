@@ -148,7 +148,7 @@ describe('a group', () => {
     relay.produce(alice, 'a', 'h')
     expect(relay.said()).toEqual(['rejected 0 TOO_MANY_GROUPS', 'released a'])
     expect(codeOf(() => relay.join('bob', 'h'))).toBe('TOO_MANY_GROUPS')
-    relay.broker.leave(alice, 'left')
+    relay.broker.leave(alice, 'lost')
     expect(relay.broker.stats().groups).toEqual([])
     const bob = relay.join('bob')
     relay.produce(bob, 'b', 'h')

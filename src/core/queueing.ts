@@ -31,7 +31,7 @@ export function dropOldest<P extends Payload>(
   let count = 0
   let bytes = 0
   while (count < countExcess || bytes < bytesExcess) {
-    const item = group.ready.first()
+    const item = group.ready.oldest()
     if (item === undefined) break
     if (item.payload.objects > 1) {
       group.ready.putFirst(cutRun(core.output, item, 1))
@@ -45,7 +45,7 @@ export function dropOldest<P extends Payload>(
     if (large === undefined) core.journal.dropped(item.payload, group.name, item.attempt, copies, item.order)
     else if (copies === item.copies) large.waiting.delete(item)
     group.ready.drop(item, copies)
-    core.letItemGo(item, copies)
+    core.letItemGo(item, group, copies)
     count += copies
     bytes += copies * each
   }
@@ -53,11 +53,6 @@ export function dropOldest<P extends Payload>(
   group.counts.dropped += count
   core.counts.dropped += count
   core.output.event({ type: 'objectDropped', group: group.name, kind: 'produce', reason, count })
-}
-
-/** What died does not wait for room: the oldest dead letters make it. */
-export function trimDeadLetters<P extends Payload>(core: Core<P>, group: Group<P>): void {
-  dropOldest(core, group, 'dead-overflow', group.ready.count - countBound(group), group.bytes - bytesBound(core, group))
 }
 
 /**

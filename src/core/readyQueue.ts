@@ -2,6 +2,7 @@ import type { Packing, Payload } from './contract.ts'
 import { FreshLine } from './freshLine.ts'
 import { Heap } from './heap.ts'
 import type { Item } from './parcel.ts'
+import type { SetAside } from './retries.ts'
 
 /**
  * The waiting objects of a group in their order. What was given back comes before what was never delivered, because it
@@ -9,7 +10,7 @@ import type { Item } from './parcel.ts'
  * run stands there too.
  */
 export class ReadyQueue<P extends Payload> {
-  /** How many objects wait, copies counted. */
+  /** How many objects wait, copies counted, and those that are set aside. */
   count = 0
   /** Their bytes, copies counted. */
   bytes = 0
@@ -21,9 +22,20 @@ export class ReadyQueue<P extends Payload> {
   /** Those that were never given back, or were restored. */
   fresh: FreshLine<P>
   private readonly returned: Heap<Item<P>> = new Heap<Item<P>>(isEarlier, ignore)
+  /** What waits and is not to be delivered yet. */
+  private readonly aside: Heap<SetAside<P>> = new Heap<SetAside<P>>(isAsideEarlier, keepIndex)
 
   constructor(packing: Packing<P> | undefined) {
     this.fresh = new FreshLine(packing)
+  }
+
+  /** How many of those that wait may be delivered. */
+  get availableCount(): number {
+    return this.count - this.aside.size
+  }
+
+  get asideCount(): number {
+    return this.aside.size
   }
 
   /** Adds one that was never delivered from here; its order is higher than that of all before. */
@@ -45,17 +57,43 @@ export class ReadyQueue<P extends Payload> {
     this.bytes += item.payload.bytes
   }
 
+  /** Keeps one that was delivered, and is not to be delivered yet. */
+  setAside(entry: SetAside<P>): void {
+    this.aside.push(entry)
+    this.count++
+    this.bytes += entry.item.payload.bytes
+  }
+
+  /** One that was set aside may be delivered now, from its old place. */
+  bringBack(entry: SetAside<P>): void {
+    this.aside.removeAt(entry.index)
+    this.returned.push(entry.item)
+  }
+
+  /** What is set aside, in no order. */
+  asideEntries(): readonly SetAside<P>[] {
+    return this.aside.values()
+  }
+
   /** Puts what was cut off the oldest before it. */
   putFirst(part: Item<P>): void {
     this.returned.push(part)
   }
 
-  /** The oldest. */
+  /** The oldest of those that may be delivered. */
   first(): Item<P> | undefined {
     return this.returned.first() ?? this.fresh.first()
   }
 
-  /** Takes one copy of the oldest, all of it if it is a run. It is the same item if it was the last copy. */
+  /** The oldest of all. */
+  oldest(): Item<P> | undefined {
+    const first = this.first()
+    const aside = this.aside.first()?.item
+    if (first === undefined || aside === undefined) return first ?? aside
+    return isEarlier(aside, first) ? aside : first
+  }
+
+  /** Takes one copy of the oldest that may be delivered, all of it if it is a run. It is the same item if it was the last copy. */
   take(): Item<P> | undefined {
     const item = this.first()
     if (item === undefined) return undefined
@@ -85,6 +123,7 @@ export class ReadyQueue<P extends Payload> {
   remove(item: Item<P>): void {
     this.count -= item.copies * item.payload.objects
     this.bytes -= item.copies * item.payload.bytes
+    if (item !== this.first() && this.removeAside(item)) return
     // Among those, only a large object that came back before it was whole is not the first, which is rare: a search will do.
     const index = this.returned.values().indexOf(item)
     if (index >= 0) {
@@ -92,6 +131,16 @@ export class ReadyQueue<P extends Payload> {
       return
     }
     this.fresh.remove(item)
+  }
+
+  private removeAside(item: Item<P>): boolean {
+    const first = this.aside.first()
+    // What is dropped is the first, what is aborted may be any.
+    const entry = first?.item === item ? first : this.aside.values().find((other) => other.item === item)
+    if (entry === undefined) return false
+    this.aside.removeAt(entry.index)
+    entry.dueTimes?.removeAt(entry.dueIndex)
+    return true
   }
 
   /**
@@ -108,10 +157,11 @@ export class ReadyQueue<P extends Payload> {
   /** All items in no order. */
   *everything(): Generator<Item<P>> {
     yield* this.returned.values()
+    for (const { item } of this.aside.values()) yield item
     yield* this.fresh
   }
 
-  /** All items from the oldest on; for tests. */
+  /** All items that may be delivered, from the oldest on; for tests. */
   items(): Item<P>[] {
     return [
       ...[...this.returned.values()].sort((one, other) => one.order - other.order || other.attempt - one.attempt),
@@ -123,6 +173,14 @@ export class ReadyQueue<P extends Payload> {
 /** Of copies of one object, that which was tried more often. */
 function isEarlier<P extends Payload>(one: Item<P>, other: Item<P>): boolean {
   return one.order === other.order ? one.attempt > other.attempt : one.order < other.order
+}
+
+function isAsideEarlier<P extends Payload>({ item }: SetAside<P>, { item: other }: SetAside<P>): boolean {
+  return isEarlier(item, other)
+}
+
+function keepIndex<P extends Payload>(entry: SetAside<P>, index: number): void {
+  entry.index = index
 }
 
 function ignore(): void {}

@@ -19,6 +19,8 @@ function restarted(names: string, limits = {}): { relay: TestBroker; payloads: T
       attempt: 1,
       copies: 1,
       session: 'worker',
+      isSeen: true,
+      deadLetter: undefined,
     })
   }
   relay.broker.restored(0)
@@ -63,7 +65,7 @@ describe('a session that comes back after a restart', () => {
     const { relay, payloads } = restarted('a b')
     const worker = relay.join('worker', 'g')
     for (const [index, payload] of payloads.entries()) claim(relay, worker, payload, first + index)
-    relay.broker.release(worker, first + 1, first + 1, { attemptCounted: true })
+    relay.broker.release(worker, first + 1, first + 1, { attemptCounted: true, retryDelayMs: 0 })
     relay.broker.acknowledge(worker, first + 1, first + 1)
     relay.broker.release(worker, first + 77, first + 99, { attemptCounted: true })
     expect(others(relay)).toEqual(['other gets b of g #0 attempt 2'])
@@ -112,7 +114,7 @@ describe('a session that comes back after a restart', () => {
     const { relay, payloads } = restarted('a b c')
     const worker = relay.join('worker', 'g')
     claim(relay, worker, payloads[1], first)
-    relay.broker.leave(worker, 'left')
+    relay.broker.leave(worker, 'lost')
     expect(relay.broker.isAbsent('worker')).toBe(false)
     expect(others(relay)).toEqual([
       'other gets a of g #0 attempt 2',
@@ -125,7 +127,7 @@ describe('a session that comes back after a restart', () => {
     const { relay, payloads } = restarted('a b')
     const worker = relay.join('worker', 'g')
     claim(relay, worker, payloads[0], first)
-    relay.broker.leave(worker, 'left', { absentFromMs: 500 })
+    relay.broker.leave(worker, 'lost', { absentFromMs: 500 })
     expect(relay.broker.isAbsent('worker')).toBe(true)
     expect(relay.broker.nextDeadlineMs()).toBe(600)
     const again = relay.join('worker', 'g')

@@ -1,9 +1,8 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import type { AbsentSession } from './absentSession.ts'
 import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { placeAnew, watch } from './dispatch.ts'
-import { endLease, giveBack, noteProgress } from './leases.ts'
+import { endLease, giveBack, giveBackAbsent, noteProgress, type ReleaseTerms, releasedAs } from './leases.ts'
 import type { Item } from './parcel.ts'
 import type { Session } from './session.ts'
 
@@ -31,7 +30,9 @@ export function reclaim<P extends Payload>(
   }
   noteProgress(core, session)
   const item = earlier?.take(payload, group, attempt)
-  if (item === undefined) return false
+  if (earlier === undefined || item === undefined) return false
+  // What is claimed is what its program has.
+  if (!earlier.hasSeen(item)) core.journal.seen(payload, group, attempt, session.id, item.order)
   const { holder } = item
   const member = session.memberships.get(group)
   // Who came back as a member of other groups keeps the lease without being a member.
@@ -50,17 +51,7 @@ export function reclaim<P extends Payload>(
 export function endReclaim<P extends Payload>(core: Core<P>, session: Session<P>): void {
   const { earlier } = session
   session.earlier = undefined
-  if (earlier !== undefined) giveBackAbsent(core, earlier, 'restarted', false)
-}
-
-/** Takes everything from a session that has not come back, or does not want it. */
-export function giveBackAbsent<P extends Payload>(
-  core: Core<P>,
-  absent: AbsentSession<P>,
-  reason: string,
-  attemptCounted: boolean,
-): void {
-  for (const item of absent) giveBack(core, item, attemptCounted, reason)
+  if (earlier !== undefined) giveBackAbsent(core, earlier, 'lost', false)
 }
 
 /** The session's program took what it had claimed as `from` to `to`; what is not there, it did not get. */
@@ -79,8 +70,8 @@ export function acknowledgeReclaimed<P extends Payload>(
     endLease(item, holder)
     group.counts.acknowledged++
     core.counts.acknowledged++
-    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, item.order)
-    core.letItemGo(item)
+    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, true, item.order)
+    core.letItemGo(item, group)
     // It may have been the last that was known of the group.
     core.touch(group)
   }
@@ -92,11 +83,11 @@ export function releaseReclaimed<P extends Payload>(
   session: Session<P>,
   from: number,
   to: number,
-  attemptCounted: boolean,
+  terms: ReleaseTerms,
 ): void {
   const items = takeReclaimed(session, from, to, 'releases')
   noteProgress(core, session)
-  for (const item of items) giveBack(core, item, attemptCounted, 'released')
+  for (const item of items) giveBack(core, item, releasedAs(terms, true))
 }
 
 /** Takes no more steps than there are claimed leases, however long the range is. */

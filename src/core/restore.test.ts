@@ -2,9 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { TestBroker, type TestPayload } from '../../test/properties/brokerHarness.ts'
 import { checkInvariants } from '../../test/properties/brokerInvariants.ts'
 import { summarize } from '../../test/properties/journalModel.ts'
+import type { DeadLetter } from '../deadLetter.ts'
 import type { KeptPlace } from './journal.ts'
 
 type Place = KeptPlace<TestPayload>
+
+const death: DeadLetter = { reason: 'failed', attempts: 5, endpoint: 'worker', diedAtMs: 1 }
 
 function payload(name: string, bytes = 10): TestPayload {
   return { name, bytes, objects: 1 }
@@ -19,6 +22,8 @@ function waiting(name: string, order: number, facts: Partial<Place> = {}): Place
     attempt: 1,
     copies: 1,
     session: undefined,
+    isSeen: false,
+    deadLetter: undefined,
   } as const
   return { ...place, payload: payload(name), ...facts }
 }
@@ -62,7 +67,11 @@ describe('a restored queue', () => {
 
   test('takes what was on lease back before and behind what had been given back before', () => {
     const relay = new TestBroker({ sessionGraceMs: 100 })
-    restore(relay, [waiting('a', 0), waiting('b', 1, { session: 'gone' }), waiting('c', 2), waiting('d', 3)], 50)
+    restore(
+      relay,
+      [waiting('a', 0), waiting('b', 1, { session: 'gone', isSeen: true }), waiting('c', 2), waiting('d', 3)],
+      50,
+    )
     expect(relay.broker.nextDeadlineMs()).toBe(150)
     relay.broker.advance(150)
     expect(relay.broker.nextDeadlineMs()).toBe(undefined)
@@ -76,7 +85,7 @@ describe('a restored queue', () => {
     const a = payload('a')
     restore(relay, [
       waiting('a', 0, { payload: a, copies: 2 }),
-      waiting('a', 5, { payload: a, group: 'h', groupIndex: 1, session: 'gone' }),
+      waiting('a', 5, { payload: a, group: 'h', groupIndex: 1, session: 'gone', isSeen: true }),
       waiting('b', 3, { kind: 'broadcast' }),
     ])
     expect(relay.broker.stats()).toMatchObject({
@@ -136,8 +145,8 @@ describe('a restored queue', () => {
     const relay = new TestBroker({ relayBytesMax: 30, groupBytesMax: 30 }, { g: { overflow: 'drop-oldest' }, h: {} })
     restore(relay, [
       ...[0, 1, 2].map((order) => waiting(`n${order}`, order)),
-      ...[0, 1, 2].map((order) => waiting(`d${order}`, order, { group: 'h.dead', attempt: 6 })),
-      waiting('last', 0, { group: 'h', attempt: 5, session: 'gone' }),
+      ...[0, 1, 2].map((order) => waiting(`d${order}`, order, { group: 'h.dead', deadLetter: death })),
+      waiting('last', 0, { group: 'h', attempt: 5, session: 'gone', isSeen: true }),
     ])
     relay.produce(relay.join('producer', 'h.dead'), 'new', 'g')
     relay.broker.advance(10_000)
@@ -145,7 +154,7 @@ describe('a restored queue', () => {
       'released n0',
       'event objectDropped g produce overflow 1',
       'accepted 0 (0)',
-      'event objectDead h 5 grace',
+      'event objectDead h 5 lost at gone',
       'released d0',
       'event objectDropped h.dead produce dead-overflow 1',
     ])
@@ -181,16 +190,17 @@ describe('the places of a broker', () => {
       waiting('a', 3, { payload: a, copies: 4 }),
       waiting('a', 3, { payload: a, session: 'one', attempt: 2 }),
       waiting('a', 3, { payload: a, session: 'two' }),
-      waiting('b', 8, { group: 'g.dead', attempt: 6, groupIndex: 2 }),
+      waiting('a', 3, { payload: a, session: 'two', isSeen: true }),
+      waiting('b', 8, { group: 'g.dead', deadLetter: death, groupIndex: 2 }),
       waiting('c', 1, { kind: 'broadcast', group: 'h' }),
     ]
     restore(relay, places)
     expect(summarize(relay.broker.places())).toEqual(summarize(places))
-    expect([...relay.broker.payloads()].map(({ name }) => name).toSorted()).toEqual(['a', 'a', 'a', 'a', 'b', 'c'])
+    expect([...relay.broker.payloads()].map(({ name }) => name).toSorted()).toEqual(['a', 'a', 'a', 'a', 'a', 'b', 'c'])
   })
 
   test('leave out large objects until they are whole, and then have them as they are by now', () => {
-    const relay = new TestBroker()
+    const relay = new TestBroker({ retryDelayMs: 0 })
     const [producer, alice] = [relay.join('producer'), relay.join('alice', 'g')]
     const sequence = relay.begin(producer, 'large', 'produce', 'g')
     relay.broker.notify(alice, 'g', 1)

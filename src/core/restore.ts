@@ -1,8 +1,10 @@
 import { AbsentSession } from './absentSession.ts'
 import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
+import { keepDeadLetter } from './deadLetters.ts'
 import { FreshLine } from './freshLine.ts'
 import type { Group } from './group.ts'
+import { isDeadLetterName } from './groupName.ts'
 import { Heap } from './heap.ts'
 import type { KeptPlace } from './journal.ts'
 import { type Item, type Parcel, waitingItem } from './parcel.ts'
@@ -45,9 +47,10 @@ export class Restoration<P extends Payload> {
     for (const [group, order] of this.leasedOrders) group.ready.separate(order)
     for (const group of core.directory.groups.values()) {
       group.countBound = group.ready.count
-      group.bytesBound = group.bytes
+      group.bytesBound = group.isDeadLetter ? group.deadBytes : group.bytes
     }
     core.keptBytesBound = core.keptBytes
+    core.deadBytesBound = core.deadBytes
     for (const absent of core.absent.values()) absent.graceEndsMs = graceEndsMs
   }
 
@@ -58,8 +61,11 @@ export class Restoration<P extends Payload> {
     this.places = []
     const references = places.reduce((sum, { copies }) => sum + copies, 0)
     const isShared = references > 1 || places[0]?.kind === 'broadcast'
-    const parcel: Parcel<P> | undefined = isShared ? { payload, references, large: undefined } : undefined
-    core.keptBytes += payload.bytes
+    const deadReferences = places.reduce((sum, { group, copies }) => sum + (isDeadLetterName(group) ? copies : 0), 0)
+    const parcel: Parcel<P> | undefined = isShared
+      ? { payload, references, deadReferences, large: undefined }
+      : undefined
+    if (references > deadReferences) core.keptBytes += payload.bytes
     for (const place of places) {
       const group = core.directory.obtain(place.group)
       if (place.kind === 'produce') this.putProduced(group, place, parcel)
@@ -68,8 +74,9 @@ export class Restoration<P extends Payload> {
   }
 
   private putProduced(group: Group<P>, place: KeptPlace<P>, parcel: Parcel<P> | undefined): void {
-    const { payload, order, attempt, copies, groupIndex, session } = place
+    const { payload, order, attempt, copies, groupIndex, session, isSeen } = place
     group.nextOrder = Math.max(group.nextOrder, order + 1)
+    if (group.isDeadLetter) keepDeadLetter(this.core, group, place, place.deadLetter)
     if (session === undefined) {
       this.queue(group, waitingItem(payload, parcel, order, attempt, copies, groupIndex))
       return
@@ -77,7 +84,7 @@ export class Restoration<P extends Payload> {
     const absent = this.absentSession(session)
     this.leasedOrders.set(group, Math.max(order, this.leasedOrders.get(group) ?? 0))
     for (let copy = 0; copy < copies; copy++) {
-      absent.add(waitingItem(payload, parcel, order, attempt, 1, groupIndex), group)
+      absent.add(waitingItem(payload, parcel, order, attempt, 1, groupIndex), group, isSeen)
       group.leased++
       group.leasedBytes += payload.bytes
     }

@@ -79,10 +79,10 @@ describe('a run of objects', () => {
     relay.broker.acknowledge(alice, 2, 2)
     relay.broker.release(alice, 3, 3, { attemptCounted: true })
     relay.broker.release(alice, 0, 1, { attemptCounted: false })
-    expect(relay.said()).toEqual(['released c', 'event objectDead g 1 released'])
+    expect(relay.said()).toEqual(['released c', 'event objectDead g 1 released at alice'])
     relay.broker.notify(alice, 'g', 5)
     expect(relay.said()).toEqual(['alice gets a of g #5', 'alice gets b of g #6'])
-    relay.broker.leave(alice, 'left', { attemptCounted: false })
+    relay.broker.leave(alice, 'lost', { attemptCounted: false })
     expect(relay.broker.stats().groups).toMatchObject([
       { name: 'g', waiting: 3 },
       { name: 'g.dead', waiting: 1 },

@@ -18,7 +18,7 @@ export type SessionState = 'attached' | 'detached' | 'ended'
  */
 export class Session<P extends Payload> {
   readonly id: string
-  /** What people call its endpoint. The broker does not look at it. */
+  /** What people call its endpoint. It stands in the dead letters that it leaves. */
   readonly name: string
   readonly broadcasts: 'every' | 'latest'
   readonly inboxBytes: number
@@ -36,7 +36,7 @@ export class Session<P extends Payload> {
   readonly backlog: Backlog<P> = new Backlog()
 
   readonly leases: LeaseTable<Item<P>> = new LeaseTable()
-  /** What it had on lease in an earlier run of the relay and has claimed, by the numbers that it chose. */
+  /** What it had on lease in an earlier run of the relay and has claimed, by the numbers that it chose. Its program has seen all of it. */
   readonly reclaimed: Map<number, Item<P>> = new Map()
   /** What it had on lease then and may still claim. */
   earlier: AbsentSession<P> | undefined = undefined

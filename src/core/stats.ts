@@ -9,6 +9,8 @@ export interface GroupStats extends Readonly<GroupCounts> {
   readonly members: number
   readonly waiting: number
   readonly waitingBytes: number
+  /** How many of those that wait are not to be delivered yet: they failed, and wait for their next attempt. */
+  readonly retrying: number
   readonly leased: number
   readonly leasedBytes: number
   /** So many objects did its members ask for and not get yet. */
@@ -62,6 +64,7 @@ function groupStats<P extends Payload>({ name, members, ready, leased, leasedByt
     members: members.size,
     waiting: ready.count,
     waitingBytes: ready.bytes,
+    retrying: ready.asideCount,
     leased,
     leasedBytes,
     demand,

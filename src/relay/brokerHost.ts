@@ -5,7 +5,7 @@ import type { Session } from '../core/session.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
 import type { AcceptedRun, HeardFrames, Store, StoredObject } from '../store/store.ts'
-import type { ReclaimedLease } from '../wire/controlFrames.ts'
+import type { ReclaimedLease, ReleaseTerms } from '../wire/controlFrames.ts'
 import { readUint32 } from '../wire/integers.ts'
 import { AbsentLeases } from './absentLeases.ts'
 import { OutputGate } from './outputGate.ts'
@@ -85,6 +85,12 @@ export class BrokerHost {
     this.gate.schedule()
   }
 
+  /** A session gives leases back; what failed waits for a while. */
+  release({ session }: RelaySession, from: number, to: number, terms: ReleaseTerms): void {
+    this.broker.release(session, from, to, terms, this.#parts.clock.nowMs())
+    this.watch()
+  }
+
   /** A session claims a lease of an earlier run. */
   reclaim({ id, session }: RelaySession, reclaim: ReclaimedLease): void {
     const absent = this.#absentLeases.find(id, reclaim)
@@ -121,6 +127,7 @@ export class BrokerHost {
       firstBytes: (object) => ('begin' in object ? object.bytes : readUint32(object.buffer, object.start)),
       cut: (run, objects) => this.#parts.store.cut(run, objects),
       event: (event) => this.#parts.event(event),
+      dateMs: () => this.#parts.clock.dateMs(),
     }
   }
 

@@ -72,8 +72,13 @@ export class EventGate {
         return
       }
       case 'objectDead': {
-        const value = { group: event.group, attempts: event.attempts, reason: event.reason, count: 1 }
-        this.#gather(`dead ${event.attempts} ${event.reason} ${event.group}`, { name: 'objectDead', value }, value, 1)
+        const { group, deadLetter } = event
+        const { attempts, reason, endpoint, name = '', error } = deadLetter
+        const value = {
+          ...{ group, attempts, reason, endpoint, name, count: 1 },
+          ...(error === undefined ? {} : { error }),
+        }
+        this.#gather(`dead ${attempts} ${reason} ${endpoint} ${group}`, { name: 'objectDead', value }, value, 1)
         return
       }
       case 'leasesRevoked':

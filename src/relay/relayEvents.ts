@@ -1,3 +1,4 @@
+import type { DeathReason, FailureError } from '../deadLetter.ts'
 import type { ErrorCode, ObjectRelayError, PlainError } from '../errors.ts'
 
 /** What a `warning` is about: an error that does not end the relay, or one of these. */
@@ -29,8 +30,17 @@ export interface RelayEvents {
     reason: string
     count: number
   }
-  /** Objects were moved to `<group>.dead` after too many attempts. */
-  objectDead: { group: string; attempts: number; reason: string; count: number }
+  /**
+   * Objects were moved to `<group>.dead` after too many attempts, the last one at that endpoint. `error`: why that attempt failed, as the
+   * endpoint says; of several, the first.
+   */
+  objectDead: EventOfEndpoint & {
+    group: string
+    attempts: number
+    reason: DeathReason
+    error?: FailureError
+    count: number
+  }
   /** An endpoint whose program took nothing for `limits.progressMs` lost its leases. */
   leasesRevoked: EventOfEndpoint & { count: number }
   /** New connections get another certificate from now on: the files were replaced, or the relay renewed its own. */

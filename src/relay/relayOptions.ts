@@ -1,5 +1,5 @@
 import type { AcceptedGroup, Overflow } from '../core/contract.ts'
-import { isGroupName } from '../core/groupName.ts'
+import { isDeadLetterName, isGroupName } from '../core/groupName.ts'
 import { createError } from '../errors.ts'
 import type { Listeners } from '../events.ts'
 import { type RelayLimits, relayLimitDefaults } from '../limits.ts'
@@ -31,6 +31,10 @@ export interface AcceptedGroupOptions {
    * `'drop-oldest'`: what waits longest is dropped, counted and reported. Default `'block'`.
    */
   overflow?: Overflow | undefined
+  /** How long an object waits after its first attempt failed, doubled with each further one. Default: `limits.retryDelayMs`. */
+  retryDelayMs?: number | undefined
+  /** Bytes of its dead letters; beyond, the oldest are dropped. Default: `limits.deadBytesMax`. */
+  deadBytesMax?: number | undefined
 }
 
 /** The options of {@link Relay.start}. */
@@ -115,6 +119,12 @@ function checkAcceptedGroups(value: unknown): null | Record<string, AcceptedGrou
   for (const [name, rule] of Object.entries(value)) {
     if (!isGroupName(name))
       throw invalidOption('acceptedGroups', name, `an object whose names are each ${GROUP_NAME_RULE}`)
+    if (isDeadLetterName(name))
+      throw invalidOption(
+        'acceptedGroups',
+        name,
+        `an object without "${name}": each group has its dead letters there anyway`,
+      )
     accepted.set(name, checkAcceptedGroup(`acceptedGroups.${name}`, rule ?? {}))
   }
   // fromEntries defines own properties, so that a group may be called __proto__.
@@ -122,19 +132,25 @@ function checkAcceptedGroups(value: unknown): null | Record<string, AcceptedGrou
 }
 
 function checkAcceptedGroup(option: string, value: unknown): AcceptedGroup {
-  const rule = checkNames(value, ['maxCount', 'maxConsumables', 'overflow'], { where: option, prefix: `${option}.` })
-  const { maxCount, maxConsumables, overflow } = rule
-  return {
-    ...(maxCount === undefined
-      ? {}
-      : { maxCount: integerOption(`${option}.maxCount`, maxCount, 0, Number.MAX_SAFE_INTEGER) }),
-    ...(maxConsumables === undefined
-      ? {}
-      : { maxConsumables: integerOption(`${option}.maxConsumables`, maxConsumables, 0, Number.MAX_SAFE_INTEGER) }),
-    ...(overflow === undefined
-      ? {}
-      : { overflow: choiceOption(`${option}.overflow`, overflow, ['block', 'reject', 'drop-oldest']) }),
+  const names = [...Object.keys(countMaximums), 'overflow']
+  const rule = checkNames(value, names, { where: option, prefix: `${option}.` })
+  const counts: Partial<Record<keyof typeof countMaximums, number>> = {}
+  // Object.keys of an object of that very type.
+  for (const name of Object.keys(countMaximums) as (keyof typeof countMaximums)[]) {
+    if (rule[name] === undefined) continue
+    counts[name] = integerOption(`${option}.${name}`, rule[name], 0, countMaximums[name])
   }
+  const { overflow } = rule
+  if (overflow === undefined) return counts
+  return { ...counts, overflow: choiceOption(`${option}.overflow`, overflow, ['block', 'reject', 'drop-oldest']) }
+}
+
+/** The numbers that may be given for a group, and how large each may be. */
+const countMaximums = {
+  maxCount: Number.MAX_SAFE_INTEGER,
+  maxConsumables: Number.MAX_SAFE_INTEGER,
+  retryDelayMs: 86_400_000,
+  deadBytesMax: Number.MAX_SAFE_INTEGER,
 }
 
 function checkStore(value: unknown): StoreDescriptor {
@@ -149,6 +165,9 @@ const limitMinimums: Readonly<RelayLimits> = {
   heartbeatMs: 20,
   sessionGraceMs: 0,
   attemptsMax: 1,
+  retryDelayMs: 0,
+  retryDelayMaxMs: 0,
+  deadBytesMax: 0,
   objectBytesMax: 1,
   groupBytesMax: 1,
   relayBytesMax: 1,
@@ -170,6 +189,8 @@ const limitMaximums: Partial<RelayLimits> = {
   heartbeatMs: 3_600_000,
   sessionGraceMs: 2_147_483_647,
   attemptsMax: 255,
+  retryDelayMs: 86_400_000,
+  retryDelayMaxMs: 86_400_000,
   handshakeMs: 600_000,
   groupsPerEndpointMax: 255,
   streamsMax: 1_024,

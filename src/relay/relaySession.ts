@@ -1,6 +1,6 @@
 import type { Broker } from '../core/broker.ts'
 import type { Delivery } from '../core/contract.ts'
-import { isGroupName } from '../core/groupName.ts'
+import { isDeadLetterName } from '../core/groupName.ts'
 import type { Session } from '../core/session.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits, type RelayLimits } from '../limits.ts'
@@ -15,6 +15,7 @@ import {
   encodeStreamOffset,
   encodeText,
   type ReclaimedLease,
+  type ReleaseTerms,
   readCountOfGroup,
   readLeaseRange,
   readReclaim,
@@ -25,12 +26,10 @@ import { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { stampAttempt } from '../wire/objectHeader.ts'
-import { RouteCache } from '../wire/routeCache.ts'
 import { AcceptedRuns } from './acceptedRuns.ts'
 import { HeldOutput } from './heldOutput.ts'
 import type { Hello } from './hello.ts'
 import { Intake } from './intake.ts'
-import { routeOf } from './objectRoute.ts'
 import { OutgoingBodies } from './outgoingBodies.ts'
 import type { Gated, OutputGate } from './outputGate.ts'
 import { UnconfirmedAnswers } from './pastSessions.ts'
@@ -41,6 +40,8 @@ export interface RelaySessionHost {
   readonly store: Store
   readonly gate: OutputGate
   readonly limits: RelayLimits
+  /** The endpoint gives leases back. */
+  release(session: RelaySession, from: number, to: number, terms: ReleaseTerms): void
   /** The broker's deadlines may have changed. */
   watch(): void
   /** The link broke, or the peer ended it. */
@@ -80,7 +81,6 @@ export class RelaySession implements LinkHandler, Gated {
   /** Where its last link came from. */
   peer = ''
   readonly #host: RelaySessionHost
-  readonly #routes = new RouteCache(isGroupName)
   readonly #accepted: AcceptedRuns
   readonly #answers = new UnconfirmedAnswers()
   readonly #output: HeldOutput
@@ -205,8 +205,8 @@ export class RelaySession implements LinkHandler, Gated {
         this.#notify(buffer, start, end)
         break
       case FrameType.RELEASE: {
-        const { from, to, attemptCounted } = readRelease(buffer, start, end)
-        this.#host.broker.release(this.session, from, to, { attemptCounted })
+        const { from, to, ...terms } = readRelease(buffer, start, end)
+        this.#host.release(this, from, to, terms)
         break
       }
       case FrameType.SEEN: {
@@ -328,9 +328,10 @@ export class RelaySession implements LinkHandler, Gated {
   // ── to the endpoint: called by the broker ─────────────────────────────────────────────────────
 
   deliver(delivery: Delivery<StoredObject>): void {
-    const { payload, groupIndex, skipped, group, attempt } = delivery
-    const isDead = delivery.leaseNumber >= 0 && group.endsWith('.dead') && this.#isDeadLetter(delivery)
-    if (groupIndex !== 0 || skipped !== 0 || isDead) this.#output.send(encodeContext(groupIndex, skipped, isDead))
+    const { payload, groupIndex, skipped, group, attempt, deadLetter } = delivery
+    const isDead = isDeadLetterName(group)
+    if (groupIndex !== 0 || skipped !== 0 || isDead)
+      this.#output.send(encodeContext(groupIndex, skipped, isDead, deadLetter))
     if ('begin' in payload) this.#deliverLarge(payload, delivery)
     else if (attempt === 1) this.#output.sendKept(payload.buffer, payload.start, payload.end, payload.objects)
     else {
@@ -340,11 +341,6 @@ export class RelaySession implements LinkHandler, Gated {
       this.#output.sendKept(copy, 0, copy.length)
     }
     this.#host.gate.request(this)
-  }
-
-  /** Whether an object comes from a dead-letter queue, and not from a group that a user happened to name like one. */
-  #isDeadLetter({ payload, group, groupIndex }: Delivery<StoredObject>): boolean {
-    return routeOf(this.#routes, payload).groups[groupIndex] !== group
   }
 
   /** Does something when all that happened before is kept. */

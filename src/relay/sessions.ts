@@ -46,6 +46,7 @@ export class Sessions {
       gate: host.gate,
       store,
       limits,
+      release: (session, from, to, terms) => host.release(session, from, to, terms),
       watch: () => host.watch(),
       reclaim: (session, reclaim) => host.reclaim(session, reclaim),
       reclaimed: (session) => host.endReclaim(session),
@@ -207,7 +208,7 @@ export class Sessions {
 
   #left(session: RelaySession): void {
     // What it gave back before its goodbye may have been lent to it again at once: none of that is an attempt.
-    this.#host.broker.leave(session.session, 'stopped', { attemptCounted: false })
+    this.#host.broker.leave(session.session, 'released', { attemptCounted: false })
     session.sayGoodbye()
     this.#parts.store.rememberSession(session.id, [], undefined)
     this.#forget(session)
@@ -235,7 +236,8 @@ export class Sessions {
   }
 
   #end(session: RelaySession, reason: 'stopped' | 'violation', absentFromMs?: number): void {
-    this.#host.broker.leave(session.session, reason, absentFromMs === undefined ? {} : { absentFromMs })
+    const death = reason === 'violation' ? reason : 'lost'
+    this.#host.broker.leave(session.session, death, absentFromMs === undefined ? {} : { absentFromMs })
     this.#forget(session)
     this.#parts.events.emit({ name: 'endpointLeft', value: { endpoint: session.id, name: session.hello.name, reason } })
   }

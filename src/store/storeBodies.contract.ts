@@ -61,7 +61,18 @@ export function describeLargeBodies(kind: StoreKind): void {
 }
 
 function placeOf(payload: LargeBody, copies: number): KeptPlace<StoredObject> {
-  return { payload, kind: 'produce', group: 'g', groupIndex: 0, order: 1, attempt: 1, copies, session: undefined }
+  return {
+    payload,
+    kind: 'produce',
+    group: 'g',
+    groupIndex: 0,
+    order: 1,
+    attempt: 1,
+    copies,
+    session: undefined,
+    isSeen: false,
+    deadLetter: undefined,
+  }
 }
 
 function withoutPayload({ payload, ...place }: KeptPlace<StoredObject>): Omit<KeptPlace<StoredObject>, 'payload'> {

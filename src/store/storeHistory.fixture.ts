@@ -62,7 +62,8 @@ function broadcast(witness: StoreWitness, which: number, amount: number): void {
 function endLease(witness: StoreWitness, one: Witnessed, place: Place, what: number): void {
   if (what < 70) witness.acknowledge(one, place)
   else if (what < 73) witness.giveBack(one, place, place.attempt)
-  else if (what < 76 || place.group.endsWith('.dead')) witness.giveBack(one, place, place.attempt + 1)
+  else if (what < 75 || place.group.endsWith('.dead')) witness.giveBack(one, place, place.attempt + 1)
+  else if (what < 78 && !place.isSeen) witness.see(one, place)
   else witness.bury(one, place)
 }
 

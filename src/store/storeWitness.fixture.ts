@@ -1,4 +1,5 @@
 import type { KeptPlace } from '../core/journal.ts'
+import type { DeadLetter } from '../deadLetter.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { OBJECT_HEAD_BYTES } from '../wire/objectHeader.ts'
@@ -27,6 +28,8 @@ export interface Place {
   readonly order: number
   readonly attempt: number
   readonly session: string | undefined
+  readonly isSeen: boolean
+  readonly deadLetter: DeadLetter | undefined
   copies: number
 }
 
@@ -100,7 +103,7 @@ export class StoreWitness {
   queue(one: Witnessed, group: string, groupIndex = 0, copies = 1): void {
     const order = this.#orders++
     this.store.journal.queued(one.object, group, groupIndex, order, copies)
-    add(one, { kind: 'produce', group, groupIndex, order, attempt: 1, copies, session: undefined })
+    add(one, { kind: 'produce', group, groupIndex, order, attempt: 1, copies, ...waiting, deadLetter: undefined })
   }
 
   /** Keeps an object that nothing but its place in a queue needs. */
@@ -126,20 +129,42 @@ export class StoreWitness {
   }
 
   giveBack(one: Witnessed, place: Place, nextAttempt: number): void {
-    this.store.journal.returned(one.object, place.group, place.attempt, place.session ?? '', nextAttempt, place.order)
-    add(one, { ...take(one, place, 1), copies: 1, session: undefined, attempt: nextAttempt })
+    this.store.journal.returned(
+      one.object,
+      place.group,
+      place.attempt,
+      place.session ?? '',
+      place.isSeen,
+      nextAttempt,
+      place.order,
+    )
+    add(one, { ...take(one, place, 1), copies: 1, ...waiting, attempt: nextAttempt })
+  }
+
+  see(one: Witnessed, place: Place): void {
+    this.store.journal.seen(one.object, place.group, place.attempt, place.session ?? '', place.order)
+    add(one, { ...take(one, place, 1), copies: 1, isSeen: true })
   }
 
   bury(one: Witnessed, place: Place): void {
     const order = this.#orders++
     const dead = `${place.group}.dead`
-    const { group, attempt, session = '' } = place
-    this.store.journal.buried(one.object, group, attempt, session, dead, order, attempt + 1, place.order)
-    add(one, { ...take(one, place, 1), copies: 1, session: undefined, group: dead, order, attempt: attempt + 1 })
+    const { group, attempt, session = '', isSeen } = place
+    const deadLetter = deathOf(attempt, order)
+    this.store.journal.buried(one.object, group, attempt, session, isSeen, dead, order, place.order)
+    this.store.journal.died(one.object, dead, order, deadLetter)
+    add(one, { ...take(one, place, 1), ...waiting, copies: 1, group: dead, order, attempt: 1, deadLetter })
   }
 
   acknowledge(one: Witnessed, place: Place): void {
-    this.store.journal.acknowledged(one.object, place.group, place.attempt, place.session ?? '', place.order)
+    this.store.journal.acknowledged(
+      one.object,
+      place.group,
+      place.attempt,
+      place.session ?? '',
+      place.isSeen,
+      place.order,
+    )
     take(one, place, 1)
     this.releaseIfGone(one)
   }
@@ -159,7 +184,7 @@ export class StoreWitness {
       take(other, last, 1)
       if (other !== one) this.releaseIfGone(other)
     }
-    add(one, { kind: 'broadcast', group, groupIndex, order, attempt: 1, copies: 1, session: undefined })
+    add(one, { kind: 'broadcast', group, groupIndex, order, attempt: 1, copies: 1, ...waiting, deadLetter: undefined })
   }
 
   /** Nothing but its places needs it any more. */
@@ -201,19 +226,39 @@ export class StoreWitness {
   }
 }
 
-const keys = ['id', 'bytes', 'kind', 'group', 'groupIndex', 'order', 'attempt', 'session', 'copies']
+const keys = [
+  ...['id', 'bytes', 'kind', 'group', 'groupIndex', 'order', 'attempt', 'session', 'isSeen', 'copies'],
+  ...['deadLetter', 'reason', 'attempts', 'endpoint', 'name', 'diedAtMs', 'error', 'message', 'stack'],
+]
+
+/** Nobody has it on lease. */
+const waiting = { session: undefined, isSeen: false } as const
+
+/** Some are long, some say little. */
+function deathOf(attempts: number, order: number): DeadLetter {
+  const death: DeadLetter = {
+    reason: 'failed',
+    attempts,
+    endpoint: 'e'.repeat(22),
+    diedAtMs: 1_700_000_000_000 + order,
+  }
+  if (order % 2 === 0) return death
+  return { ...death, name: `host:${order}`, error: { message: 'nö', stack: 'at '.repeat(order % 1_300) } }
+}
 
 /** A place as the store told it, or as it happened: equal ones are one. */
-function add(one: Witnessed, { kind, group, groupIndex, order, attempt, session, copies }: Place): void {
+function add(one: Witnessed, added: Place): void {
+  const { kind, group, order, attempt, session, isSeen, copies } = added
   const same = one.places.find(
     (other) =>
       other.kind === kind &&
       other.group === group &&
       other.order === order &&
       other.attempt === attempt &&
-      other.session === session,
+      other.session === session &&
+      other.isSeen === isSeen,
   )
-  if (same === undefined) one.places.push({ kind, group, groupIndex, order, attempt, session, copies })
+  if (same === undefined) one.places.push({ ...added })
   else same.copies += copies
 }
 

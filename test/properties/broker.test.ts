@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest'
 import type { AcceptedGroup, BrokerOptions, Route } from '../../src/core/contract.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 import { checkInvariants } from './brokerInvariants.ts'
-import { BrokerModel, type ModelSession } from './brokerModel.ts'
+import { BrokerModel, type ModelSession, type ModelTerms } from './brokerModel.ts'
 import type { ModelPayload } from './modelRuns.ts'
 
 const accepted: Record<string, AcceptedGroup> = {
-  few: { maxConsumables: 3 },
+  few: { maxConsumables: 3, deadBytesMax: 250 },
   dropping: { maxConsumables: 3, overflow: 'drop-oldest' },
   direct: { maxConsumables: 0 },
   rejecting: { maxConsumables: 2, overflow: 'reject' },
@@ -20,6 +20,9 @@ const options: BrokerOptions<ModelPayload> = {
   limits: {
     ...relayLimitDefaults,
     attemptsMax: 2,
+    retryDelayMs: 1,
+    retryDelayMaxMs: 3,
+    deadBytesMax: 400,
     groupBytesMax: 90,
     relayBytesMax: 240,
     memberBacklogBytesMax: 40,
@@ -43,7 +46,7 @@ const routes: Route[] = [
 const steps = [
   ...['join', 'leave', 'detach', 'attach', 'advance', 'complete', 'abort'],
   ...['send', 'send', 'send', 'send', 'sendRun', 'sendRun', 'sendRun', 'begin', 'begin', 'notify', 'notify', 'notify'],
-  ...['acknowledge', 'acknowledge', 'release', 'release', 'widen', 'widen'],
+  ...['acknowledge', 'acknowledge', 'see', 'see', 'release', 'release', 'release', 'advance', 'widen', 'widen'],
 ] as const
 
 /** What may happen besides if the relay is restarted now and then. */
@@ -110,7 +113,7 @@ class Run {
   }
 
   private takeBy(session: ModelSession, step: Step, what: number, size: number): void {
-    if (step === 'leave') this.model.leave(session)
+    if (step === 'leave') this.model.leave(session, what % 3 === 0)
     else if (step === 'leaveForNow') this.model.leaveForNow(session)
     else if (step === 'complete' || step === 'abort') this.finish(step, session)
     else if (session.state === 'attached') this.takeAttached(step, session, what, size)
@@ -129,7 +132,7 @@ class Run {
     if (step === 'endReclaim') model.endReclaim(session)
     const claimed = [...session.reclaimed.keys()].slice(-(size % 5))
     if (step === 'settleReclaimed' && claimed.length > 0)
-      model.settleReclaimed(session, claimed, what % 2 === 0 ? 'acknowledge' : what % 3 === 0 ? 'counted' : 'uncounted')
+      model.settleReclaimed(session, claimed, what % 2 === 0 ? 'acknowledge' : termsOf(what))
     if (step === 'widen') model.widen(session, size)
     if (step === 'send' && route !== undefined) model.send(session, route, [what % 10 === 0 ? size * 4 : size])
     if (step === 'sendRun' && route !== undefined) model.send(session, route, sizesOf(what, size))
@@ -138,13 +141,14 @@ class Run {
     if (step === 'notify' && group !== undefined) model.notify(session, group, size === 0 ? -1 : 1 + (size % 4))
     if (step === 'release') {
       const run = consecutive(session, leases.slice(start), size)
-      if (run.length > 0) model.release(session, run, what % 2 === 0)
+      if (run.length > 0) model.releaseRange(session, run, termsOf(what))
     }
-    if (step === 'acknowledge') {
+    if (step === 'acknowledge' || step === 'see') {
       const isWhole = (number: number): boolean => session.leases.get(number)?.copy.sent.state === 'accepted'
       const whole = leases.slice(start).filter(isWhole)
       const run = consecutive(session, whole, size)
-      if (run.length > 0) model.acknowledge(session, run)
+      if (run.length > 0 && step === 'see') model.see(session, run)
+      else if (run.length > 0) model.acknowledge(session, run)
     }
   }
 
@@ -167,6 +171,14 @@ function sizesOf(what: number, size: number): number[] {
   return Array.from({ length: 2 + (size % 11) }, (_, index) =>
     ((what >> (index % 7)) & 7) === 0 ? size : (what + index) % 6,
   )
+}
+
+/** Most count an attempt; few are final, or say how long to wait. */
+function termsOf(what: number): ModelTerms {
+  if (what % 3 === 0) return { attemptCounted: false }
+  const failure =
+    what % 2 === 0 ? { failure: { reason: 'failed', error: { message: `no ${what % 10}` } } as const } : {}
+  return { attemptCounted: true, isFinal: what % 7 === 0, retryDelayMs: [undefined, 0, 2][what % 4], ...failure }
 }
 
 /** The first of `numbers` and those that follow it without a gap, those of aborted deliveries included. */
@@ -219,6 +231,8 @@ describe('a broker, in any course of events,', () => {
         model.join('last', [...names, 'dropping.dead', 'direct.dead', 'rejecting.dead'], 'every', 1_000_000)
         const last = model.sessions.get('last')
         for (const name of last?.members.keys() ?? []) if (last !== undefined) model.notify(last, name, 1000)
+        // What failed waits for its next attempt.
+        for (let ms = 0; ms < 4; ms++) model.advance()
         const numbers = [...(last?.leases.keys() ?? [])]
         if (last !== undefined && numbers.length > 0) model.acknowledge(last, numbers)
         run.check()

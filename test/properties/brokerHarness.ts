@@ -83,6 +83,12 @@ export class TestBroker implements BrokerOutput<TestPayload> {
     return this.said().filter((line) => words.some((word) => line.startsWith(word)))
   }
 
+  /** The program of `session` has seen all that it has on lease; then the session is over. */
+  vanish(session: TestSession): void {
+    if (session.leases.next > 0) this.broker.seen(session, 0, session.leases.next - 1)
+    this.broker.leave(session, 'lost')
+  }
+
   deliver(session: TestSession, delivery: Delivery<TestPayload>): void {
     this.deliveries.push(delivery)
     const { payload, kind, group, attempt, skipped, leaseNumber } = delivery
@@ -133,7 +139,17 @@ export class TestBroker implements BrokerOutput<TestPayload> {
     return this.runOf(names.slice(0, objects))
   }
 
-  event({ type, ...facts }: BrokerEvent): void {
+  dateMs(): number {
+    return 1_700_000_000_000
+  }
+
+  event(event: BrokerEvent): void {
+    if (event.type === 'objectDead') {
+      const { attempts, reason, endpoint } = event.deadLetter
+      this.lines.push(`event objectDead ${event.group} ${attempts} ${reason} at ${endpoint}`)
+      return
+    }
+    const { type, ...facts } = event
     this.lines.push(`event ${type} ${Object.values(facts).join(' ')}`)
   }
 

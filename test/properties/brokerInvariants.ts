@@ -5,7 +5,9 @@ import type { Group } from '../../src/core/group.ts'
 import { isServedBefore, type Membership } from '../../src/core/membership.ts'
 import type { Item, Parcel, Plan } from '../../src/core/parcel.ts'
 import { keptPayloads } from '../../src/core/payloads.ts'
+import type { SetAside } from '../../src/core/retries.ts'
 import type { Session } from '../../src/core/session.ts'
+import type { DeadLetter } from '../../src/deadLetter.ts'
 
 /** Whether a member may get an object now, by the words of the rule and without any index. */
 export function mayGet<P extends Payload>({ session, credit }: Membership<P>, bytes: number): boolean {
@@ -19,6 +21,7 @@ export function checkInvariants<P extends Payload>(broker: Broker<P>): void {
   for (const group of core.directory.groups.values()) checkGroup(core, group)
   for (const session of core.sessions.values()) checkSession(core, session)
   checkReferences(core)
+  checkAllDeadLetters(core)
   atMost('core.keptBytes', core.keptBytes, core.limits.relayBytesMax)
   checkRotation(core, core.rotation.first()?.plan, core.rotation.first()?.payload.bytes ?? 0)
 }
@@ -30,30 +33,38 @@ function hasRoom<P extends Payload>({ limitBytes, sentBytes, inboxBytes }: Sessi
 function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
   const { ready, members, takers, stalled, name } = group
   const items = ready.items()
+  const aside = ready.asideEntries()
+  const all = [...items, ...aside.map(({ item }) => item)]
   same(`${name}: is remembered for nothing`, group.isEmpty && !core.directory.isPermanent(name), false)
   same(
     `${name}: waiting`,
     ready.count,
-    sum(items, (item) => item.copies * item.payload.objects),
+    sum(all, (item) => item.copies * item.payload.objects),
   )
   same(
     `${name}: waiting bytes`,
     ready.bytes,
-    sum(items, (item) => item.copies * item.payload.bytes),
+    sum(all, (item) => item.copies * item.payload.bytes),
   )
   same(
     `${name}: leased`,
     group.leased,
     sum(allLeases(core), (item) => (item.holder?.group === group ? item.payload.objects : 0)),
   )
-  atMost(`${name}: bytes`, group.bytes, core.limits.groupBytesMax)
+  if (group.isDeadLetter) checkDeadLetters(core, group, all)
+  else atMost(`${name}: bytes`, group.bytes, core.limits.groupBytesMax)
   // What was given back before a restart is not known as such any more.
-  atMost(`${name}: bound`, ready.count, Math.max(group.maxConsumables, group.countBound) + ready.returnedCount)
+  atMost(
+    `${name}: bound`,
+    ready.count,
+    Math.max(group.maxConsumables, group.countBound) + ready.returnedCount + aside.length,
+  )
   for (const [index, item] of items.entries()) {
     const before = items[index - 1]
     atLeast(`${name}: order`, item.order, before === undefined ? 0 : before.order + before.payload.objects - 1)
     same('item.holder', item.holder, undefined)
   }
+  for (const entry of aside) checkAside(core, entry)
   const first = items[0]
   const eligible = first === undefined ? [] : [...members].filter((member) => mayGet(member, firstBytes(core, first)))
   same(`${name}: the first object waits although somebody may get it`, eligible.length, 0)
@@ -67,6 +78,50 @@ function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
     same(`${name}: who is served first`, above !== undefined && isServedBefore(member, above), false)
   }
   checkRotation(core, group.rotation.first()?.plan, group.rotation.first()?.payload.bytes ?? 0)
+}
+
+function checkAside<P extends Payload>({ retries, nowMs }: Core<P>, entry: SetAside<P>): void {
+  const { item, group, dueMs, dueTimes, dueIndex, index } = entry
+  same('item.holder', item.holder, undefined)
+  same('its place among what is set aside', group.ready.asideEntries()[index], entry)
+  same('its due time is known', dueTimes === undefined ? undefined : retries.values()[dueIndex], dueTimes && entry)
+  same('only a dead letter rests', dueTimes !== undefined || group.isDeadLetter, true)
+  if (dueMs <= nowMs) throw new Error(`${group.name}: what is due at ${dueMs} is set aside at ${nowMs}`)
+}
+
+/** All that is in a dead-letter group: `waiting`, and what is on lease. */
+function checkDeadLetters<P extends Payload>(core: Core<P>, group: Group<P>, waiting: readonly Item<P>[]): void {
+  const leased = allLeases(core).filter(({ holder }) => holder?.group === group)
+  const orders = new Set([...waiting, ...leased].map(({ order }) => order))
+  same(`${group.name}: how each died`, group.deadLetters.size, orders.size)
+  const bytes =
+    sum([...waiting, ...leased], ({ payload }) => payload.bytes) + sum(group.deadLetters.values(), deadLetterBytes)
+  same(`${group.name}: dead bytes`, group.deadBytes, bytes)
+  if (group.ready.count > 1) atMost(`${group.name}: dead bytes`, bytes, Math.max(group.deadBytesMax, group.bytesBound))
+}
+
+/** What it counts for, besides the object. */
+export function deadLetterBytes({ endpoint, name = '', error = {} }: DeadLetter): number {
+  const texts = [endpoint, name, error.name, error.message, error.code, error.stack]
+  return 100 + sum(texts, (text) => text?.length ?? 0)
+}
+
+function checkAllDeadLetters<P extends Payload>({ directory, limits, ...core }: Core<P>): void {
+  const groups = [...directory.groups.values()].filter(({ isDeadLetter }) => isDeadLetter)
+  same(
+    'core.deadBytes',
+    core.deadBytes,
+    sum(groups, (group) => group.deadBytes),
+  )
+  for (const [index, group] of core.deadGroups.values().entries()) same('group.deadIndex', group.deadIndex, index)
+  same(
+    'core.deadGroups',
+    core.deadGroups.size,
+    sum(groups, (group) => Number(group.deadBytes > 0)),
+  )
+  const largest = core.deadGroups.first()
+  const isOnLease = largest?.ready.count === 0
+  if (!isOnLease) atMost('core.deadBytes', core.deadBytes, Math.max(limits.relayBytesMax, core.deadBytesBound))
 }
 
 function firstBytes<P extends Payload>({ output }: Core<P>, { payload }: Item<P>): number {
@@ -107,7 +162,11 @@ function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): vo
     leases.size,
     sum(leases, ([, item]) => item.payload.objects),
   )
-  for (const [, item] of leases) same('item.holder?.session', item.holder?.session, session)
+  for (const [number, item] of leases) {
+    same('item.holder?.session', item.holder?.session, session)
+    for (let index = 0; index < item.payload.objects; index++)
+      same('a run is seen as a whole', leases.isSeen(number + index), leases.isSeen(number))
+  }
   same(
     'leases of memberships',
     leases.size + sum(session.reclaimed.values(), (item) => Number(item.holder?.session === session)),
@@ -143,16 +202,21 @@ function allLeases<P extends Payload>({ sessions, absent }: Core<P>): Item<P>[] 
 /** Every parcel counts those that refer to it, and the bytes are those of all payloads together. */
 function checkReferences<P extends Payload>(core: Core<P>): void {
   const references = new Map<Parcel<P>, number>()
+  const dead = new Map<Parcel<P>, number>()
   const payloads = new Set<P>()
-  function refer(payload: P, parcel: Parcel<P> | undefined, count: number): void {
+  /** What is not only dead letters. */
+  const living = new Set<P>()
+  function refer(payload: P, parcel: Parcel<P> | undefined, count: number, isDead = false): void {
     payloads.add(payload)
+    if (!isDead) living.add(payload)
+    if (parcel !== undefined && isDead) dead.set(parcel, (dead.get(parcel) ?? 0) + count)
     if (parcel !== undefined) references.set(parcel, (references.get(parcel) ?? 0) + count)
   }
-  for (const { ready, last } of core.directory.groups.values()) {
-    for (const { payload, parcel, copies } of ready.items()) refer(payload, parcel, copies)
+  for (const { ready, last, isDeadLetter } of core.directory.groups.values()) {
+    for (const { payload, parcel, copies } of ready.everything()) refer(payload, parcel, copies, isDeadLetter)
     if (last !== undefined) refer(last.parcel.payload, last.parcel, 1)
   }
-  for (const { payload, parcel } of allLeases(core)) refer(payload, parcel, 1)
+  for (const { payload, parcel, holder } of allLeases(core)) refer(payload, parcel, 1, holder?.group.isDeadLetter)
   for (const session of core.sessions.values()) {
     for (const { parcel } of session.backlog) refer(parcel.payload, parcel, 1)
     for (const { parcel, held } of session.begun.values()) if (held === undefined) refer(parcel.payload, parcel, 1)
@@ -161,11 +225,14 @@ function checkReferences<P extends Payload>(core: Core<P>): void {
   const begun = new Set([...core.sessions.values()].flatMap((session) => [...session.begun.values()]))
   for (const { parcel } of begun) listed.add(parcel.payload)
   for (const payload of payloads) same('payload is listed', listed.has(payload), true)
-  for (const [parcel, count] of references) same('parcel.references', parcel.references, count)
+  for (const [parcel, count] of references) {
+    same('parcel.references', parcel.references, count)
+    same('parcel.deadReferences', parcel.deadReferences, dead.get(parcel) ?? 0)
+  }
   same(
     'core.keptBytes',
     core.keptBytes,
-    sum(payloads, (payload) => payload.bytes),
+    sum(living, (payload) => payload.bytes),
   )
 }
 
@@ -176,7 +243,7 @@ function checkRotation<P extends Payload>(core: Core<P>, plan: Plan<P> | undefin
     const copies = plan.copies[index] ?? 0
     if (group.bytes + copies * bytes > core.limits.groupBytesMax) return true
     if (group.maxConsumables > 0) return group.ready.count + copies > group.maxConsumables
-    return group.ready.count > 0 || ![...group.members].some((member) => mayGet(member, bytes)) || copies > 1
+    return group.ready.availableCount > 0 || ![...group.members].some((member) => mayGet(member, bytes)) || copies > 1
   })
   same('what could enter is held back', isFull || core.keptBytes + bytes > core.limits.relayBytesMax, true)
 }

@@ -2,9 +2,25 @@ import { Broker } from '../../src/core/broker.ts'
 import type { BrokerEvent, BrokerOptions, BrokerOutput, Delivery, Route } from '../../src/core/contract.ts'
 import { reclaimedLeaseMin } from '../../src/core/reclaim.ts'
 import type { Session } from '../../src/core/session.ts'
+import type { DeadLetter, DeathReason, LeaseFailure } from '../../src/deadLetter.ts'
 import type { ObjectRelayError } from '../../src/errors.ts'
+import { deadLetterBytes } from './brokerInvariants.ts'
 import { JournalModel } from './journalModel.ts'
 import { type ModelPayload, ModelRuns } from './modelRuns.ts'
+
+/** What the clock of the relay says. */
+const dateMs = 1_700_000_000_000
+
+/** What is not known of a copy after a restart. */
+const restoredCopy = { dueMs: 0, failedAt: undefined } as const
+
+/** How an attempt failed. */
+interface ModelFailure {
+  readonly reason: DeathReason
+  readonly isFinal?: boolean | undefined
+  readonly delayMs?: number
+  readonly error?: LeaseFailure['error']
+}
 
 /** One object, as its sender knows it. */
 interface Sent {
@@ -20,11 +36,26 @@ interface Copy {
   readonly sent: Sent
   order: number
   attempt: number
+  /** When it may be delivered again: at a time, or never if it rests. */
+  dueMs: number
+  /** Who tried it last, in vain. */
+  failedAt: string | undefined
+  deadLetter: DeadLetter | undefined
 }
 
 export interface ModelLease {
   readonly copy: Copy
   readonly group: string
+  readonly id: string
+  isSeen: boolean
+}
+
+/** How leases are given back. */
+export interface ModelTerms {
+  readonly attemptCounted: boolean
+  readonly isFinal?: boolean
+  readonly retryDelayMs?: number | undefined
+  readonly failure?: LeaseFailure
 }
 
 interface ModelMember {
@@ -80,6 +111,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private ticks = 0
   /** By lease number, the group of each delivery that is given back before it is whole. */
   private readonly discards = new Map<number, string>()
+  /** What was to die and of which the broker has not told yet. */
+  private readonly deaths: DeadLetter[] = []
 
   constructor(options: BrokerOptions<ModelPayload>) {
     this.broker = new Broker(options, this, this.runs.journalOf(this.journal))
@@ -108,6 +141,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       const later = all.slice(last === undefined ? 0 : all.indexOf(last) + 1)
       due.push(...later.filter((sent) => sent.state === 'admitted'))
       model.members.set(name, { credit: 0, leases: 0, since: 0, due })
+      for (const copy of this.group(name).queue) if (copy.dueMs === Number.POSITIVE_INFINITY) copy.dueMs = 0
     }
     this.sessions.set(id, model)
     this.absent.delete(id)
@@ -115,10 +149,10 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   /** What the model knows happens before the broker is asked to, so that each output finds it done. */
-  leave(model: ModelSession): void {
-    this.end(model)
-    this.broker.leave(sessionOf(model), 'left')
-    this.purge()
+  leave(model: ModelSession, isGoodbye = false): void {
+    this.end(model, isGoodbye)
+    this.broker.leave(sessionOf(model), 'lost', { attemptCounted: !isGoodbye })
+    this.settled()
   }
 
   /** It begins anew at once: what it had not claimed waits for it. */
@@ -127,8 +161,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     if (leases.length > 0) this.absent.set(id, { leases, endsMs: this.nowMs + this.options.limits.sessionGraceMs })
     model.earlier = []
     this.end(model)
-    this.broker.leave(sessionOf(model), 'left', { absentFromMs: this.nowMs })
-    this.purge()
+    this.broker.leave(sessionOf(model), 'lost', { absentFromMs: this.nowMs })
+    this.settled()
   }
 
   /** The relay ends at once, and another one begins with what was kept. `scatter` changes the order in which it is told. */
@@ -155,6 +189,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     }
     this.broker = new Broker(this.options, this, this.runs.journalOf(this.journal))
     this.journal.restore(places)
+    for (const { queue } of this.groups.values()) for (const copy of queue) Object.assign(copy, restoredCopy)
+    for (const { leases: kept } of this.absent.values()) for (const { copy } of kept) Object.assign(copy, restoredCopy)
     for (const place of places) this.broker.restore(place)
     this.broker.restored(this.nowMs)
     for (const { payload } of this.sent) if (!this.journal.isKept(payload)) this.releasedIds.add(payload.id)
@@ -175,6 +211,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
         other.group === group && other.copy.sent === copy.sent && other.copy.attempt === attempt
       const taken = earlier.findLast(isEqual) ?? lease
       earlier.splice(earlier.indexOf(taken), 1)
+      taken.isSeen = true
       model.reclaimed.set(number, taken)
       const member = model.members.get(group)
       if (member !== undefined) member.leases++
@@ -186,21 +223,22 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   endReclaim(model: ModelSession): void {
-    for (const lease of model.earlier) this.requeue(lease, false)
+    for (const lease of model.earlier) this.requeue(lease, undefined)
     model.earlier = []
     this.broker.endReclaim(sessionOf(model))
   }
 
   /** Settles claimed leases, and speaks of others that there never were. */
-  settleReclaimed(model: ModelSession, numbers: number[], how: 'acknowledge' | 'counted' | 'uncounted'): void {
+  settleReclaimed(model: ModelSession, numbers: number[], how: 'acknowledge' | ModelTerms): void {
     const [from, to] = ends(numbers)
     for (const [number, lease] of model.reclaimed) {
       if (number < from || number > to) continue
       this.endReclaimed(model, number)
-      if (how !== 'acknowledge') this.requeue(lease, how === 'counted')
+      if (how !== 'acknowledge') this.release(lease, how)
     }
     if (how === 'acknowledge') this.broker.acknowledge(sessionOf(model), from, to + 1000)
-    else this.broker.release(sessionOf(model), from, to, { attemptCounted: how === 'counted' })
+    else this.broker.release(sessionOf(model), from, to, how, this.nowMs)
+    this.settled()
   }
 
   detach(model: ModelSession): void {
@@ -252,7 +290,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   notify(model: ModelSession, name: string, count: number): void {
     const member = memberOf(model, name)
-    const added = count === -1 ? Math.max(0, this.group(name).queue.length - member.credit) : count
+    const added = count === -1 ? Math.max(0, this.availableIn(name).length - member.credit) : count
     this.credit(member, added)
     must(
       this.broker.notify(sessionOf(model), name, count) === added,
@@ -266,14 +304,25 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.broker.acknowledge(sessionOf(model), from, to)
   }
 
-  release(model: ModelSession, numbers: number[], attemptCounted: boolean): void {
+  /** The program of the session is given the objects of its leases. */
+  see(model: ModelSession, numbers: number[]): void {
     for (const number of numbers) {
       const lease = model.leases.get(number)
-      if (lease?.copy.sent.state === 'admitted') this.discards.set(number, lease.group)
-      this.giveBack(model, number, attemptCounted)
+      if (lease !== undefined) lease.isSeen = true
     }
     const [from, to] = ends(numbers)
-    this.broker.release(sessionOf(model), from, to, { attemptCounted })
+    this.broker.seen(sessionOf(model), from, to)
+  }
+
+  releaseRange(model: ModelSession, numbers: number[], terms: ModelTerms): void {
+    for (const number of numbers) {
+      const lease = this.endLease(model, number)
+      if (lease?.copy.sent.state === 'admitted') this.discards.set(number, lease.group)
+      if (lease !== undefined) this.release(lease, terms)
+    }
+    const [from, to] = ends(numbers)
+    this.broker.release(sessionOf(model), from, to, terms, this.nowMs)
+    this.settled()
     must(this.discards.size === 0, 'what is given back before it is whole is to be discarded')
   }
 
@@ -287,7 +336,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.nowMs++
     this.broker.advance(this.nowMs)
     this.expireAbsent()
-    this.purge()
+    this.settled()
   }
 
   payloadOf(id: number): ModelPayload {
@@ -402,7 +451,13 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     return this.runs.cut(run, objects)
   }
 
+  dateMs(): number {
+    return dateMs
+  }
+
   event(event: BrokerEvent): void {
+    if (event.type === 'objectDead') this.buried(event.group, event.deadLetter)
+    if (event.type === 'objectDropped' && event.reason === 'dead-overflow') this.checkDeadOverflow(event.group)
     if (event.type === 'sessionExpired') {
       const model = this.sessions.get(event.session)
       if (model !== undefined) this.end(model)
@@ -423,13 +478,16 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   private checkProduced(model: ModelSession, delivery: Delivery<ModelPayload>): void {
-    const { payload, group, attempt, leaseNumber, groupIndex } = delivery
+    const { payload, group, attempt, leaseNumber, groupIndex, deadLetter } = delivery
     const { queue } = this.group(group)
     // What a leaving sender had begun is forgotten in the course of its leaving; until then the broker may still deliver it.
-    while (queue[0]?.sent.state === 'aborted' && queue[0].sent.payload !== payload) queue.shift()
-    const copy = queue.shift()
+    const isNext = ({ sent }: Copy): boolean => sent.state !== 'aborted' || sent.payload === payload
+    const copy = this.availableIn(group).find(isNext)
+    if (copy !== undefined) queue.splice(queue.indexOf(copy), 1)
     must(copy?.sent.payload === payload, `the oldest object of ${group} is delivered first`)
     must(copy?.attempt === attempt, 'its attempts are counted')
+    must(copy?.deadLetter === deadLetter || isSameText(copy?.deadLetter, deadLetter), 'it is told how it died')
+    const avoided = attempt > 1 ? copy?.failedAt : undefined
     must(
       copy?.sent.route.groups[groupIndex] === group.replace(/\.dead$/, ''),
       'its group is told by its place in the route',
@@ -439,17 +497,21 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     const better = this.membersOf(group).find(
       ({ session, member: other }) =>
         session !== model &&
+        session.id !== avoided &&
         session.state === 'attached' &&
         other.credit > 0 &&
         session.session?.backlog.count === 0 &&
         (payload.bytes <= session.room || session.room >= session.inboxBytes) &&
-        (other.leases < member.leases || (other.leases === member.leases && other.since < member.since)),
+        // Anybody is better than who failed.
+        (model.id === avoided ||
+          other.leases < member.leases ||
+          (other.leases === member.leases && other.since < member.since)),
     )
     must(better === undefined, `${better?.session.id} is served before ${model.id} in ${group}`)
     must(member.credit-- > 0, 'only who asked gets something')
     member.leases++
     member.since = ++this.ticks
-    if (copy !== undefined) model.leases.set(leaseNumber, { copy, group })
+    if (copy !== undefined) model.leases.set(leaseNumber, { copy, group, id: model.id, isSeen: false })
   }
 
   private enqueue(sent: Sent): void {
@@ -459,7 +521,9 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       sender.lastIn.set(name, sequence)
       const group = this.group(name)
       const order = group.nextOrder++
-      for (let copy = 0; copy < (route.copies[index] ?? 0); copy++) group.queue.push({ sent, order, attempt: 1 })
+      for (let copy = 0; copy < (route.copies[index] ?? 0); copy++) {
+        group.queue.push({ sent, order, attempt: 1, ...restoredCopy, deadLetter: undefined })
+      }
     }
   }
 
@@ -488,14 +552,17 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     for (const group of this.groups.values()) group.queue = group.queue.filter((copy) => copy.sent !== sent)
   }
 
-  private end(model: ModelSession): void {
+  private end(model: ModelSession, isGoodbye = false): void {
     model.state = 'ended'
-    for (const number of [...model.leases.keys()]) this.giveBack(model, number, true)
+    const giveBack = (lease: ModelLease | undefined): void => {
+      if (lease !== undefined) this.requeue(lease, lease.isSeen && !isGoodbye ? { reason: 'lost' } : undefined)
+    }
+    for (const number of [...model.leases.keys()]) giveBack(this.endLease(model, number))
     for (const [number, lease] of model.reclaimed) {
       this.endReclaimed(model, number)
-      this.requeue(lease, true)
+      giveBack(lease)
     }
-    for (const lease of model.earlier) this.requeue(lease, true)
+    for (const lease of model.earlier) giveBack(lease)
     this.sessions.delete(model.id)
     for (const sent of this.sent) {
       const isUnfinished = sent.sender === model && (sent.state === 'offered' || sent.state === 'admitted')
@@ -503,14 +570,53 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     }
   }
 
-  /** After a session left: what it had not finished is in no queue. */
-  private purge(): void {
+  /** After a session may have left: what it had not finished is in no queue, and the broker has told of everything that died. */
+  private settled(): void {
+    must(this.deaths.length === 0, 'the broker tells of each object that dies')
     for (const sent of this.sent) if (sent.state === 'aborted') this.forget(sent)
   }
 
-  private giveBack(model: ModelSession, number: number, attemptCounted: boolean): void {
-    const lease = this.endLease(model, number)
-    if (lease !== undefined) this.requeue(lease, attemptCounted)
+  /** A program gives it back. */
+  private release(lease: ModelLease, { attemptCounted, isFinal, retryDelayMs, failure }: ModelTerms): void {
+    const { retryDelayMs: usual, retryDelayMaxMs } = this.options.limits
+    const delayMs = Math.min((retryDelayMs ?? usual) * 2 ** (lease.copy.attempt - 1), retryDelayMaxMs)
+    const end = { reason: failure?.reason ?? 'released', isFinal, delayMs, error: failure?.error } as const
+    this.requeue(lease, attemptCounted ? end : undefined)
+  }
+
+  /** The broker tells what died; it was foreseen. */
+  private buried(group: string, deadLetter: DeadLetter): void {
+    if (this.deaths.length === 0) this.expireAbsent()
+    must(isSameText(this.deaths.shift(), deadLetter), `an object of ${group} dies when and as it should`)
+  }
+
+  /** Only what is too much is dropped, and all groups together drop from the one that has most. */
+  private checkDeadOverflow(name: string): void {
+    const of = (group: string): number =>
+      this.deadCopiesOf(group).reduce(
+        (bytes, { sent, deadLetter }) => bytes + sent.payload.bytes + bytesOf(deadLetter),
+        0,
+      )
+    const groups = [...this.groups.keys()].filter((group) => group.endsWith('.dead'))
+    const total = groups.reduce((bytes, group) => bytes + of(group), 0)
+    const accepted = this.options.acceptedGroups?.[name.replace(/\.dead$/, '')]
+    if (of(name) > (accepted?.deadBytesMax ?? this.options.limits.deadBytesMax)) return
+    must(total > this.options.limits.relayBytesMax, 'dead letters are dropped only if there are too many')
+    must(
+      groups.every((group) => of(group) <= of(name)),
+      'the group with the most dead letters gives way',
+    )
+  }
+
+  /** Those that wait, and those on lease. */
+  private deadCopiesOf(name: string): Copy[] {
+    const leases = [...this.sessions.values()].flatMap(allLeases)
+    for (const absent of this.absent.values()) leases.push(...absent.leases)
+    return [...this.group(name).queue, ...leases.filter(({ group }) => group === name).map(({ copy }) => copy)]
+  }
+
+  private availableIn(name: string): Copy[] {
+    return this.group(name).queue.filter(({ dueMs }) => dueMs <= this.nowMs)
   }
 
   private endReclaimed(model: ModelSession, number: number): void {
@@ -524,15 +630,25 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     for (const [id, { leases, endsMs }] of this.absent) {
       if (endsMs > this.nowMs) continue
       this.absent.delete(id)
-      for (const lease of leases) this.requeue(lease, true)
+      for (const lease of leases) this.requeue(lease, lease.isSeen ? { reason: 'lost' } : undefined)
     }
   }
 
-  private requeue({ copy, group: name }: ModelLease, attemptCounted: boolean): void {
-    if (attemptCounted) copy.attempt++
-    const isDead = copy.attempt > this.options.limits.attemptsMax && !name.endsWith('.dead')
-    const group = this.group(isDead ? `${name}.dead` : name)
-    if (isDead) copy.order = group.nextOrder++
+  /** It waits again. `failure`: how an attempt failed, if it was one. */
+  private requeue({ copy, group: name, id }: ModelLease, failure: ModelFailure | undefined): void {
+    const isLast = failure !== undefined && (failure.isFinal || copy.attempt >= this.options.limits.attemptsMax)
+    const isInDead = name.endsWith('.dead')
+    const group = this.group(isLast && !isInDead ? `${name}.dead` : name)
+    if (failure !== undefined) copy.failedAt = id
+    if (isLast && !isInDead) {
+      const { reason, error } = failure
+      copy.deadLetter = { reason, attempts: copy.attempt, endpoint: id, diedAtMs: dateMs, ...(error && { error }) }
+      copy.order = group.nextOrder++
+      this.deaths.push(copy.deadLetter)
+    }
+    // A dead letter that cannot be read rests until another reader comes.
+    copy.dueMs = this.nowMs + (isLast ? (isInDead ? Number.POSITIVE_INFINITY : 0) : (failure?.delayMs ?? 0))
+    if (failure !== undefined) copy.attempt = isLast ? 1 : copy.attempt + 1
     group.queue.push(copy)
     // Copies of one object share an order: the one that was tried more often is the first.
     group.queue.sort((one, other) => one.order - other.order || other.attempt - one.attempt)
@@ -607,7 +723,16 @@ function inOrderOfRestoring(leases: ModelLease[], rank: (id: number) => number):
     const key = `${lease.copy.sent.sequence} ${lease.copy.attempt} ${lease.group}`
     equal.set(key, [...(equal.get(key) ?? []), lease])
   }
-  return [...equal.values()].flat()
+  // What was seen comes behind what was not.
+  return [...equal.values()].flatMap((same) => same.toSorted((one, other) => Number(one.isSeen) - Number(other.isSeen)))
+}
+
+function isSameText(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
+
+function bytesOf(deadLetter: DeadLetter | undefined): number {
+  return deadLetter === undefined ? 0 : deadLetterBytes(deadLetter)
 }
 
 function compareText(one: string, other: string): number {

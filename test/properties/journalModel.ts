@@ -1,5 +1,6 @@
 import type { Payload } from '../../src/core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
+import type { DeadLetter } from '../../src/deadLetter.ts'
 
 interface Place {
   readonly group: string
@@ -9,6 +10,8 @@ interface Place {
   readonly waiting: Map<number, number>
   /** So many copies are on lease, by session and attempt. */
   readonly leased: Map<string, number>
+  /** How it died. */
+  deadLetter: DeadLetter | undefined
 }
 
 /** What one replays from a journal: every call has to make sense, and what remains is where everything is. */
@@ -22,14 +25,15 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
     this.places.clear()
     this.last.clear()
     this.lastPayloads.clear()
-    for (const { payload, kind, group, groupIndex, order, attempt, copies, session } of kept) {
+    for (const { payload, kind, group, groupIndex, order, attempt, copies, session, isSeen, deadLetter } of kept) {
       if (kind === 'broadcast') {
         this.lastBroadcast(payload, group, groupIndex, order)
         continue
       }
       const place = this.obtain(payload, group, groupIndex, order)
       if (session === undefined) change(place.waiting, attempt, copies)
-      else change(place.leased, leaseKey(session, attempt), copies)
+      else change(place.leased, leaseKey(session, attempt, isSeen), copies)
+      place.deadLetter = deadLetter
     }
   }
 
@@ -41,13 +45,28 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
   leased(payload: P, group: string, attempt: number, session: string, order: number): void {
     const { waiting, leased } = this.find(payload, group, order)
     change(waiting, attempt, -1)
-    change(leased, leaseKey(session, attempt), 1)
+    change(leased, leaseKey(session, attempt, false), 1)
   }
 
-  returned(payload: P, group: string, attempt: number, session: string, nextAttempt: number, order: number): void {
+  seen(payload: P, group: string, attempt: number, session: string, order: number): void {
+    const { leased } = this.find(payload, group, order)
+    change(leased, leaseKey(session, attempt, false), -1)
+    change(leased, leaseKey(session, attempt, true), 1)
+  }
+
+  returned(
+    payload: P,
+    group: string,
+    attempt: number,
+    session: string,
+    isSeen: boolean,
+    nextAttempt: number,
+    order: number,
+  ): void {
     const { waiting, leased } = this.find(payload, group, order)
-    must(nextAttempt === attempt || nextAttempt === attempt + 1, 'an attempt is counted or not')
-    change(leased, leaseKey(session, attempt), -1)
+    const isRest = group.endsWith('.dead') && nextAttempt === 1
+    must(nextAttempt === attempt || nextAttempt === attempt + 1 || isRest, 'an attempt is counted or not')
+    change(leased, leaseKey(session, attempt, isSeen), -1)
     change(waiting, nextAttempt, 1)
   }
 
@@ -56,20 +75,26 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
     group: string,
     attempt: number,
     session: string,
+    isSeen: boolean,
     dead: string,
     deadOrder: number,
-    nextAttempt: number,
     order: number,
   ): void {
     const place = this.find(payload, group, order)
-    change(place.leased, leaseKey(session, attempt), -1)
+    change(place.leased, leaseKey(session, attempt, isSeen), -1)
     this.forgetIfEmpty(payload, place)
-    change(this.obtain(payload, dead, place.groupIndex, deadOrder).waiting, nextAttempt, 1)
+    change(this.obtain(payload, dead, place.groupIndex, deadOrder).waiting, 1, 1)
   }
 
-  acknowledged(payload: P, group: string, attempt: number, session: string, order: number): void {
+  died(payload: P, dead: string, deadOrder: number, deadLetter: DeadLetter): void {
+    const place = this.find(payload, dead, deadOrder)
+    must(place.deadLetter === undefined, 'an object dies once')
+    place.deadLetter = deadLetter
+  }
+
+  acknowledged(payload: P, group: string, attempt: number, session: string, isSeen: boolean, order: number): void {
     const place = this.find(payload, group, order)
-    change(place.leased, leaseKey(session, attempt), -1)
+    change(place.leased, leaseKey(session, attempt, isSeen), -1)
     this.forgetIfEmpty(payload, place)
   }
 
@@ -80,7 +105,8 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
   }
 
   lastBroadcast(payload: P, group: string, groupIndex: number, order: number): void {
-    this.last.set(group, line({ payload, kind: 'broadcast', group, groupIndex, order, attempt: 1 }, undefined))
+    const facts = { payload, kind: 'broadcast', group, groupIndex, order, attempt: 1 } as const
+    this.last.set(group, line({ ...facts, isSeen: false, deadLetter: undefined }, undefined))
     this.lastPayloads.set(group, payload)
   }
 
@@ -101,10 +127,11 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
     for (const [payload, places] of this.places) {
       for (const place of places.values()) {
         const facts = { payload, kind: 'produce', ...place } as const
-        for (const [attempt, copies] of place.waiting) sums.set(line({ ...facts, attempt }, undefined), copies)
+        for (const [attempt, copies] of place.waiting)
+          sums.set(line({ ...facts, attempt, isSeen: false }, undefined), copies)
         for (const [key, copies] of place.leased) {
-          const [attempt, session] = key.split(' ')
-          sums.set(line({ ...facts, attempt: Number(attempt) }, session), copies)
+          const [attempt, session, isSeen] = key.split(' ')
+          sums.set(line({ ...facts, attempt: Number(attempt), isSeen: isSeen === 'true' }, session), copies)
         }
       }
     }
@@ -132,7 +159,7 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
     const key = placeKey(group, order)
     const known = places.get(key)
     if (known !== undefined) return known
-    const place: Place = { group, groupIndex, order, waiting: new Map(), leased: new Map() }
+    const place: Place = { group, groupIndex, order, waiting: new Map(), leased: new Map(), deadLetter: undefined }
     places.set(key, place)
     return place
   }
@@ -164,16 +191,18 @@ export function summarize<P extends Payload>(kept: Iterable<KeptPlace<P>>): Map<
 type Facts<P extends Payload> = Omit<KeptPlace<P>, 'copies' | 'session'>
 
 function line<P extends Payload>(place: Facts<P>, session: string | undefined): string {
-  const { payload, kind, group, groupIndex, order, attempt } = place
-  return [kind, JSON.stringify(payload), group, groupIndex, order, `attempt ${attempt}`, session ?? ''].join(' ')
+  const { payload, kind, group, groupIndex, order, attempt, isSeen, deadLetter } = place
+  const who = session === undefined ? '' : `${session} ${isSeen ? 'has seen it' : 'has it'}`
+  const where = [kind, JSON.stringify(payload), group, groupIndex, order]
+  return [...where, `attempt ${attempt}`, who, JSON.stringify(deadLetter) ?? ''].join(' ')
 }
 
 function placeKey(group: string, order: number): string {
   return `${order} ${group}`
 }
 
-function leaseKey(session: string, attempt: number): string {
-  return `${attempt} ${session}`
+function leaseKey(session: string, attempt: number, isSeen: boolean): string {
+  return `${attempt} ${session} ${isSeen}`
 }
 
 function change<K>(counts: Map<K, number>, key: K, by: number): void {

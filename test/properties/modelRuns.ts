@@ -70,14 +70,20 @@ export class ModelRuns {
         each(run, (payload, index) => journal.queued(payload, group, groupIndex, order + index, copies)),
       leased: (run, group, attempt, session, order) =>
         each(run, (payload, index) => journal.leased(payload, group, attempt, session, order + index)),
-      returned: (run, group, attempt, session, nextAttempt, order) =>
-        each(run, (payload, index) => journal.returned(payload, group, attempt, session, nextAttempt, order + index)),
-      buried: (run, group, attempt, session, dead, deadOrder, nextAttempt, order) =>
+      seen: (run, group, attempt, session, order) =>
+        each(run, (payload, index) => journal.seen(payload, group, attempt, session, order + index)),
+      returned: (run, group, attempt, session, isSeen, nextAttempt, order) =>
         each(run, (payload, index) =>
-          journal.buried(payload, group, attempt, session, dead, deadOrder + index, nextAttempt, order + index),
+          journal.returned(payload, group, attempt, session, isSeen, nextAttempt, order + index),
         ),
-      acknowledged: (run, group, attempt, session, order) =>
-        each(run, (payload, index) => journal.acknowledged(payload, group, attempt, session, order + index)),
+      buried: (run, group, attempt, session, isSeen, dead, deadOrder, order) =>
+        each(run, (payload, index) =>
+          journal.buried(payload, group, attempt, session, isSeen, dead, deadOrder + index, order + index),
+        ),
+      died: (run, dead, deadOrder, deadLetter) =>
+        each(run, (payload, index) => journal.died(payload, dead, deadOrder + index, deadLetter)),
+      acknowledged: (run, group, attempt, session, isSeen, order) =>
+        each(run, (payload, index) => journal.acknowledged(payload, group, attempt, session, isSeen, order + index)),
       dropped: (run, group, attempt, copies, order) =>
         each(run, (payload, index) => journal.dropped(payload, group, attempt, copies, order + index)),
       lastBroadcast: (run, group, groupIndex, order) =>

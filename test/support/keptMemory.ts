@@ -1,4 +1,5 @@
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
+import type { DeadLetter } from '../../src/deadLetter.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
 import type { Recovery, SessionMemory, Store, StoredObject } from '../../src/store/store.ts'
 import { readUint32 } from '../../src/wire/integers.ts'
@@ -9,7 +10,8 @@ interface Place {
   readonly group: string
   readonly groupIndex: number
   readonly order: number
-  readonly copies: { attempt: number; session: string | undefined }[]
+  readonly copies: { attempt: number; session: string | undefined; isSeen: boolean }[]
+  deadLetter: DeadLetter | undefined
 }
 
 /**
@@ -19,7 +21,7 @@ interface Place {
 export class KeptMemory {
   readonly #store = openStore()
   readonly #places = new Set<Place>()
-  readonly #broadcasts = new Map<string, Omit<Place, 'copies'>>()
+  readonly #broadcasts = new Map<string, Omit<Place, 'copies' | 'deadLetter'>>()
   readonly #sessions = new Map<string, SessionMemory>()
   /** What the present run of the relay told since its last commit; a killed one tells nothing more. */
   #told: (() => void)[] = []
@@ -71,6 +73,8 @@ export class KeptMemory {
         attempt: 0,
         copies: 1,
         session: undefined,
+        isSeen: false,
+        deadLetter: undefined,
       } satisfies KeptPlace<StoredObject>)
     }
     for (const [session, { runs, heard }] of this.#sessions) remembered(session, runs, heard)
@@ -80,27 +84,36 @@ export class KeptMemory {
     return {
       queued: (payload, group, groupIndex, order, count) =>
         tell(() => {
-          const copies = Array.from({ length: count }, () => ({ attempt: 1, session: undefined }))
-          this.#places.add({ payload, group, groupIndex, order, copies })
+          const copies = Array.from({ length: count }, () => ({ attempt: 1, session: undefined, isSeen: false }))
+          this.#places.add({ payload, group, groupIndex, order, copies, deadLetter: undefined })
         }),
       leased: (payload, group, attempt, session, order) =>
         tell(() => {
           this.#copy(payload, group, order, attempt, undefined).copy.session = session
         }),
-      returned: (payload, group, attempt, session, nextAttempt, order) =>
+      seen: (payload, group, attempt, session, order) =>
         tell(() => {
-          const { copy } = this.#copy(payload, group, order, attempt, session)
+          this.#copy(payload, group, order, attempt, session).copy.isSeen = true
+        }),
+      returned: (payload, group, attempt, session, isSeen, nextAttempt, order) =>
+        tell(() => {
+          const { copy } = this.#copy(payload, group, order, attempt, session, isSeen)
           copy.session = undefined
+          copy.isSeen = false
           copy.attempt = nextAttempt
         }),
-      buried: (payload, group, attempt, session, dead, deadOrder, nextAttempt, order) =>
+      buried: (payload, group, attempt, session, isSeen, dead, deadOrder, order) =>
         tell(() => {
-          const { groupIndex } = this.#remove(payload, group, order, attempt, session)
-          const copies = [{ attempt: nextAttempt, session: undefined }]
-          this.#places.add({ payload, group: dead, groupIndex, order: deadOrder, copies })
+          const { groupIndex } = this.#remove(payload, group, order, attempt, session, isSeen)
+          const copies = [{ attempt: 1, session: undefined, isSeen: false }]
+          this.#places.add({ payload, group: dead, groupIndex, order: deadOrder, copies, deadLetter: undefined })
         }),
-      acknowledged: (payload, group, attempt, session, order) =>
-        tell(() => void this.#remove(payload, group, order, attempt, session)),
+      died: (payload, dead, deadOrder, deadLetter) =>
+        tell(() => {
+          this.#copy(payload, dead, deadOrder, 1, undefined).place.deadLetter = deadLetter
+        }),
+      acknowledged: (payload, group, attempt, session, isSeen, order) =>
+        tell(() => void this.#remove(payload, group, order, attempt, session, isSeen)),
       dropped: (payload, group, attempt, copies, order) =>
         tell(() => {
           for (let left = copies; left > 0; left--) this.#remove(payload, group, order, attempt, undefined)
@@ -110,17 +123,33 @@ export class KeptMemory {
     }
   }
 
-  #remove(payload: StoredObject, group: string, order: number, attempt: number, session: string | undefined): Place {
-    const { place, copy } = this.#copy(payload, group, order, attempt, session)
+  #remove(
+    payload: StoredObject,
+    group: string,
+    order: number,
+    attempt: number,
+    session: string | undefined,
+    isSeen = false,
+  ): Place {
+    const { place, copy } = this.#copy(payload, group, order, attempt, session, isSeen)
     place.copies.splice(place.copies.indexOf(copy), 1)
     if (place.copies.length === 0) this.#places.delete(place)
     return place
   }
 
-  #copy(payload: StoredObject, group: string, order: number, attempt: number, session: string | undefined) {
+  #copy(
+    payload: StoredObject,
+    group: string,
+    order: number,
+    attempt: number,
+    session: string | undefined,
+    isSeen = false,
+  ) {
     for (const place of this.#places) {
       if (place.payload !== payload || place.group !== group || place.order !== order) continue
-      const copy = place.copies.find((other) => other.attempt === attempt && other.session === session)
+      const copy = place.copies.find(
+        (other) => other.attempt === attempt && other.session === session && other.isSeen === isSeen,
+      )
       if (copy !== undefined) return { place, copy }
     }
     throw new Error(`The broker tells of a copy that there is not: ${group}, attempt ${attempt}, of ${session}.`)

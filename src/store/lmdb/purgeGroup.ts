@@ -39,9 +39,9 @@ function purge(store: LogStore, group: string): Purged {
   let copies = 0
   let bytes = 0
   for (const place of places) {
-    const { payload, attempt, session, order } = place
+    const { payload, attempt, session, isSeen, order } = place
     if (session === undefined) store.journal.dropped(payload, group, attempt, place.copies, order)
-    else store.journal.acknowledged(payload, group, attempt, session, order)
+    else store.journal.acknowledged(payload, group, attempt, session, isSeen, order)
     copies += place.copies
     bytes += payload.bytes
   }

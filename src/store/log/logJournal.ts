@@ -1,4 +1,6 @@
 import type { BrokerJournal } from '../../core/journal.ts'
+import type { DeadLetter } from '../../deadLetter.ts'
+import { encodeDeadLetter } from '../../wire/failures.ts'
 import type { StoredObject } from '../store.ts'
 import type { LogBodies } from './logBodies.ts'
 import { LogFrame } from './logFrame.ts'
@@ -27,16 +29,22 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     this.#records().leased(location, group, attempt, session, order)
   }
 
+  seen(object: StoredObject, group: string, attempt: number, session: string, order: number): void {
+    const location = this.#locate(object)
+    this.#records().seen(location, group, attempt, session, order)
+  }
+
   returned(
     object: StoredObject,
     group: string,
     attempt: number,
     session: string,
+    isSeen: boolean,
     nextAttempt: number,
     order: number,
   ): void {
     const location = this.#locate(object)
-    this.#records().returned(location, group, attempt, session, nextAttempt, order)
+    this.#records().returned(location, group, attempt, session, isSeen, nextAttempt, order)
   }
 
   buried(
@@ -44,18 +52,31 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     group: string,
     attempt: number,
     session: string,
+    isSeen: boolean,
     dead: string,
     deadOrder: number,
-    nextAttempt: number,
     order: number,
   ): void {
     const location = this.#locate(object)
-    this.#records().buried(location, group, attempt, session, dead, deadOrder, nextAttempt, order)
+    this.#records().buried(location, group, attempt, session, isSeen, dead, deadOrder, order)
   }
 
-  acknowledged(object: StoredObject, group: string, attempt: number, session: string, order: number): void {
+  died(object: StoredObject, dead: string, deadOrder: number, deadLetter: DeadLetter): void {
     const location = this.#locate(object)
-    this.#records().acknowledged(location, group, attempt, session, order)
+    const text = encodeDeadLetter(deadLetter)
+    this.#records(text.length).died(location, dead, deadOrder, text)
+  }
+
+  acknowledged(
+    object: StoredObject,
+    group: string,
+    attempt: number,
+    session: string,
+    isSeen: boolean,
+    order: number,
+  ): void {
+    const location = this.#locate(object)
+    this.#records().acknowledged(location, group, attempt, session, isSeen, order)
   }
 
   dropped(object: StoredObject, group: string, attempt: number, copies: number, order: number): void {
@@ -75,10 +96,10 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     throw new Error('The store was told of an object that another store keeps.')
   }
 
-  /** The records, with room for one. */
-  #records(): RecordWriter {
+  /** The records, with room for one, and a text of so many bytes in it. */
+  #records(textBytes = 0): RecordWriter {
     this.wasTold = true
-    this.#writer.reserveRecord()
+    this.#writer.reserveRecord(textBytes)
     return this.#writer.records
   }
 }

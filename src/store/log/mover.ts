@@ -1,8 +1,10 @@
 import type { KeptPlace } from '../../core/journal.ts'
+import { encodeDeadLetter } from '../../wire/failures.ts'
 import type { StoredObject } from '../store.ts'
 import type { FrameReader } from './frameReader.ts'
 import type { LogBodies, LogBody } from './logBodies.ts'
 import { LogFrame, RELEASED } from './logFrame.ts'
+import type { FrameLocation } from './recordWriter.ts'
 import type { SegmentTable } from './segmentTable.ts'
 import type { SegmentWriter } from './segmentWriter.ts'
 
@@ -38,9 +40,19 @@ export class Mover {
       const frame = this.#frameOf(place.payload)
       if (frame === undefined || frame.segment < from) continue
       writer.reserveRecord()
-      if (place.kind === 'produce') writer.records.place(frame, place)
+      if (place.kind === 'produce') this.#tellProduced(frame, place)
       else writer.records.lastBroadcast(frame, place.group, place.groupIndex, place.order)
     }
+  }
+
+  #tellProduced(frame: FrameLocation, place: KeptPlace<StoredObject>): void {
+    const { group, order, deadLetter } = place
+    const writer = this.#writer
+    writer.records.place(frame, place)
+    if (deadLetter === undefined) return
+    const text = encodeDeadLetter(deadLetter)
+    writer.reserveRecord(text.length)
+    writer.records.died(frame, group, order, text)
   }
 
   /** What the log knows of an object, if anything. */

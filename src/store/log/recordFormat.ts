@@ -27,8 +27,10 @@
  *  queued:        nothing more             one copy waits for its first delivery
  *  queuedCopies:  copies u32               several do
  *  leased:        attempt u32, session u16
+ *  seen:          attempt u32, session u16
  *  returned:      attempt u32, session u16, nextAttempt u32
- *  buried:        attempt u32, session u16, nextAttempt u32, dead u16, deadOrder f64
+ *  buried:        attempt u32, session u16, dead u16, deadOrder f64
+ *  died:          textBytes u16, JSON in UTF-8   how what lies at that order of a dead-letter group died
  *  acknowledged:  attempt u32, session u16
  *  dropped:       attempt u32, copies u32
  *  place:         attempt u32, session u16 (0xffff: none), copies u32
@@ -38,6 +40,7 @@
  * - `offset` and `distance`: the subject's frame lies at that offset of the segment that is `distance` segments before this one.
  *   That is its identity. A record about an object that is alive lies in the segment of its frame or later; so what is about a
  *   segment that is gone is about an object that is gone.
+ * - Where a session is named, the highest bit of `attempt` says that its program has seen the object; not in `leased` and `seen`.
  * - Names of groups and sessions are numbered from 0 in the order of the name records in this segment; `group`, `dead` and
  *   `session` are such numbers.
  */
@@ -54,6 +57,8 @@ export const RecordType = {
   BODY: 10,
   MOVED: 11,
   PLACE: 12,
+  SEEN: 13,
+  DIED: 14,
 } as const
 
 /** Bytes of a record's type and subject. */
@@ -62,11 +67,14 @@ export const SUBJECT_BYTES = 12
 /** The same with the order of a place. */
 export const PLACE_BYTES = 20
 
-/** The bytes of a whole record, by its type; of a name record, those before the name. */
-export const recordBytes: readonly number[] = [0, 2, 20, 24, 26, 30, 40, 26, 28, 20, 28, 12, 30]
+/** The bytes of a whole record, by its type; of one with a text at its end, those before the text. */
+export const recordBytes: readonly number[] = [0, 2, 20, 24, 26, 30, 36, 26, 28, 20, 28, 12, 30, 26, 22]
 
-/** A record takes no more than this, and at most three names are told before it. */
+/** A record without a text takes no more than this, and at most three names are told before it. */
 export const RECORD_ROOM_BYTES: number = 40 + 3 * (2 + 255)
+
+/** Added to an attempt that a program has seen. */
+export const SEEN_BIT = 0x8000_0000
 
 /** Where a place record says that nobody has it on lease. */
 export const NO_SESSION = 0xffff

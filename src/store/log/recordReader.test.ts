@@ -23,6 +23,12 @@ function read(write: (records: RecordWriter) => void, change: (bytes: Buffer) =>
 }
 
 const queued = (records: RecordWriter): void => records.queued(FRAME, 'g', 0, 5, 1)
+const seen = (records: RecordWriter): void => records.seen(FRAME, 'g', 1, SESSION, 5)
+const leased = (records: RecordWriter): void => {
+  queued(records)
+  records.leased(FRAME, 'g', 1, SESSION, 5)
+}
+const death = { reason: 'lost', attempts: 5, endpoint: 'e', diedAtMs: 1 }
 
 describe('Records that make no sense', () => {
   it.each<[string, (records: RecordWriter) => void, RegExp]>([
@@ -43,18 +49,36 @@ describe('Records that make no sense', () => {
       (records) => [
         queued(records),
         records.leased(FRAME, 'g', 1, SESSION, 5),
-        records.acknowledged(FRAME, 'g', 1, 'another', 5),
+        records.acknowledged(FRAME, 'g', 1, 'another', false, 5),
       ],
       /acknowledged, but not on lease/,
     ],
     [
       'what is returned waits',
-      (records) => [queued(records), records.returned(FRAME, 'g', 1, SESSION, 2, 5)],
+      (records) => [queued(records), records.returned(FRAME, 'g', 1, SESSION, false, 2, 5)],
+      /not on lease/,
+    ],
+    ['what is seen waits', (records) => [queued(records), records.seen(FRAME, 'g', 1, SESSION, 5)], /not on lease/],
+    ['what is seen was seen before', (records) => [leased(records), seen(records), seen(records)], /seen before/],
+    [
+      'what was seen is acknowledged as if it was not',
+      (records) => [leased(records), seen(records), records.acknowledged(FRAME, 'g', 1, SESSION, false, 5)],
       /not on lease/,
     ],
     [
+      'what died is nowhere',
+      (records) => [queued(records), records.died(FRAME, 'g.dead', 5, Buffer.from(JSON.stringify(death)))],
+      /no dead letter/,
+    ],
+    [
+      'how it died is not said',
+      (records) => [queued(records), records.died(FRAME, 'g', 5, Buffer.from('{"reason":"unknown"}'))],
+      /how an object died/,
+    ],
+    ['how it died is no JSON', (records) => [queued(records), records.died(FRAME, 'g', 5, Buffer.from('{'))], /how/],
+    [
       'what is buried waits',
-      (records) => [queued(records), records.buried(FRAME, 'g', 1, SESSION, 'g.dead', 1, 2, 5)],
+      (records) => [queued(records), records.buried(FRAME, 'g', 1, SESSION, false, 'g.dead', 1, 5)],
       /not on lease/,
     ],
     [
@@ -95,7 +119,7 @@ describe('Records that make no sense', () => {
   it('are no matter if they are about a segment that is gone', () => {
     const objects = read((records) => {
       queued(records)
-      records.acknowledged({ segment: 4, offset: 1_000 }, 'g', 1, SESSION, 3)
+      records.acknowledged({ segment: 4, offset: 1_000 }, 'g', 1, SESSION, false, 3)
       records.moved(3, 32)
     })
     expect([...objects.places((object) => object)]).toEqual([
@@ -108,6 +132,8 @@ describe('Records that make no sense', () => {
         attempt: 1,
         copies: 1,
         session: undefined,
+        isSeen: false,
+        deadLetter: undefined,
       },
     ])
   })

@@ -1,5 +1,7 @@
+import type { DeadLetter } from '../../deadLetter.ts'
 import { fixedLimits } from '../../limits.ts'
-import { NO_SESSION, PLACE_BYTES, RecordType, recordBytes, SUBJECT_BYTES } from './recordFormat.ts'
+import { readDeadLetter } from '../../wire/failures.ts'
+import { NO_SESSION, PLACE_BYTES, RecordType, recordBytes, SEEN_BIT, SUBJECT_BYTES } from './recordFormat.ts'
 import type { PlaceInGroup, RecoveredObjects, Subject } from './recoveredObjects.ts'
 import type { RecoveredSegment } from './recoveredSegment.ts'
 import { segmentCorrupt } from './storeCorrupt.ts'
@@ -36,8 +38,12 @@ export class RecordReader {
       const type = bytes[at] ?? 0
       const size = recordBytes[type] ?? 0
       if (size === 0 || at + size > bytes.length) throw this.#wrong('is of an unknown type or cut off')
-      at += type === RecordType.NAME ? this.#name() : size
-      if (type === RecordType.NAME) continue
+      at += size + this.#textBytes(type)
+      if (at > bytes.length) throw this.#wrong('is cut off')
+      if (type === RecordType.NAME) {
+        this.#name()
+        continue
+      }
       const subject = this.#subject()
       // It lay in a segment that was deleted, because nothing in it was needed.
       if (subject === undefined) continue
@@ -64,6 +70,8 @@ export class RecordReader {
         return objects.dropped(subject, place, this.#uint32(PLACE_BYTES), this.#copies(PLACE_BYTES + 4))
       case RecordType.PLACE:
         return this.#place(subject, place)
+      case RecordType.DIED:
+        return objects.died(subject, place, this.#deadLetter())
       default:
         return this.#lease(type, subject, place)
     }
@@ -76,7 +84,7 @@ export class RecordReader {
     return this.#objects.place(subject, {
       kind: 'produce',
       ...place,
-      attempt: this.#uint32(PLACE_BYTES),
+      ...this.#attempt(),
       copies,
       session,
     })
@@ -85,28 +93,49 @@ export class RecordReader {
   /** One copy that was leased, or was on lease. */
   #lease(type: number, subject: Subject, place: PlaceInGroup): string | undefined {
     const objects = this.#objects
-    const lease = { attempt: this.#uint32(PLACE_BYTES), session: this.#nameAt(SESSION_AT) }
+    const lease = { ...this.#attempt(), session: this.#nameAt(SESSION_AT) }
     if (type === RecordType.LEASED) return objects.leased(subject, place, lease)
+    if (type === RecordType.SEEN) return objects.seen(subject, place, lease)
     if (type === RecordType.ACKNOWLEDGED) return objects.acknowledged(subject, place, lease)
-    const nextAttempt = this.#uint32(SESSION_AT + 2)
-    if (type === RecordType.RETURNED) return objects.returned(subject, place, lease, nextAttempt)
-    const dead = { group: this.#nameAt(SESSION_AT + 6), order: this.#integer(SESSION_AT + 8) }
-    return objects.buried(subject, place, lease, { ...dead, attempt: nextAttempt })
+    if (type === RecordType.RETURNED) return objects.returned(subject, place, lease, this.#uint32(SESSION_AT + 2))
+    const dead = { group: this.#nameAt(SESSION_AT + 2), order: this.#integer(SESSION_AT + 4) }
+    return objects.buried(subject, place, lease, dead)
   }
 
-  /** A name record; returns its length. */
-  #name(): number {
-    const start = this.#at + 2
-    const end = start + (this.#bytes[this.#at + 1] ?? 0)
-    if (end === start || end > this.#bytes.length) throw this.#wrong('is a name that is cut off')
-    let name: string
-    try {
-      name = decoder.decode(this.#bytes.subarray(start, end))
-    } catch {
-      throw this.#wrong('is a name that is no UTF-8')
-    }
+  #attempt(): { attempt: number; isSeen: boolean } {
+    const marked = this.#uint32(PLACE_BYTES)
+    const isSeen = marked >= SEEN_BIT
+    return { attempt: isSeen ? marked - SEEN_BIT : marked, isSeen }
+  }
+
+  /** How long the text at the end of the present record is. */
+  #textBytes(type: number): number {
+    if (type === RecordType.NAME) return this.#bytes[this.#at + 1] ?? 0
+    return type === RecordType.DIED ? this.#view.getUint16(this.#at + PLACE_BYTES, true) : 0
+  }
+
+  #name(): void {
+    const name = this.#text(2, this.#textBytes(RecordType.NAME))
+    if (name === '') throw this.#wrong('is a name that is cut off')
     this.#names.push(this.#objects.numberOf(name))
-    return end - this.#at
+  }
+
+  #deadLetter(): DeadLetter {
+    const text = this.#text(PLACE_BYTES + 2, this.#textBytes(RecordType.DIED))
+    try {
+      return readDeadLetter(JSON.parse(text))
+    } catch {
+      throw this.#wrong('does not say how an object died')
+    }
+  }
+
+  #text(field: number, textBytes: number): string {
+    const start = this.#at + field
+    try {
+      return decoder.decode(this.#bytes.subarray(start, start + textBytes))
+    } catch {
+      throw this.#wrong('is a name or a text that is no UTF-8')
+    }
   }
 
   /** The object that the record is about; `undefined` if its segment is gone. */

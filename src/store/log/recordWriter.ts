@@ -1,4 +1,4 @@
-import { NO_SESSION, RecordType, recordBytes, SUBJECT_BYTES } from './recordFormat.ts'
+import { NO_SESSION, RecordType, recordBytes, SEEN_BIT, SUBJECT_BYTES } from './recordFormat.ts'
 import { SEGMENT_BYTES_MAX } from './segmentFormat.ts'
 
 /** Where the frame of an object lies. */
@@ -15,10 +15,12 @@ export interface PlaceOfCopies {
   readonly order: number
   readonly attempt: number
   readonly session: string | undefined
+  readonly isSeen: boolean
   readonly copies: number
 }
 
 const NAME_BYTES_MAX = 255
+const TEXT_BYTES_MAX = 0xffff
 
 /**
  * The records of the segment that is being written. They are written straight into a buffer that is used again for each
@@ -57,15 +59,20 @@ export class RecordWriter {
     this.#beginLease(RecordType.LEASED, object, group, order, attempt, session)
   }
 
+  seen(object: FrameLocation, group: string, attempt: number, session: string, order: number): void {
+    this.#beginLease(RecordType.SEEN, object, group, order, attempt, session)
+  }
+
   returned(
     object: FrameLocation,
     group: string,
     attempt: number,
     session: string,
+    isSeen: boolean,
     nextAttempt: number,
     order: number,
   ): void {
-    const at = this.#beginLease(RecordType.RETURNED, object, group, order, attempt, session)
+    const at = this.#beginLease(RecordType.RETURNED, object, group, order, marked(attempt, isSeen), session)
     this.#view.setUint32(at, nextAttempt, true)
   }
 
@@ -74,20 +81,35 @@ export class RecordWriter {
     group: string,
     attempt: number,
     session: string,
+    isSeen: boolean,
     dead: string,
     deadOrder: number,
-    nextAttempt: number,
     order: number,
   ): void {
     const deadNumber = this.#name(dead)
-    const at = this.#beginLease(RecordType.BURIED, object, group, order, attempt, session)
-    this.#view.setUint32(at, nextAttempt, true)
-    this.#view.setUint16(at + 4, deadNumber, true)
-    this.#view.setFloat64(at + 6, deadOrder, true)
+    const at = this.#beginLease(RecordType.BURIED, object, group, order, marked(attempt, isSeen), session)
+    this.#view.setUint16(at, deadNumber, true)
+    this.#view.setFloat64(at + 2, deadOrder, true)
   }
 
-  acknowledged(object: FrameLocation, group: string, attempt: number, session: string, order: number): void {
-    this.#beginLease(RecordType.ACKNOWLEDGED, object, group, order, attempt, session)
+  /** `text`: how it died; there has to be room for it. */
+  died(object: FrameLocation, dead: string, deadOrder: number, text: Buffer): void {
+    if (text.length > TEXT_BYTES_MAX) throw new Error(`A text of ${text.length} bytes was to be stored.`)
+    const at = this.#beginPlace(RecordType.DIED, object, dead, 0, deadOrder)
+    this.#view.setUint16(at, text.length, true)
+    text.copy(this.bytes, this.end)
+    this.end += text.length
+  }
+
+  acknowledged(
+    object: FrameLocation,
+    group: string,
+    attempt: number,
+    session: string,
+    isSeen: boolean,
+    order: number,
+  ): void {
+    this.#beginLease(RecordType.ACKNOWLEDGED, object, group, order, marked(attempt, isSeen), session)
   }
 
   dropped(object: FrameLocation, group: string, attempt: number, copies: number, order: number): void {
@@ -113,10 +135,10 @@ export class RecordWriter {
   }
 
   /** Equal copies of a produced object that was moved. */
-  place(object: FrameLocation, { group, groupIndex, order, attempt, session, copies }: PlaceOfCopies): void {
+  place(object: FrameLocation, { group, groupIndex, order, attempt, session, isSeen, copies }: PlaceOfCopies): void {
     const sessionNumber = session === undefined ? NO_SESSION : this.#session(session)
     const at = this.#beginPlace(RecordType.PLACE, object, group, groupIndex, order)
-    this.#view.setUint32(at, attempt, true)
+    this.#view.setUint32(at, marked(attempt, isSeen), true)
     this.#view.setUint16(at + 4, sessionNumber, true)
     this.#view.setUint32(at + 6, copies, true)
   }
@@ -182,4 +204,8 @@ export class RecordWriter {
     this.end += 2 + nameBytes
     return number
   }
+}
+
+function marked(attempt: number, isSeen: boolean): number {
+  return isSeen ? attempt + SEEN_BIT : attempt
 }

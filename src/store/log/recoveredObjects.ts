@@ -1,4 +1,5 @@
 import type { KeptPlace } from '../../core/journal.ts'
+import type { DeadLetter } from '../../deadLetter.ts'
 import type { BodyReference, Copies, RecoveredSegment } from './recoveredSegment.ts'
 
 /** Where the frame of a recovered object lies, and its body if it is a large one. */
@@ -16,15 +17,18 @@ export interface PlaceInGroup {
   readonly order: number
 }
 
+/** Nobody has it on lease. */
+const waiting = { session: undefined, isSeen: false } as const
+
 interface Lease {
   readonly attempt: number
   readonly session: number
+  readonly isSeen: boolean
 }
 
-interface DeadLetter {
+interface DeadPlace {
   readonly group: number
   readonly order: number
-  readonly attempt: number
 }
 
 /** A frame of a recovered segment. */
@@ -57,7 +61,7 @@ export class RecoveredObjects {
 
   queued({ segment, index }: Subject, place: PlaceInGroup, copies: number): string | undefined {
     if (segment.copiesOf(index).some((other) => isAt(other, place))) return 'is queued twice in the same place'
-    return this.place({ segment, index }, { kind: 'produce', ...place, attempt: 1, copies, session: undefined })
+    return this.place({ segment, index }, { kind: 'produce', ...place, ...waiting, attempt: 1, copies })
   }
 
   place({ segment, index }: Subject, copies: Copies): string | undefined {
@@ -67,32 +71,49 @@ export class RecoveredObjects {
   }
 
   leased(subject: Subject, place: PlaceInGroup, { attempt, session }: Lease): string | undefined {
-    const taken = take(subject, place, attempt, undefined, 1)
+    const taken = take(subject, place, { attempt, ...waiting }, 1)
     if (taken === undefined) return 'was leased, but does not wait'
     subject.segment.add(subject.index, { ...taken, copies: 1, session })
     return undefined
   }
 
+  /** `lease`: as it was before. */
+  seen(subject: Subject, place: PlaceInGroup, lease: Lease): string | undefined {
+    const taken = take(subject, place, lease, 1)
+    if (taken === undefined) return 'was seen, but not on lease, or seen before'
+    subject.segment.add(subject.index, { ...taken, copies: 1, isSeen: true })
+    return undefined
+  }
+
   returned(subject: Subject, place: PlaceInGroup, lease: Lease, nextAttempt: number): string | undefined {
-    const taken = take(subject, place, lease.attempt, lease.session, 1)
+    const taken = take(subject, place, lease, 1)
     if (taken === undefined) return 'was returned, but not on lease'
-    subject.segment.add(subject.index, { ...taken, copies: 1, attempt: nextAttempt, session: undefined })
+    subject.segment.add(subject.index, { ...taken, ...waiting, copies: 1, attempt: nextAttempt })
     return undefined
   }
 
-  buried(subject: Subject, place: PlaceInGroup, lease: Lease, dead: DeadLetter): string | undefined {
-    const taken = take(subject, place, lease.attempt, lease.session, 1)
+  buried(subject: Subject, place: PlaceInGroup, lease: Lease, dead: DeadPlace): string | undefined {
+    const taken = take(subject, place, lease, 1)
     if (taken === undefined) return 'was buried, but not on lease'
-    subject.segment.add(subject.index, { ...taken, ...dead, copies: 1, session: undefined })
+    subject.segment.add(subject.index, { ...taken, ...dead, ...waiting, copies: 1, attempt: 1 })
     return undefined
   }
 
-  acknowledged(subject: Subject, place: PlaceInGroup, { attempt, session }: Lease): string | undefined {
-    return take(subject, place, attempt, session, 1) === undefined ? 'was acknowledged, but not on lease' : undefined
+  died({ segment, index }: Subject, place: PlaceInGroup, deadLetter: DeadLetter): string | undefined {
+    const taken = segment.take(index, 1, (other) => isAt(other, place))
+    if (taken === undefined) return 'died, but is no dead letter'
+    segment.add(index, { ...taken, copies: 1, deadLetter })
+    return undefined
+  }
+
+  acknowledged(subject: Subject, place: PlaceInGroup, lease: Lease): string | undefined {
+    return take(subject, place, lease, 1) === undefined ? 'was acknowledged, but not on lease' : undefined
   }
 
   dropped(subject: Subject, place: PlaceInGroup, attempt: number, copies: number): string | undefined {
-    return take(subject, place, attempt, undefined, copies) === undefined ? 'was dropped, but does not wait' : undefined
+    return take(subject, place, { attempt, ...waiting }, copies) === undefined
+      ? 'was dropped, but does not wait'
+      : undefined
   }
 
   /** It takes the place of the one before. */
@@ -100,7 +121,7 @@ export class RecoveredObjects {
     const { group } = place
     const last = this.#lasts.get(group)
     const isOfGroup = (other: Copies) => other.kind === 'broadcast' && other.group === group
-    const wrong = this.place(subject, { kind: 'broadcast', ...place, attempt: 1, copies: 1, session: undefined })
+    const wrong = this.place(subject, { kind: 'broadcast', ...place, ...waiting, attempt: 1, copies: 1 })
     if (wrong !== undefined) return wrong
     // If it is the same object, the older of its two places comes first.
     last?.segment.take(last.index, 1, isOfGroup)
@@ -143,10 +164,10 @@ export class RecoveredObjects {
   }
 
   #placeOf<P>(payload: P, told: Copies): KeptPlace<P> {
-    const { kind, groupIndex, order, attempt, copies } = told
+    const { kind, groupIndex, order, attempt, copies, isSeen, deadLetter } = told
     const group = this.#names[told.group] ?? ''
     const session = told.session === undefined ? undefined : this.#names[told.session]
-    return { payload, kind, group, groupIndex, order, attempt, copies, session }
+    return { payload, kind, group, groupIndex, order, attempt, copies, session, isSeen, deadLetter }
   }
 }
 
@@ -154,11 +175,11 @@ export class RecoveredObjects {
 function take(
   { segment, index }: Subject,
   place: PlaceInGroup,
-  attempt: number,
-  session: number | undefined,
+  { attempt, session, isSeen }: Pick<Copies, 'attempt' | 'session' | 'isSeen'>,
   copies: number,
 ): Copies | undefined {
-  const isMeant = (other: Copies) => isAt(other, place) && other.attempt === attempt && other.session === session
+  const isMeant = (other: Copies) =>
+    isAt(other, place) && other.attempt === attempt && other.session === session && other.isSeen === isSeen
   return segment.take(index, copies, isMeant)
 }
 

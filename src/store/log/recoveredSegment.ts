@@ -1,3 +1,4 @@
+import type { DeadLetter } from '../../deadLetter.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
 import { readUint32 } from '../../wire/integers.ts'
 import { OBJECT_HEAD_BYTES } from '../../wire/objectHeader.ts'
@@ -14,6 +15,8 @@ export interface Copies {
   copies: number
   /** Who has it on lease. */
   readonly session: number | undefined
+  readonly isSeen: boolean
+  readonly deadLetter?: DeadLetter
 }
 
 /** The file of a large object. */
@@ -126,7 +129,7 @@ export class RecoveredSegment {
     const group = this.#groups[index] ?? NOWHERE
     if (group < 0) return undefined
     const order = this.#orders[index] ?? 0
-    return { kind: 'produce', group, groupIndex: 0, order, attempt: 1, copies: 1, session: undefined }
+    return { kind: 'produce', group, groupIndex: 0, order, attempt: 1, copies: 1, session: undefined, isSeen: false }
   }
 
   add(index: number, added: Copies): void {
@@ -185,8 +188,9 @@ function countFrames(number: number, bytes: Buffer, framesEnd: number): number {
   return count
 }
 
-function isOrdinary({ kind, groupIndex, attempt, copies, session }: Copies): boolean {
-  return kind === 'produce' && groupIndex === 0 && attempt === 1 && copies === 1 && session === undefined
+function isOrdinary({ kind, groupIndex, attempt, copies, session, deadLetter }: Copies): boolean {
+  const isFresh = attempt === 1 && session === undefined && deadLetter === undefined
+  return kind === 'produce' && groupIndex === 0 && copies === 1 && isFresh
 }
 
 function isSame(one: Copies, other: Copies): boolean {
@@ -196,6 +200,7 @@ function isSame(one: Copies, other: Copies): boolean {
     one.groupIndex === other.groupIndex &&
     one.order === other.order &&
     one.attempt === other.attempt &&
-    one.session === other.session
+    one.session === other.session &&
+    one.isSeen === other.isSeen
   )
 }

@@ -16,6 +16,9 @@ function hex(bytes: Buffer, fields: readonly number[]): string {
   return texts.join(' ')
 }
 
+/** Widths of the fields of a record with a place. */
+const place = [1, 1, 2, 4, 4, 8]
+
 describe('A segment', () => {
   it('has these bytes', async () => {
     const { store, disk } = await openLog()
@@ -23,7 +26,9 @@ describe('A segment', () => {
     const frame = store.keep(frameOf(7, 30), 0, 30)
     journal.queued(frame, 'g', 1, 5, 1)
     journal.leased(frame, 'g', 1, 'a-session', 5)
-    journal.buried(frame, 'g', 1, 'a-session', 'g.dead', 9, 2, 5)
+    journal.seen(frame, 'g', 1, 'a-session', 5)
+    journal.buried(frame, 'g', 1, 'a-session', true, 'g.dead', 9, 5)
+    journal.died(frame, 'g.dead', 9, { reason: 'lost', attempts: 1, endpoint: 'e', diedAtMs: 2 })
     const kept = store.commit()
     disk.complete()
     await kept
@@ -32,18 +37,26 @@ describe('A segment', () => {
     const check = crc32(bytes.subarray(24), crc32(bytes.subarray(0, 20), crc32('the-relay')))
     expect(bytes.readUInt32LE(20)).toBe(check)
     expect(head.replace(/ [0-9a-f]{8}(?= [0-9a-f]{8} [0-9a-f]{8}$)/, ' CHECK')).toBe(
-      '896f726c 0100 0000 010000000000 0000 00000000 CHECK aa000000 3e000000',
+      '896f726c 0100 0000 010000000000 0000 00000000 CHECK 10010000 3e000000',
     )
     expect(bytes.subarray(32, 62).equals(frameOf(7, 30))).toBe(true)
     const records = bytes.subarray(62)
-    expect(hex(records, [3, 1, 1, 2, 4, 4, 8, 11, 1, 1, 2, 4, 4, 8, 4, 2, 8, 1, 1, 2, 4, 4, 8, 4, 2, 4, 2, 8])).toBe(
+    expect(
+      hex(records, [
+        ...[3, ...place, 11, ...place, 4, 2],
+        ...[...place, 4, 2, 8, ...place, 4, 2, 2, 8, ...place, 2, 59],
+      ]),
+    ).toBe(
       [
         '010167', // name 0: g
         '02 01 0000 20000000 00000000 0000000000001440', // queued: groupIndex 1, order 5
         '0109612d73657373696f6e', // name 1: a-session
         '04 00 0000 20000000 00000000 0000000000001440 01000000 0100', // leased: attempt 1, session 1
+        '0d 00 0000 20000000 00000000 0000000000001440 01000000 0100', // seen
         '0106672e64656164', // name 2: g.dead
-        '06 00 0000 20000000 00000000 0000000000001440 01000000 0100 02000000 0200 0000000000002240', // buried
+        '06 00 0000 20000000 00000000 0000000000001440 01000080 0100 0200 0000000000002240', // buried: it was seen
+        '0e 00 0200 20000000 00000000 0000000000002240 3b00', // died
+        Buffer.from('{"reason":"lost","attempts":1,"endpoint":"e","diedAtMs":2}').toString('hex'),
       ].join(' '),
     )
   })
@@ -75,7 +88,9 @@ describe('A segment', () => {
       QUEUED_COPIES: 24,
       LEASED: 26,
       RETURNED: 30,
-      BURIED: 40,
+      BURIED: 36,
+      DIED: 22,
+      SEEN: 26,
       ACKNOWLEDGED: 26,
       DROPPED: 28,
       LAST_BROADCAST: 20,

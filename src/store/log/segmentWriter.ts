@@ -59,9 +59,10 @@ export class SegmentWriter {
     return at - this.#start
   }
 
-  /** Makes sure that there is room for any record. */
-  reserveRecord(): void {
-    if (this.#framesEnd + this.records.end + RECORD_ROOM_BYTES > this.#limit) this.#makeRoom(RECORD_ROOM_BYTES)
+  /** Makes sure that there is room for any record, with a text of so many bytes. */
+  reserveRecord(textBytes = 0): void {
+    const bytes = RECORD_ROOM_BYTES + textBytes
+    if (this.#framesEnd + this.records.end + bytes > this.#limit) this.#makeRoom(bytes)
   }
 
   /** Seals what is being written, if there is anything; what comes next is in a segment of its own. */
