@@ -55,7 +55,7 @@ export class RelayLog {
         this.#event(
           'objectDead',
           value,
-          `${value.count} of ${value.group} dead after ${value.attempts} attempts: ${value.reason}`,
+          `${value.count} of ${value.group} dead after ${value.attempts} attempts, at ${value.name || value.endpoint}: ${value.error?.message === undefined ? value.reason : JSON.stringify(value.error.message)}`,
         ),
       leasesRevoked: (value) =>
         this.#event(
