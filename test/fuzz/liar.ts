@@ -10,6 +10,7 @@ import {
   readJson,
   readLeaseRange,
   readReclaim,
+  readRelease,
   readStreamOffset,
 } from '../../src/wire/controlFrames.ts'
 import { FrameReader } from '../../src/wire/frameReader.ts'
@@ -171,8 +172,9 @@ export class Liar {
         return
       }
       case FrameType.ACKNOWLEDGE:
+      case FrameType.SEEN:
       case FrameType.RELEASE: {
-        const { from, to } = readLeaseRange(buffer, start, end)
+        const { from, to } = (type === FrameType.RELEASE ? readRelease : readLeaseRange)(buffer, start, end)
         if (from >= FIRST_CLAIMED_LEASE) this.#checkClaims(to)
         else if (to >= this.leases && !this.hasLied) fail(`The endpoint settles lease ${to} of ${this.leases}.`)
         return

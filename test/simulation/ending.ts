@@ -1,3 +1,4 @@
+import { isDeadLetterName } from '../../src/core/groupName.ts'
 import type { BoundChecks } from './bounds.ts'
 import type { Ledger, SentObject } from './ledger.ts'
 import type { Population } from './population.ts'
@@ -149,7 +150,7 @@ export class Ending {
       return
     }
     sender.machine.program.after(0, () => {
-      for (const group of [...scenario.groups, ...scenario.groups.map((name) => `${name}.dead`)]) {
+      for (const group of scenario.groups) {
         sent.push(sender.broadcast([group], 100))
       }
     })
@@ -157,7 +158,9 @@ export class Ending {
       population.running.flatMap(({ groups, witness, serial }) =>
         groups
           .filter(
-            (group) => !sent.some((object) => object.groups.includes(group) && witness.hasBroadcast(group, object.id)),
+            (group) =>
+              !isDeadLetterName(group) &&
+              !sent.some((object) => object.groups.includes(group) && witness.hasBroadcast(group, object.id)),
           )
           .map((group) => `e${serial}: ${group}`),
       )

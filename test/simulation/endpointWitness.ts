@@ -1,12 +1,21 @@
 import { RecordType } from '../../src/background/records.ts'
 import { deadLetterName } from '../../src/core/groupName.ts'
-import { readAccepted, readContext, readCountOfGroup, readJson, readRejected } from '../../src/wire/controlFrames.ts'
+import {
+  type ObjectContext,
+  readAccepted,
+  readContext,
+  readCountOfGroup,
+  readJson,
+  readRejected,
+} from '../../src/wire/controlFrames.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
 import { readUint32 } from '../../src/wire/integers.ts'
 import { ObjectKind, readAttempt, readSentAt } from '../../src/wire/objectHeader.ts'
 import { RouteCache } from '../../src/wire/routeCache.ts'
 import type { Ledger, SentObject } from './ledger.ts'
 import type { RecordWitness } from './machine.ts'
+
+const noContext: ObjectContext = { groupIndex: 0, skipped: 0, isDead: false }
 
 /** What one session at the relay has brought of the broadcasts of one group. */
 interface BroadcastsReceived {
@@ -37,7 +46,7 @@ export class EndpointWitness implements RecordWitness {
   readonly #arrived = new Map<string, number>()
   #broadcasts = new Map<string, BroadcastsReceived>()
   readonly #allBroadcasts: BroadcastsReceived[] = []
-  #context: { groupIndex: number; skipped: number; isDead: boolean } | undefined
+  #context: ObjectContext | undefined
   #returned = false
 
   readonly #note: (what: string) => void
@@ -129,7 +138,7 @@ export class EndpointWitness implements RecordWitness {
   }
 
   #object(buffer: Buffer, start: number, end: number): void {
-    const { groupIndex, skipped, isDead } = this.#context ?? { groupIndex: 0, skipped: 0, isDead: false }
+    const { groupIndex, skipped, isDead, deadLetter } = this.#context ?? noContext
     this.#context = undefined
     const name = this.#routes.read(buffer, start, end).groups[groupIndex] ?? ''
     const group = isDead ? deadLetterName(name) : name
@@ -138,6 +147,9 @@ export class EndpointWitness implements RecordWitness {
     if (!this.#groups.has(group) || !object.groups.includes(name)) {
       this.#ledger.break(`e${this.#serial} got object ${object.id} of ${group}, where it does not belong`)
     }
+    if (isDead !== (deadLetter !== undefined))
+      this.#ledger.break(`e${this.#serial} got object ${object.id} of ${group} and is not told how it died`)
+    if (deadLetter !== undefined) this.#ledger.checkDeath(object, name, deadLetter)
     const produced = buffer[start + 5] !== ObjectKind.BROADCAST
     if (produced) this.#produced(object, group, readAttempt(buffer, start))
     else this.#broadcast(object, group, skipped)
@@ -145,6 +157,7 @@ export class EndpointWitness implements RecordWitness {
 
   #produced(object: SentObject, group: string, attempt: number): void {
     const arrivedBefore = this.#ledger.arrived(object, group, this.#serial)
+    this.#ledger.checkAttempt(object, group, attempt, this.#serial)
     if (this.discards) this.#ledger.discardable(object, group)
     const count = (this.#arrived.get(group) ?? 0) + 1
     this.#arrived.set(group, count)

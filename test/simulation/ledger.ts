@@ -1,3 +1,5 @@
+import type { DeadLetter } from '../../src/deadLetter.ts'
+
 /** What the ledger knows of one object that a program sent. */
 export interface SentObject {
   /** Rises with every object of the simulation; also the time that it is stamped with. */
@@ -29,8 +31,19 @@ interface Fate {
   acknowledged: number
   /** How often it arrived where all but the newest objects are discarded, which counts as taken. */
   discardable: number
-  /** How often a program gave it back without counting the attempt. */
+  /** How often it may have gone back without an attempt counted: a program gave it back, or was not known to have seen it when it vanished. */
   givenBack: number
+  /** By endpoint: how often its program took it, as long as the relay has its session. */
+  readonly takers: Map<number, number>
+  /** By attempt: where and when a handler failed, as long as the relay has that session. */
+  readonly failures: Map<number, { readonly endpoint: number; readonly atMs: number }>
+}
+
+/** What a relay is to do with what failed. */
+export interface RetryRule {
+  readonly retryDelayMs: number
+  readonly retryDelayMaxMs: number
+  readonly attemptsMax: number
 }
 
 /** A promise of the library was broken. */
@@ -42,6 +55,8 @@ export class Ledger {
   /** The first thing that went wrong. */
   problem: BrokenPromise | undefined
   readonly #fates = new Map<string, Fate>()
+  /** Those that somebody took whose session the relay has. */
+  readonly #open = new Set<Fate>()
   /** Copies that the relay of the present run dropped by a stated policy, by group. */
   readonly #dropped = new Map<string, number>()
   /** By group: objects before this one may have been given back by an endpoint that said goodbye, before they arrived. */
@@ -50,6 +65,17 @@ export class Ledger {
   /** Objects before this one may have been given back because the relay was started again. */
   #restartedBefore = 0
   #nextId = 1
+  /** Endpoints whose programs are in a session that the relay has, as far as they know. */
+  readonly #inSession = new Set<number>()
+  /** Endpoints that may still have what was taken from them. */
+  readonly #revoked = new Set<number>()
+  readonly #rule: RetryRule
+  readonly #nowMs: () => number
+
+  constructor(rule: RetryRule, nowMs: () => number) {
+    this.#rule = rule
+    this.#nowMs = nowMs
+  }
 
   /** An object is about to be sent. */
   sending(object: Pick<SentObject, 'producer' | 'kind' | 'groups' | 'copies' | 'bytes'>): SentObject {
@@ -96,6 +122,10 @@ export class Ledger {
     const fate = this.#fate(id, group)
     const takes = (fate.takes.get(attempt) ?? 0) + 1
     fate.takes.set(attempt, takes)
+    this.#open.add(fate)
+    // It may be somebody else's already.
+    if (this.#inSession.has(endpoint)) fate.takers.set(endpoint, (fate.takers.get(endpoint) ?? 0) + 1)
+    else fate.givenBack++
     if (mayBeDouble) return
     if (answer === 'rejected') this.break(`e${endpoint} got object ${id}, which was rejected`)
     const allowed = copiesFor(object, group) + fate.givenBack
@@ -103,6 +133,66 @@ export class Ledger {
       this.break(
         `e${endpoint} took object ${id} of ${group} in attempt ${attempt}; ${takes} times that was done, ${allowed} are possible`,
       )
+    }
+  }
+
+  /** It comes in an attempt: all before were seen by a program, and what failed has waited as long as it should. */
+  checkAttempt(object: SentObject, group: string, attempt: number, endpoint: number): void {
+    const fate = this.#fate(object.id, group)
+    const { retryDelayMs, retryDelayMaxMs, attemptsMax } = this.#rule
+    const where = `e${endpoint} got object ${object.id} of ${group} in attempt ${attempt}`
+    if (attempt > attemptsMax) this.break(`${where}, of which there are ${attemptsMax}`)
+    if (attempt === 1 || object.mayBeDouble) return
+    if (!fate.takes.has(attempt - 1) && fate.discardable === 0) this.break(`${where}, though nobody had seen it before`)
+    const failure = fate.failures.get(attempt - 1)
+    const delayMs = Math.min(retryDelayMs * 2 ** (attempt - 2), retryDelayMaxMs)
+    // Another copy may have failed earlier.
+    if (failure === undefined || copiesFor(object, group) > 1 || fate.takes.get(attempt - 1) !== 1) return
+    const waitedMs = this.#nowMs() - failure.atMs
+    if (waitedMs < delayMs) this.break(`${where} after ${waitedMs} ms, but it was to wait ${delayMs} ms`)
+  }
+
+  /** A dead letter says how it died. */
+  checkDeath({ id, mayBeDouble }: SentObject, group: string, { attempts, reason, name }: DeadLetter): void {
+    if (mayBeDouble) return
+    const { takes, discardable } = this.#fate(id, group)
+    const where = `object ${id} of ${group} died in attempt ${attempts} at ${name}: ${reason}`
+    if (attempts !== this.#rule.attemptsMax) this.break(`${where}, of ${this.#rule.attemptsMax}`)
+    if (!takes.has(attempts) && discardable === 0) this.break(`${where}, which nobody had seen`)
+    if (['violation', 'undecodable', 'schema', 'tooLarge'].includes(reason)) this.break(where)
+  }
+
+  /** A handler fails on what it took. */
+  failed({ id }: SentObject, group: string, attempt: number, endpoint: number): void {
+    if (this.#inSession.has(endpoint)) this.#fate(id, group).failures.set(attempt, { endpoint, atMs: this.#nowMs() })
+  }
+
+  /** The program of an endpoint knows that a session has begun. */
+  inSession(endpoint: number): void {
+    if (!this.#revoked.has(endpoint)) this.#inSession.add(endpoint)
+  }
+
+  /** The relay takes back what an endpoint has that goes on with its session, and does not know. */
+  revoked(endpoint: number): void {
+    this.takenBack(endpoint)
+    this.#revoked.add(endpoint)
+  }
+
+  /** The relay takes back what an endpoint has, or all have: it may not know what their programs have seen. */
+  takenBack(endpoint: number | 'all'): void {
+    if (endpoint === 'all') this.#inSession.clear()
+    else this.#inSession.delete(endpoint)
+    for (const fate of this.#open) {
+      const { takers, failures } = fate
+      for (const [taker, takes] of takers) {
+        if (endpoint !== 'all' && taker !== endpoint) continue
+        fate.givenBack += takes
+        takers.delete(taker)
+      }
+      for (const [attempt, failure] of failures) {
+        if (endpoint === 'all' || failure.endpoint === endpoint) failures.delete(attempt)
+      }
+      if (takers.size + failures.size === 0) this.#open.delete(fate)
     }
   }
 
@@ -144,6 +234,7 @@ export class Ledger {
 
   /** Everything that the relay keeps is gone, unless it remembers. */
   relayRestarted(remembers: boolean): void {
+    this.takenBack('all')
     if (remembers) this.#restartedBefore = this.#nextId
     else this.#dropped.clear()
   }
@@ -190,7 +281,15 @@ export class Ledger {
     const key = `${id} ${group}`
     let fate = this.#fates.get(key)
     if (fate === undefined) {
-      fate = { arrivedAt: new Set(), takes: new Map(), acknowledged: 0, discardable: 0, givenBack: 0 }
+      fate = {
+        arrivedAt: new Set(),
+        takes: new Map(),
+        acknowledged: 0,
+        discardable: 0,
+        givenBack: 0,
+        takers: new Map(),
+        failures: new Map(),
+      }
       this.#fates.set(key, fate)
     }
     return fate

@@ -63,6 +63,9 @@ function makeLimits(random: SeededRandom): RelayLimits {
     heartbeatMs: random.pick([200, 500, 1_000]),
     sessionGraceMs: random.pick([300, 1_000, 3_000]),
     attemptsMax: random.pick([1, 2, 5, 50]),
+    retryDelayMs: random.pick([0, 50, 300]),
+    retryDelayMaxMs: random.pick([100, 1_000]),
+    deadBytesMax: random.pick([16 * KiB, 1024 * KiB]),
     objectBytesMax,
     groupBytesMax,
     // Last broadcasts stay, and must leave room for the largest queue, or its producers wait for ever.

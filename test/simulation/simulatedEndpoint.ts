@@ -23,6 +23,16 @@ export interface Surroundings {
   readonly relayRemembers: boolean
 }
 
+/** What an endpoint is called, for the relay to tell which one it speaks of. */
+function endpointName(serial: number): string {
+  return `e${serial}`
+}
+
+/** The endpoint that is called so. */
+export function serialOf(name: string): number {
+  return Number(name.slice(1))
+}
+
 /** Until then the relay has read the goodbye of an endpoint that stopped, or will never do. */
 const GOODBYE_MS = 8_000
 
@@ -79,6 +89,7 @@ export class SimulatedEndpoint {
       port: 1,
       password: 'the password of a simulation',
       groups: [...groups],
+      name: endpointName(serial),
       broadcasts,
       limits,
       io: 'inline',
@@ -86,7 +97,10 @@ export class SimulatedEndpoint {
       on: {
         disconnected: ({ error }: { error: ObjectRelayError }) => this.#refused(error),
         sessionLost: () => this.#note('lost its session'),
-        connected: ({ resumed }: { resumed: boolean }) => this.#note(resumed ? 'is back' : 'is connected'),
+        connected: ({ resumed }: { resumed: boolean }) => {
+          this.#note(resumed ? 'is back' : 'is connected')
+          if (!resumed) surroundings.ledger.inSession(serial)
+        },
         reconnecting: ({ error, attempt }: { error: ObjectRelayError; attempt: number }) =>
           this.#note(`reconnects, attempt ${attempt}: ${error.code} ${error.message}`),
         error: (error: ObjectRelayError) => this.#error(error),
@@ -279,7 +293,11 @@ export class SimulatedEndpoint {
       const sent = this.#took(value, delivery)
       const { durationMs, fails } = next()
       await new Promise<void>((resolve) => this.machine.program.after(durationMs, resolve))
-      if (fails) throw new Error('The work failed, as it does now and then.')
+      if (fails) {
+        this.#note(`fails at ${sent?.id}`)
+        if (sent !== undefined) this.#surroundings.ledger.failed(sent, delivery.group, delivery.attempt, this.serial)
+        throw new Error('The work failed, as it does now and then.')
+      }
       if (sent !== undefined) this.#surroundings.ledger.acknowledged(sent, delivery.group)
     }
     this.#works.push(this.program.works.start(group, handler, { concurrency }))

@@ -6,6 +6,7 @@ import type { Ledger } from './ledger.ts'
 import type { SimulatedNetwork } from './network.ts'
 import type { Scenario } from './scenario.ts'
 import { type Scheduler, SimulatedThread } from './scheduler.ts'
+import { serialOf } from './simulatedEndpoint.ts'
 import { SimulatedStore } from './simulatedStore.ts'
 
 /** The relay of a simulation: the real one, on a thread that may be frozen, killed and started again. */
@@ -113,13 +114,17 @@ export class SimulatedRelay {
         this.#ledger.break(`the relay has failed: ${event.value.error.message}`)
         return
       case 'endpointLeft':
-        this.#note(`relay lets one go: ${event.value.reason}`)
+        this.#note(`relay lets ${event.value.name} go: ${event.value.reason}`)
+        this.#ledger.takenBack(serialOf(event.value.name))
         return
       case 'leasesRevoked':
-        this.#note(`relay revokes ${event.value.count} leases`)
+        this.#note(`relay revokes ${event.value.count} leases of ${event.value.name}`)
+        this.#ledger.revoked(serialOf(event.value.name))
         return
       case 'objectDead':
-        this.#note(`relay buries ${event.value.count} of ${event.value.group}: ${event.value.reason}`)
+        this.#note(
+          `relay buries ${event.value.count} of ${event.value.group}: ${event.value.reason} at ${event.value.name}`,
+        )
     }
   }
 }

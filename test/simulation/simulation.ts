@@ -49,8 +49,8 @@ async function run(
   const world = scheduler.current
   const transcript = new Transcript(print)
   const note = (what: string) => transcript.add(scheduler.nowMs, what)
-  const ledger = new Ledger()
   const scenario = makeScenario(scheduler.random)
+  const ledger = new Ledger(scenario.limits, () => scheduler.nowMs)
   note(`seed ${seed}: ${JSON.stringify(scenario)}`)
   const network = new SimulatedNetwork(scheduler)
   const relay = new SimulatedRelay({ scheduler, network, scenario, ledger, note })
