@@ -205,7 +205,7 @@ describe('a broker, in any course of events,', () => {
       }),
       { numRuns: 3_000 },
     )
-  })
+  }, 120_000)
 
   test('is the same after a restart as it was before, and packed as it is unpacked', () => {
     fc.assert(
@@ -218,7 +218,7 @@ describe('a broker, in any course of events,', () => {
       }),
       { numRuns: 2_000 },
     )
-  })
+  }, 120_000)
 
   test('has released every object but the last broadcasts when everybody left and every queue was drained', () => {
     fc.assert(

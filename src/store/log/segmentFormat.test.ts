@@ -44,7 +44,7 @@ describe('A segment', () => {
     expect(
       hex(records, [
         ...[3, ...place, 11, ...place, 4, 2],
-        ...[...place, 4, 2, 8, ...place, 4, 2, 2, 8, ...place, 2, 59],
+        ...[...place, 4, 2, 8, ...place, 4, 2, 2, 8, ...place, 2, 58],
       ]),
     ).toBe(
       [
@@ -55,7 +55,7 @@ describe('A segment', () => {
         '0d 00 0000 20000000 00000000 0000000000001440 01000000 0100', // seen
         '0106672e64656164', // name 2: g.dead
         '06 00 0000 20000000 00000000 0000000000001440 01000080 0100 0200 0000000000002240', // buried: it was seen
-        '0e 00 0200 20000000 00000000 0000000000002240 3b00', // died
+        '0e 00 0200 20000000 00000000 0000000000002240 3a00', // died
         Buffer.from('{"reason":"lost","attempts":1,"endpoint":"e","diedAtMs":2}').toString('hex'),
       ].join(' '),
     )
