@@ -1,3 +1,5 @@
+import { messageOf } from './thrown.ts'
+
 /**
  * Every error this library reports, sorted by its consequence for the program:
  *
@@ -254,6 +256,9 @@ export interface ErrorDetails {
   details?: Readonly<Record<string, string | number | boolean>>
 }
 
+/** All that were made here. Whoever is asked about a value only, and not its prototype, runs no trap of a proxy. */
+const ownErrors = new WeakSet<object>()
+
 /** The parent of every error that this library reports. */
 export class ObjectRelayError extends Error {
   /** The stable code; {@link errorCatalogue} and docs/errors.md list them all. */
@@ -272,7 +277,13 @@ export class ObjectRelayError extends Error {
     this.category = errorCatalogue[code].category
     this.retryable = errorCatalogue[code].retryable
     this.details = details
+    ownErrors.add(this)
   }
+}
+
+/** Whether what was thrown, which may be anything, is an error of this library. */
+export function isObjectRelayError(thrown: unknown): thrown is ObjectRelayError {
+  return typeof thrown === 'object' && thrown !== null && ownErrors.has(thrown)
 }
 
 /** The program asked for something that cannot be. */
@@ -375,7 +386,7 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 const PLAIN_TEXT_CHARACTERS_MAX = 2_000
 
 export function toPlainError({ code, message, details, cause }: ObjectRelayError): PlainError {
-  const why = cause === undefined ? undefined : cause instanceof Error ? cause.message : String(cause)
+  const why = cause === undefined ? undefined : messageOf(cause)
   const shortDetails = Object.entries(details).map(([name, value]) => [
     name,
     typeof value === 'string' ? shortened(value) : value,
@@ -402,6 +413,6 @@ export function fromPlainError({ code, message, details, cause }: PlainError): O
 
 /** Turns whatever was thrown into one of ours: an error that is ours already stays as it is. */
 export function toObjectRelayError(thrown: unknown, code: ErrorCode): ObjectRelayError {
-  if (thrown instanceof ObjectRelayError) return thrown
-  return createError(code, thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
+  if (isObjectRelayError(thrown)) return thrown
+  return createError(code, messageOf(thrown), { cause: thrown })
 }

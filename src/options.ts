@@ -1,6 +1,7 @@
 import { isGroupName } from './core/groupName.ts'
 import { createError, type ErrorCode, type ObjectRelayError } from './errors.ts'
 import { type EndpointLimits, endpointLimitDefaults, fixedLimits } from './limits.ts'
+import { messageOf } from './thrown.ts'
 
 /** The longest time that a timer can take. */
 export const TIMER_MS_MAX = 2_147_483_647
@@ -11,6 +12,15 @@ const GROUP_BYTES_MAX = 32_768
 
 /** A value as it is shown in a message. Never to be used for a secret. */
 export function describeValue(value: unknown): string {
+  try {
+    return describe(value)
+  } catch {
+    // A proxy that was revoked, or whose traps throw.
+    return 'an object'
+  }
+}
+
+function describe(value: unknown): string {
   if (typeof value === 'string') {
     const shown = value.length > SHOWN_CHARACTERS_MAX ? `${value.slice(0, SHOWN_CHARACTERS_MAX)}...` : value
     return JSON.stringify(shown)
@@ -28,9 +38,18 @@ export function invalidOption(option: string, value: unknown, allowed: string): 
   return createError('INVALID_OPTION', `The option ${option} ${found}; it must be ${allowed}.`, { details: { option } })
 }
 
+function isList(value: object): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    // A proxy that was revoked: nothing of it can be read.
+    return true
+  }
+}
+
 /** Narrows to an object whose properties may be read, which a list and null are not. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !isList(value)
 }
 
 /**
@@ -48,7 +67,7 @@ export function checkNames(
       details: { [key]: prefix === '' ? 'options' : prefix.slice(0, -1) },
     })
   }
-  for (const name in options) {
+  for (const name of namesIn(options, where, code)) {
     if (names.includes(name)) continue
     const near = nearestName(name, names)
     const hint = near === undefined ? `There are: ${names.join(', ')}.` : `Did you mean ${prefix}${near}?`
@@ -57,6 +76,16 @@ export function checkNames(
     })
   }
   return options
+}
+
+function namesIn(options: object, where: string, code: ErrorCode): string[] {
+  const names: string[] = []
+  try {
+    for (const name in options) names.push(name)
+  } catch (cause) {
+    throw createError(code, `The options of ${where} cannot be read: ${messageOf(cause)}`, { cause })
+  }
+  return names
 }
 
 /** The name that was probably meant: at most a third of its letters differ. */

@@ -1,4 +1,4 @@
-import { createError, type ObjectRelayError } from '../errors.ts'
+import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { BodyAssembler } from '../objects/bodyAssembler.ts'
 
 /** A large object that arrives at an endpoint, chunk by chunk. */
@@ -62,9 +62,7 @@ export class IncomingStream {
 
   #giveUp(thrown: unknown): void {
     this.#assembler = undefined
-    this.fault = createError('NOT_DESERIALIZABLE', thrown instanceof Error ? thrown.message : String(thrown), {
-      cause: thrown,
-    })
+    this.fault = toObjectRelayError(thrown, 'NOT_DESERIALIZABLE')
   }
 
   /** How far the relay may send now, if it should be told. */

@@ -3,6 +3,7 @@ import { RecordType } from '../background/records.ts'
 import { isGroupName } from '../core/groupName.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { checkNames, durationOption } from '../options.ts'
+import { messageOf } from '../thrown.ts'
 import { encodeJson } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { OBJECT_HEAD_BYTES, readStreamBeginTail } from '../wire/objectHeader.ts'
@@ -27,7 +28,7 @@ export function checkStopOptions(options: unknown): number {
   try {
     return durationOption('deadlineMs', given.deadlineMs ?? DEADLINE_DEFAULT_MS, 0)
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message.replace('The option', 'The argument') : String(cause)
+    const message = messageOf(cause).replace('The option', 'The argument')
     throw createError('INVALID_ARGUMENT', message, { details: { argument: 'deadlineMs' } })
   }
 }

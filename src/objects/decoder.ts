@@ -1,6 +1,7 @@
-import { createError, ObjectRelayError } from '../errors.ts'
+import { createError, isObjectRelayError } from '../errors.ts'
 import { endpointLimitDefaults } from '../limits.ts'
 import { copyOfBytes } from '../memoryCopy.ts'
+import { ignoreRejection, isPromise } from '../thrown.ts'
 import { bodyForm, malformed, plainHeaderBytes, readSegmentedLayout } from './bodyFormat.ts'
 import { ObjectReader } from './objectReader.ts'
 import type { Serializer } from './serializer.ts'
@@ -96,7 +97,7 @@ export class ObjectDecoder {
     try {
       return reader.read(bytes, start, end, segments)
     } catch (thrown) {
-      if (thrown instanceof ObjectRelayError) throw thrown
+      if (isObjectRelayError(thrown)) throw thrown
       // Too deep for the stack that the program left, or memory that the machine does not have.
       throw malformed('decoding it failed', 0, thrown)
     } finally {
@@ -112,12 +113,18 @@ export class ObjectDecoder {
       )
     }
     try {
-      return this.#serializer.deserialize(bytes)
+      const object = this.#serializer.deserialize(bytes)
+      if (!isPromise(object)) return object
+      ignoreRejection(object)
     } catch (cause) {
-      if (cause instanceof ObjectRelayError) throw cause
+      if (isObjectRelayError(cause)) throw cause
       throw createError('NOT_DESERIALIZABLE', 'The deserialize() that was given as an option failed; see the cause.', {
         cause,
       })
     }
+    throw createError(
+      'NOT_DESERIALIZABLE',
+      'The deserialize() that was given as an option returned a promise; it must return the object itself.',
+    )
   }
 }

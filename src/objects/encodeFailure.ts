@@ -1,4 +1,5 @@
-import { createError, ObjectRelayError } from '../errors.ts'
+import { createError, isObjectRelayError, type ObjectRelayError } from '../errors.ts'
+import { isInstance, messageOf } from '../thrown.ts'
 
 /** What is wrong with a container whose size changed while it was written. */
 export const changedMeanwhile =
@@ -25,21 +26,12 @@ export class Unsendable extends Error {
 
 /** What some code of the program threw, as the reason why its object cannot be sent. */
 export function toUnsendable(thrown: unknown): Unsendable {
-  return thrown instanceof Unsendable ? thrown : new Unsendable(`cannot be read: ${messageOf(thrown)}`, thrown)
-}
-
-/** Anything can be thrown, also what cannot be turned into a text. */
-function messageOf(thrown: unknown): string {
-  try {
-    return String(thrown instanceof Error ? thrown.message : thrown)
-  } catch {
-    return 'something was thrown that has no text'
-  }
+  return isInstance(thrown, Unsendable) ? thrown : new Unsendable(`cannot be read: ${messageOf(thrown)}`, thrown)
 }
 
 /** Adds a step to the path of a failure, and gives back what to throw on. */
 export function under(thrown: unknown, step: string): unknown {
-  if (thrown instanceof ObjectRelayError) return thrown
+  if (isObjectRelayError(thrown)) return thrown
   const failure = toUnsendable(thrown)
   failure.steps.push(step)
   return failure

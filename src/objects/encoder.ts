@@ -1,6 +1,7 @@
-import { createError, ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import { createError, isObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { endpointLimitDefaults } from '../limits.ts'
 import { copyBytes } from '../memoryCopy.ts'
+import { ignoreRejection, isInstance } from '../thrown.ts'
 import { bodyForm, headerBytes, plainHeaderBytes, writeSegmentedHeader } from './bodyFormat.ts'
 import { allocate, tooLarge } from './cborWriter.ts'
 import { changedMeanwhile, toUnsendable, Unsendable } from './encodeFailure.ts'
@@ -43,7 +44,7 @@ class BodyWriter extends ObjectWriter {
       this.writeBody(object)
       return this.own ? this.parts() : this.copySegments()
     } catch (thrown) {
-      throw thrown instanceof ObjectRelayError ? thrown : toUnsendable(thrown).toError()
+      throw isObjectRelayError(thrown) ? thrown : toUnsendable(thrown).toError()
     } finally {
       this.end()
       // Large memory is not kept alive.
@@ -192,8 +193,12 @@ function serialize(
   } catch (cause) {
     throw toObjectRelayError(cause, 'NOT_SERIALIZABLE')
   }
-  if (!(bytes instanceof Uint8Array)) {
-    throw createError('NOT_SERIALIZABLE', 'The serialize() that was given as an option did not return a Uint8Array.')
+  if (!isInstance(bytes, Uint8Array)) {
+    ignoreRejection(bytes)
+    throw createError(
+      'NOT_SERIALIZABLE',
+      'The serialize() that was given as an option did not return a Uint8Array. It cannot be asynchronous.',
+    )
   }
   const byteLength = 1 + bytes.length
   if (byteLength > bytesMax) throw tooLarge(byteLength, bytesMax)

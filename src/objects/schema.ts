@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { createError } from '../errors.ts'
+import { createError, isObjectRelayError } from '../errors.ts'
+import { isPromise } from '../thrown.ts'
 
 const issuesMax = 5
 
@@ -11,25 +12,21 @@ export function validate<Schema extends StandardSchemaV1>(
   schema: Schema,
   value: unknown,
 ): StandardSchemaV1.InferOutput<Schema> | Promise<StandardSchemaV1.InferOutput<Schema>> {
-  const result = run(schema, value)
-  if (result instanceof Promise) return result.then(outcome, failed)
-  return outcome(result)
-}
-
-function run(
-  schema: StandardSchemaV1,
-  value: unknown,
-): StandardSchemaV1.Result<unknown> | Promise<StandardSchemaV1.Result<unknown>> {
   try {
-    return schema['~standard'].validate(value)
-  } catch (cause) {
-    return failed(cause)
+    const result = schema['~standard'].validate(value)
+    // A promise of another realm, as test runners have it, or of a library of its own, is no instance of ours.
+    if (isPromise(result)) return Promise.resolve(result).then(outcome).catch(failed)
+    return outcome(result)
+  } catch (thrown) {
+    return failed(thrown)
   }
 }
 
-function failed(cause: unknown): never {
+/** Whatever a schema throws, or gives as its result, is a mismatch. */
+function failed(thrown: unknown): never {
+  if (isObjectRelayError(thrown)) throw thrown
   throw createError('SCHEMA_MISMATCH', 'The schema of the group failed while it checked an object; see the cause.', {
-    cause,
+    cause: thrown,
   })
 }
 

@@ -1,4 +1,5 @@
 import { createError } from '../errors.ts'
+import { ignoreRejection, isPromise } from '../thrown.ts'
 import { reservedNames } from './tags.ts'
 
 /** How the objects of a class travel. */
@@ -59,12 +60,19 @@ export function registerType<Instance extends object, Plain>(
   const registered: RegisteredType = {
     name,
     // The prototype was looked up before: the instance is of that class.
-    encode: (instance) => codec.encode(instance as Instance),
+    encode: (instance) => notLater('encode', codec.encode(instance as Instance)),
     // What it really is, only the program can tell; its documentation says so.
-    decode: (plain) => codec.decode(plain as Plain),
+    decode: (plain) => notLater('decode', codec.decode(plain as Plain)),
   }
   byPrototype.set(type.prototype, registered)
   byName.set(name, registered)
+}
+
+/** What a function of the program gave, which nobody will wait for if it is a promise. */
+function notLater(what: string, value: unknown): unknown {
+  if (!isPromise(value)) return value
+  ignoreRejection(value)
+  throw new TypeError(`${what}() returned a promise; it must return the value itself`)
 }
 
 function checkType(type: unknown): void {
