@@ -40,7 +40,7 @@ export const errorCatalogue = {
   HANDLER_FAILED: {
     category: 'misuse',
     retryable: true,
-    meaning: 'A handler of `work` threw; the object it was given went back to its queue.',
+    meaning: 'A handler of `work` threw; its object is tried again later, or was moved to the dead letters.',
   },
   KEY_UNREADABLE: {
     category: 'misuse',
@@ -212,6 +212,11 @@ export const errorCatalogue = {
     retryable: true,
     meaning: 'The relay does not know the session any more: it was restarted, or the grace time was over.',
   },
+  LEASE_LOST: {
+    category: 'link',
+    retryable: false,
+    meaning: 'An object was settled too late: another member may have it by now.',
+  },
   TIMEOUT: {
     category: 'link',
     retryable: true,
@@ -320,6 +325,11 @@ export class LinkError extends ObjectRelayError {}
 export class ConnectTimeoutError extends LinkError {}
 /** A stated bound is reached. */
 export class FullError extends ObjectRelayError {}
+
+/** What a handler of `work` throws when it is of no use to try again: the object becomes a dead letter at once. */
+export class UnrecoverableError extends Error {
+  override readonly name: string = 'UnrecoverableError'
+}
 
 const parents: Record<ErrorCategory, typeof ObjectRelayError> = {
   misuse: UsageError,

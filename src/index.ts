@@ -8,6 +8,7 @@ export type {
 } from './endpoint/endpointOptions.ts'
 export type {
   Counts,
+  DeadLetter,
   Delivery,
   DeliveryOf,
   EndpointCondition,
@@ -18,12 +19,14 @@ export type {
   ObjectForAll,
   ObjectOf,
   Receipt,
+  ReleaseOptions,
   SendOptions,
   StopResult,
   TakeOptions,
   TakeSyncOptions,
   UndeliveredObject,
   Work,
+  WorkOptions,
 } from './endpoint/endpointTypes.ts'
 export type { ErrorCategory, ErrorCode, PlainError } from './errors.ts'
 export {
@@ -45,6 +48,7 @@ export {
   SchemaError,
   SerializationError,
   StoreError,
+  UnrecoverableError,
   UsageError,
 } from './errors.ts'
 export type { EndpointLimits, RelayLimits } from './limits.ts'

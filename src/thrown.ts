@@ -9,15 +9,15 @@ const undescribable = 'something that cannot be described'
  */
 export function messageOf(thrown: unknown): string {
   // An error without a message shows its name.
-  return textIn(thrown, 'message') || (shown(thrown) ?? undescribable)
+  return propertyIn(thrown, 'message') || (shown(thrown) ?? undescribable)
 }
 
-/** A property of what was thrown, if there is one that can be read and is a text. */
-export function textIn(thrown: unknown, name: string): string | undefined {
+/** A property of what was thrown as text, if it can be read and is a text or a number. */
+export function propertyIn(thrown: unknown, name: string): string | undefined {
   if ((typeof thrown !== 'object' && typeof thrown !== 'function') || thrown === null) return undefined
   try {
-    const text: unknown = Reflect.get(thrown, name)
-    return typeof text === 'string' ? shortened(text) : undefined
+    const value: unknown = Reflect.get(thrown, name)
+    return typeof value === 'string' || typeof value === 'number' ? shortened(String(value)) : undefined
   } catch {
     return undefined
   }

@@ -44,6 +44,8 @@ export interface EndpointState {
    * taken it. The program drops the rest, and answers with a CLAIM.
    */
   claims?: boolean
+  /** Connected, not resumed, without `claims`: what the relay had lent is given to others; else it has forgotten it. */
+  returned?: boolean
   /** Connected: the relay's bounds. */
   relayLimits?: Partial<RelayLimits>
 }

@@ -15,6 +15,11 @@ export interface Io {
   readonly port: RecordPort
   /** Whether the program's thread may block and still be served. */
   readonly canBlock: boolean
+  /**
+   * Lets what the endpoint wrote leave now, where that can be done from this thread. False if something of it still waits for the
+   * operating system.
+   */
+  flush(id: number): boolean
   /** Adds an endpoint and returns the number that its records carry. The program is kept alive while there is one, see {@link keepAlive}. */
   add(endpoint: EndpointRecords): number
   remove(id: number): void
@@ -35,6 +40,11 @@ export class EndpointTable implements RecordHandler {
   /** `keepAlive` is told when the program is to be kept alive, and when not any more. */
   constructor(keepAlive: (isKept: boolean) => void = () => undefined) {
     this.#keepAlive = keepAlive
+  }
+
+  /** Whether there is no endpoint. */
+  get isEmpty(): boolean {
+    return this.#endpoints.size === 0
   }
 
   add(endpoint: EndpointRecords): number {

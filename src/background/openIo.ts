@@ -6,9 +6,12 @@ import { type EndpointRecords, EndpointTable, type Io } from './io.ts'
 import type { IoThreadData } from './ioThread.ts'
 import { createPortPair } from './portPair.ts'
 import { RecordPort } from './recordPort.ts'
-import { objectRuns } from './records.ts'
+import { encodeFlush, objectRuns } from './records.ts'
 import { createRingMemory, RingReader, RingWriter } from './ring.ts'
 import { ThreadBell } from './threadBell.ts'
+
+/** A process that ends does not wait for its I/O thread longer than this; that takes about one millisecond, unless the machine is overloaded. */
+const FLUSH_AT_EXIT_MS = 500
 
 let threadIo: ThreadIo | undefined
 let inlineIo: InlineIo | undefined
@@ -37,13 +40,18 @@ class InlineIo implements Io {
   readonly canBlock = false
   readonly #table = new EndpointTable((isKept) => this.#keepProgramAlive(isKept))
   #alive: NodeJS.Timeout | undefined
+  readonly #sessions = new EndpointSessions()
 
   constructor() {
-    const sessions = new EndpointSessions()
-    const { program, io } = createPortPair(this.#table, sessions)
-    sessions.connect(io)
+    const { program, io } = createPortPair(this.#table, this.#sessions)
+    this.#sessions.connect(io)
     this.port = program
     this.#table.bell = program.bell
+  }
+
+  flush(id: number): boolean {
+    this.port.bell.ringNow?.()
+    return this.#sessions.flush(id)
   }
 
   add(endpoint: EndpointRecords): number {
@@ -97,12 +105,17 @@ class ThreadIo implements Io {
     this.#table.bell = this.port.bell
     bells.port1.unref()
     this.#worker.unref()
+    const flushAtExit = () => {
+      if (!this.#table.isEmpty) this.port.flushAndWait(encodeFlush(), FLUSH_AT_EXIT_MS)
+    }
+    process.on('exit', flushAtExit)
     let cause: Error | undefined
     this.#worker.on('error', (error) => {
       cause = error
     })
     this.#worker.on('exit', (code) => {
       ended()
+      process.off('exit', flushAtExit)
       bells.port1.close()
       attachments.port1.close()
       this.#table.failAll(
@@ -113,6 +126,11 @@ class ThreadIo implements Io {
         ),
       )
     })
+  }
+
+  /** What is written is in the ring, from where it leaves whatever this thread does next; and see the exit of the process. */
+  flush(): boolean {
+    return true
   }
 
   add(endpoint: EndpointRecords): number {

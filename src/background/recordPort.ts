@@ -15,6 +15,9 @@ const CATCH_UP_MS = 5
 /** While records wait for room in the ring, a thread that blocks looks for it this often: no bell reaches it. */
 const BLOCKED_FLUSH_MS = 5
 
+/** Records that are for no endpoint carry this number. */
+export const NO_ENDPOINT = 0
+
 /** How one side tells the other that there is something to read, or room to write; and passes large memory on. */
 export interface Bell {
   ring(): void
@@ -158,6 +161,26 @@ export class RecordPort {
     this.writer.blockForRoom(CATCH_UP_MS)
     this.#stalledAt = this.writer.readerPosition === position ? position : undefined
     this.#flushOverflow()
+  }
+
+  /**
+   * Has the other thread send what was written to it, and blocks this one until it has, at most `timeoutMs`: for the moments in which
+   * nothing else can be waited for. `request` is the record that asks for that.
+   */
+  flushAndWait(request: Buffer, timeoutMs: number): void {
+    const deadlineMs = performance.now() + timeoutMs
+    const before = this.writer.flushes
+    this.write(NO_ENDPOINT, request, 0, request.length)
+    for (let leftMs = timeoutMs; leftMs > 0; leftMs = deadlineMs - performance.now()) {
+      if (this.writer.flushes !== before) return
+      this.#flushOverflow()
+      this.writer.blockForFlush(before, this.overflows ? Math.min(leftMs, BLOCKED_FLUSH_MS) : leftMs)
+    }
+  }
+
+  /** What the other side wrote before its FLUSH has left. */
+  flushed(): void {
+    this.#reader.flushed()
   }
 
   /** Resolves when the other side rings the next time. */

@@ -1,4 +1,6 @@
-import { FrameType } from '../wire/frameTypes.ts'
+import { type ReleaseTerms, readJson } from '../wire/controlFrames.ts'
+import { encodeFailure, readFailure } from '../wire/failures.ts'
+import { FRAME_HEADER_BYTES, FrameType } from '../wire/frameTypes.ts'
 import { readUint32, readUint64, writeUint32, writeUint64 } from '../wire/integers.ts'
 import { STREAM_BEGIN_TAIL_BYTES } from '../wire/objectHeader.ts'
 import type { Bell } from './recordPort.ts'
@@ -8,7 +10,7 @@ import type { Bell } from './recordPort.ts'
  * All begin like a frame: u32 length, u8 type.
  *
  * To the I/O: OBJECT (with its sequence); STREAM_BEGIN, whose stream is the number of the attachment with the parts of
- * the body; NOTIFY; and OPEN, TAKEN, LEASES, STOP, CLAIM of this list.
+ * the body; NOTIFY; and OPEN, TAKEN, LEASES, HANDED, STOP, CLAIM, FLUSH of this list.
  *
  * To the program: CONTEXT; OBJECT; STREAM_BEGIN, whose stream is the number of the attachment with head and segments;
  * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, SPARE_MEMORY, RETURNED, STOPPED of this list.
@@ -18,7 +20,7 @@ export const RecordType = {
   OPEN: 0x80,
   /** `| u32 length | u8 type | 3 zero | u64 takenBytes |`: wire bytes of delivered objects that have left the inbox, since the endpoint began. */
   TAKEN: 0x81,
-  /** `| u32 length | u8 type | u8 action | 2 zero | u32 epoch | 4 zero | u64 from | u64 to |` */
+  /** `| u32 length | u8 type | u8 action | 2 zero | u32 epoch | u32 retryDelayMs | u64 from | u64 to | JSON of the failure, if any |` */
   LEASES: 0x82,
   /** JSON `{ deadlineMs }`. */
   STOP: 0x83,
@@ -27,6 +29,13 @@ export const RecordType = {
    * before this record settles or drops, the program has: it is to be claimed in the session that has begun.
    */
   CLAIM: 0x84,
+  /**
+   * `| u32 length | u8 type | 3 zero | u32 epoch | 4 zero | u64 lease | u64 takenBytes |`: the program is about to be handed an object and
+   * may not survive that; and what TAKEN says.
+   */
+  HANDED: 0x85,
+  /** 0, and for no endpoint: the program ends. All that was written before is to leave now. */
+  FLUSH: 0x86,
   /** JSON of an {@link EndpointState}. */
   STATE: 0x90,
   /** Nothing: the OBJECT or STREAM_BEGIN that follows was sent by this program and could not be delivered. */
@@ -49,10 +58,19 @@ export const objectRuns: Readonly<{ runType: number; runBytesMax: number }> = {
 }
 
 /**
- * What is done with leases. DROP, of an earlier session only: the program never looked at the objects, and will not; the relay
- * lends them again.
+ * What is done with leases. RELEASE_FINAL: the attempt counts, and no further one is made. DROP, of an earlier session only: the
+ * program never looked at the objects, and will not; the relay lends them again.
  */
-export const LeaseAction = { ACKNOWLEDGE: 0, RELEASE: 1, RELEASE_COUNTED: 2, DROP: 3 } as const
+export const LeaseAction = { ACKNOWLEDGE: 0, RELEASE: 1, RELEASE_COUNTED: 2, DROP: 3, RELEASE_FINAL: 4 } as const
+
+/** A release has what the relay is to be told of it. */
+export type ReleaseAction =
+  | typeof LeaseAction.RELEASE
+  | typeof LeaseAction.RELEASE_COUNTED
+  | typeof LeaseAction.RELEASE_FINAL
+
+const actionOf = ({ attemptCounted, isFinal = false }: ReleaseTerms): ReleaseAction =>
+  isFinal ? LeaseAction.RELEASE_FINAL : attemptCounted ? LeaseAction.RELEASE_COUNTED : LeaseAction.RELEASE
 
 /** Writes a TAKEN at `at`; returns its bytes. */
 export const TAKEN_BYTES = 16
@@ -66,23 +84,87 @@ export function readTaken(buffer: Buffer, start: number): number {
   return readUint64(buffer, start + 8)
 }
 
+/** The relay knows how long. */
+const NO_DELAY = 0xffff_ffff
+
 /** Writes a LEASES at `at`; `from` and `to` are lease numbers of the session `epoch`, both inclusive. */
 export const LEASES_BYTES = 32
 export function writeLeases(target: Buffer, at: number, action: number, epoch: number, from: number, to: number): void {
   writeUint32(target, at, LEASES_BYTES)
   writeUint32(target, at + 4, RecordType.LEASES + action * 256)
   writeUint32(target, at + 8, epoch)
-  writeUint32(target, at + 12, 0)
+  writeUint32(target, at + 12, NO_DELAY)
   writeUint64(target, at + 16, from)
   writeUint64(target, at + 24, to)
 }
 
-export function readLeases(buffer: Buffer, start: number): { action: number; epoch: number; from: number; to: number } {
+/** A LEASES that says how a lease is given back. */
+export function encodeReleased(epoch: number, leaseNumber: number, terms: ReleaseTerms): Buffer {
+  const json = terms.failure === undefined ? undefined : encodeFailure(terms.failure)
+  const record = Buffer.alloc(LEASES_BYTES + (json?.length ?? 0))
+  writeLeases(record, 0, actionOf(terms), epoch, leaseNumber, leaseNumber)
+  writeUint32(record, 0, record.length)
+  writeUint32(record, 12, terms.retryDelayMs ?? NO_DELAY)
+  json?.copy(record, LEASES_BYTES)
+  return record
+}
+
+/** What a LEASES says. */
+export interface SettledLeases {
+  readonly action: number
+  readonly epoch: number
+  readonly from: number
+  readonly to: number
+  /** Of a release. */
+  readonly terms: ReleaseTerms | undefined
+}
+
+export function readLeases(buffer: Buffer, start: number, end: number): SettledLeases {
+  const action = buffer[start + 5] ?? 0
   return {
-    action: buffer[start + 5] ?? 0,
+    action,
     epoch: readUint32(buffer, start + 8),
     from: readUint64(buffer, start + 16),
     to: readUint64(buffer, start + 24),
+    terms: readTerms(action, buffer, start, end),
+  }
+}
+
+const plainReleases: ReadonlyMap<number, ReleaseTerms> = new Map([
+  [LeaseAction.RELEASE, { attemptCounted: false }],
+  [LeaseAction.RELEASE_COUNTED, { attemptCounted: true }],
+  [LeaseAction.RELEASE_FINAL, { attemptCounted: true, isFinal: true }],
+])
+
+function readTerms(action: number, buffer: Buffer, start: number, end: number): ReleaseTerms | undefined {
+  const terms = plainReleases.get(action)
+  if (terms === undefined) return undefined
+  const retryDelayMs = readUint32(buffer, start + 12)
+  const hasFailure = end - start > LEASES_BYTES
+  if (!hasFailure && retryDelayMs === NO_DELAY) return terms
+  return {
+    ...terms,
+    retryDelayMs: retryDelayMs === NO_DELAY ? undefined : retryDelayMs,
+    failure: hasFailure ? readFailure(readJson(buffer, start + LEASES_BYTES - FRAME_HEADER_BYTES, end)) : undefined,
+  }
+}
+
+/** Writes a HANDED at `at`. */
+export const HANDED_BYTES = 32
+export function writeHanded(target: Buffer, at: number, epoch: number, leaseNumber: number, takenBytes: number): void {
+  writeUint32(target, at, HANDED_BYTES)
+  writeUint32(target, at + 4, RecordType.HANDED)
+  writeUint32(target, at + 8, epoch)
+  writeUint32(target, at + 12, 0)
+  writeUint64(target, at + 16, leaseNumber)
+  writeUint64(target, at + 24, takenBytes)
+}
+
+export function readHanded(buffer: Buffer, start: number): { epoch: number; leaseNumber: number; takenBytes: number } {
+  return {
+    epoch: readUint32(buffer, start + 8),
+    leaseNumber: readUint64(buffer, start + 16),
+    takenBytes: readUint64(buffer, start + 24),
   }
 }
 
@@ -99,6 +181,11 @@ export function encodeLeaseNumber(leaseNumber: number): Buffer {
 /** A CLAIM of the session `epoch`. */
 export function encodeClaim(epoch: number): Buffer {
   return encodeNumber(RecordType.CLAIM, epoch)
+}
+
+/** A FLUSH. */
+export function encodeFlush(): Buffer {
+  return encodeNumber(RecordType.FLUSH, 0)
 }
 
 /** A SPARE_MEMORY: the memory of `attachment`. */

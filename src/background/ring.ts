@@ -27,6 +27,8 @@ const HEAD = 1
 const READER_STATE = 2
 const WRITER_STATE = 3
 const WRITER_OVERFLOWS = 4
+/** Counts how often the reader has sent on all that it was given. */
+const FLUSHES = 5
 const CONTROL_WORDS = 8
 
 const READER_AWAKE = 0
@@ -147,6 +149,16 @@ export class RingWriter {
     Atomics.store(this.#control, WRITER_STATE, WRITER_GOES_ON)
   }
 
+  /** How often the reader has said that all it was given has left. */
+  get flushes(): number {
+    return Atomics.load(this.#control, FLUSHES)
+  }
+
+  /** Blocks the thread until the reader says so once more, at most `timeoutMs`. Only for a reader on another thread. */
+  blockForFlush(before: number, timeoutMs: number): void {
+    Atomics.wait(this.#control, FLUSHES, before, timeoutMs)
+  }
+
   /** Tells the reader whether more than the ring can hold is waiting here. */
   setOverflows(overflows: boolean): void {
     Atomics.store(this.#control, WRITER_OVERFLOWS, overflows ? 1 : 0)
@@ -240,6 +252,12 @@ export class RingReader {
     const state = Atomics.exchange(this.#control, WRITER_STATE, WRITER_GOES_ON)
     if (state === WRITER_BLOCKED) Atomics.notify(this.#control, HEAD)
     return state === WRITER_AWAITS_BELL
+  }
+
+  /** All that the writer gave has left. */
+  flushed(): void {
+    Atomics.add(this.#control, FLUSHES, 1)
+    Atomics.notify(this.#control, FLUSHES)
   }
 
   /** Goes to sleep until the bell; false if a record came in the meantime. */

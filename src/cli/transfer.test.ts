@@ -98,6 +98,8 @@ describe('receiving', () => {
     kind: 'produce',
     attempt: 1,
     skipped: 0,
+    deadLetter: undefined,
+    signal: new AbortController().signal,
     sentAt: new Date(0),
     ack: () => log.push(`ack ${object}`),
     release: () => log.push(`release ${object}`),

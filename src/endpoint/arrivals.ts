@@ -254,10 +254,9 @@ export class Arrivals {
     this.discardedBytes += bodyBytes
     // Another member may have room for it; if none has, it ends among the dead letters.
     if (leaseNumber < 0) return
-    conversation.send(
-      encodeRelease(leaseNumber, leaseNumber, { attemptCounted: true, failure: { reason: 'tooLarge' } }),
-    )
-    ledger?.settle(LeaseAction.RELEASE_COUNTED, leaseNumber, leaseNumber, conversation.log.appendedFrames)
+    const terms = { attemptCounted: true, failure: { reason: 'tooLarge' } } as const
+    conversation.send(encodeRelease(leaseNumber, leaseNumber, terms))
+    ledger?.settle(LeaseAction.RELEASE_COUNTED, leaseNumber, leaseNumber, conversation.log.appendedFrames, terms)
   }
 
   #pass(context: Buffer | undefined, leaseNumber: number, buffer: Buffer, start: number, end: number): void {

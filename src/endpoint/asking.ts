@@ -12,6 +12,8 @@ export class Asking {
   readonly #channel: IoChannel
   readonly #status: EndpointStatus
   readonly #groups: ReadonlySet<string>
+  /** Where all that waits was asked for last, and no number of objects is owed. */
+  readonly #drained = new Set<string>()
 
   constructor(channel: IoChannel, status: EndpointStatus, groups: readonly string[]) {
     this.#channel = channel
@@ -25,12 +27,21 @@ export class Asking {
     if (obstacle !== undefined) throw obstacle
     const counts = isRecord(request) ? checkAskedCounts(request) : checkGroups(request, 'request').map(one)
     for (const [group] of counts) this.checkMember(group)
-    for (const [group, count] of counts) this.ask(group, count)
+    for (const [group, count] of counts) {
+      if (count === DRAIN) this.#drained.add(group)
+      else this.#drained.delete(group)
+      this.ask(group, count)
+    }
   }
 
   /** Asks for objects of a group that was checked. */
   ask(group: string, count: number): void {
     this.#channel.write(encodeNotify(group, count))
+  }
+
+  /** Asks for one object in the place of one that came and was of no use. */
+  askInstead(group: string): void {
+    if (!this.#status.receivingClosed && !this.#drained.has(group)) this.ask(group, 1)
   }
 
   checkMember(group: string): void {

@@ -1,5 +1,12 @@
-import { LeaseAction } from '../background/records.ts'
-import { encodeAcknowledge, encodeReclaim, encodeRelease, encodeText } from '../wire/controlFrames.ts'
+import { LeaseAction, type SettledLeases } from '../background/records.ts'
+import {
+  encodeAcknowledge,
+  encodeReclaim,
+  encodeRelease,
+  encodeSeen,
+  encodeText,
+  type ReleaseTerms,
+} from '../wire/controlFrames.ts'
 import type { Conversation } from '../wire/conversation.ts'
 import { FIRST_CLAIMED_LEASE, FrameType } from '../wire/frameTypes.ts'
 import { LeaseLedger, type LedgerEntry } from './leaseLedger.ts'
@@ -7,6 +14,7 @@ import { LeaseLedger, type LedgerEntry } from './leaseLedger.ts'
 /** A relay lets so many leases be claimed at once (PROTOCOL.md, chapter 16); some room is for what is settled in passing. */
 const CLAIMS_MAX = 900_000
 const RUN_LEASES_MAX = 50_000
+const uncounted: ReleaseTerms = { attemptCounted: false }
 
 /** The leases of a session that is over, which the present one claims. */
 interface EarlierLeases {
@@ -44,6 +52,9 @@ export class Claims {
   #nextNumber = FIRST_CLAIMED_LEASE
   /** Whether the relay waits for the end of the claims. */
   #endDue = false
+  /** Leases of this session that the program was handed, and the relay was not told so. Before `#seenFrom` when there are none. */
+  #seenFrom = 0
+  #seenTo = -1
 
   /** Returns whether the program is to answer what it has of the session before. */
   begin({ epoch, conversation, receivedBefore, sameRelay, keepsLeases, reclaims }: SessionBeginning): boolean {
@@ -57,6 +68,7 @@ export class Claims {
     this.#forgetEmpty()
     this.#epoch = epoch
     this.#conversation = conversation
+    this.#seenTo = this.#seenFrom - 1
     this.ledger = keepsLeases ? new LeaseLedger() : undefined
     this.#endDue = reclaims
     this.#claimAll()
@@ -77,11 +89,36 @@ export class Claims {
     this.#claimAll()
   }
 
-  /** The program settles leases of the session `epoch`. */
-  settle(action: number, epoch: number, from: number, to: number): void {
+  /** The program is handed what was lent in the session `epoch`. Returns whether the relay is to be told: what is claimed counts as seen anyway. */
+  handed(epoch: number, leaseNumber: number): boolean {
+    if (epoch !== this.#epoch) return false
+    if (leaseNumber !== this.#seenTo + 1) this.tellSeen()
+    if (this.#seenTo < this.#seenFrom) this.#seenFrom = leaseNumber
+    this.#seenTo = leaseNumber
+    return true
+  }
+
+  /** Tells the relay what the program was handed and has not settled since. */
+  tellSeen(): void {
+    if (this.#seenTo < this.#seenFrom) return
+    this.#send(encodeSeen(this.#seenFrom, this.#seenTo))
+    this.#seenTo = this.#seenFrom - 1
+  }
+
+  /** What is settled before the relay was told that it was seen need not be told. */
+  #forgetSeen(from: number, to: number): void {
+    if (to < this.#seenFrom || from > this.#seenTo) return
+    if (from <= this.#seenFrom) this.#seenFrom = to + 1
+    else if (to >= this.#seenTo) this.#seenTo = from - 1
+    else this.tellSeen()
+  }
+
+  /** The program settles leases. */
+  settle({ action, epoch, from, to, terms }: SettledLeases): void {
     if (epoch === this.#epoch) {
-      const frame = this.#sendSettlement(action, from, to)
-      this.ledger?.settle(action, from, to, frame)
+      this.#forgetSeen(from, to)
+      const frame = this.#sendSettlement(action, from, to, terms)
+      this.ledger?.settle(action, from, to, frame, terms)
       return
     }
     const earlier = this.#earlier.get(epoch)
@@ -91,7 +128,7 @@ export class Claims {
     if (action === LeaseAction.DROP) ledger.settle(action, from, to, 0)
     else {
       this.#claim(ledger.claim(from, to), firstNumber)
-      ledger.settle(action, from, to, this.#sendSettlement(action, firstNumber + from, firstNumber + to))
+      ledger.settle(action, from, to, this.#sendSettlement(action, firstNumber + from, firstNumber + to, terms), terms)
     }
   }
 
@@ -128,22 +165,23 @@ export class Claims {
   #settleAgain({ ledger, firstNumber }: EarlierLeases): void {
     const entries = ledger.untold()
     for (let begin = 0, end = 0; begin < entries.length; begin = end) {
-      const { action = 0, number: from = 0 } = entries[begin] ?? {}
-      const isNext = (at: number) => entries[at]?.action === action && entries[at]?.number === from + at - begin
+      const { action = 0, number: from = 0, terms } = entries[begin] ?? {}
+      const isNext = (at: number) => {
+        const entry = entries[at]
+        return entry?.action === action && entry.terms === terms && entry.number === from + at - begin
+      }
       for (end = begin + 1; end < begin + RUN_LEASES_MAX && isNext(end); end++);
       const run = entries.slice(begin, end)
       this.#claim(run, firstNumber)
-      const frame = this.#sendSettlement(action, firstNumber + from, firstNumber + from + run.length - 1)
+      const frame = this.#sendSettlement(action, firstNumber + from, firstNumber + from + run.length - 1, terms)
       for (const { number } of run) ledger.told(number, frame)
     }
   }
 
   /** Returns the number of the frame. */
-  #sendSettlement(action: number, from: number, to: number): number {
+  #sendSettlement(action: number, from: number, to: number, terms: ReleaseTerms | undefined): number {
     return this.#send(
-      action === LeaseAction.ACKNOWLEDGE
-        ? encodeAcknowledge(from, to)
-        : encodeRelease(from, to, { attemptCounted: action === LeaseAction.RELEASE_COUNTED }),
+      action === LeaseAction.ACKNOWLEDGE ? encodeAcknowledge(from, to) : encodeRelease(from, to, terms ?? uncounted),
     )
   }
 

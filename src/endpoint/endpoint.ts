@@ -27,6 +27,7 @@ import type {
   TakeOptions,
   TakeSyncOptions,
   Work,
+  WorkOptions,
 } from './endpointTypes.ts'
 import { checkStopOptions } from './stopping.ts'
 import { checkTakeRequest, type TakeOrder } from './takeRequest.ts'
@@ -149,14 +150,14 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
    * Takes the oldest objects out of the inbox, at most `maxItems`. Empty if there are none; with `blocking` it waits for one,
    * and is empty only at the timeout or when the endpoint is stopped meanwhile. Calls that wait are served in their order.
    * Being taken is what acknowledges a produced object. An object that cannot be decoded, or does not fit its schema, is an
-   * `error` event, is left out, and counts as taken. Rejects with `INVALID_ARGUMENT`, `STOPPED`, the signal's reason, or
+   * `error` event and left out; a produced one is given back as failed, and another one asked for in its place. Rejects with `INVALID_ARGUMENT`, `STOPPED`, the signal's reason, or
    * with why the endpoint was refused.
    */
   pop(options: MaxItems & TakeOptions = {}): Promise<ObjectOf<Groups>[]> {
     return this.#take('oldest', options)
   }
 
-  /** Takes the newest objects out of the inbox, at most `maxItems`, oldest of them first; those before them are discarded and count as taken. Else like {@link pop}. */
+  /** Takes the newest objects out of the inbox, at most `maxItems`, oldest of them first; those before them are discarded and count as taken, read or not. Else like {@link pop}. */
   getLast(options: MaxItems & TakeOptions = {}): Promise<ObjectOf<Groups>[]> {
     return this.#take('newest', options)
   }
@@ -183,7 +184,7 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
 
   /**
    * One object after the other as they come, until the endpoint is stopped. Each is acknowledged when the next one is asked for,
-   * or when the loop is left.
+   * or when the loop is left and the program goes on.
    */
   [Symbol.asyncIterator](): AsyncGenerator<ObjectOf<Groups>, void, undefined> {
     // That objects are of these types is what the program states; a schema checks it.
@@ -205,14 +206,14 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
 
   /**
    * Runs `handler` on the produced objects of a group, at most `concurrency` at once (default 1), and asks for as many. When it
-   * resolves, the object is acknowledged; when it throws, the object goes back to its queue with the attempt counted, and
-   * an `error` event tells why. Broadcasts of the group stay in the inbox. Several calls for one group share its objects.
+   * resolves, the object is acknowledged; when it throws, the object is tried again after `retryDelayMs`, here or elsewhere, up to
+   * `attemptsMax` times, and an `error` event tells why; after an `UnrecoverableError` it is not. Broadcasts of the group stay in the inbox. Several calls for one group share its objects.
    * Throws `INVALID_ARGUMENT`, `NOT_A_MEMBER`, `STOPPED`, or why the endpoint was refused.
    */
   work<Name extends GroupName<Groups>>(
     group: Name,
     handler: (object: Groups[Name], delivery: Delivery<Groups[Name], Name>) => unknown,
-    options: { concurrency?: number | undefined } = {},
+    options: WorkOptions = {},
   ): Work {
     const obstacle = this.#program.status.receivingObstacle
     if (obstacle !== undefined) throw obstacle
@@ -221,8 +222,8 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
   }
 
   /**
-   * Ends the endpoint: waits for the handlers of `work`, gives back what was not taken, and sends what was sent, for at most
-   * `deadlineMs` (default 10 000). Resolves to what could not be delivered, whose promises are rejected. Calls that wait for
+   * Ends the endpoint: waits for the handlers of `work` and for loops over produced objects to settle what they have, gives back what was
+   * not taken, and sends what was sent, for at most `deadlineMs` (default 10 000). So leave a loop before you await this. Resolves to what could not be delivered, whose promises are rejected. Calls that wait for
    * objects end with none. Afterwards every call fails with `STOPPED`; a second stop gives the same promise.
    */
   stop(options: { deadlineMs?: number | undefined } = {}): Promise<StopResult> {

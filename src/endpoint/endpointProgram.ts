@@ -59,15 +59,15 @@ export class EndpointProgram implements EndpointRecords {
     const channel = new IoChannel(io, this)
     channel.write(encodeJson(RecordType.OPEN, configuration))
     const report = (error: ObjectRelayError) => this.report(error)
-    const settlement = new Settlement(channel)
+    const settlement = new Settlement(channel, report)
     const inbox = new Inbox(broadcasts === 'latest')
-    const opener = new ObjectOpener({ objectBytesMax: limits.objectBytesMax, serializer, schemas, report })
-    const collector = new Collector(inbox, opener, settlement)
+    const opener = new ObjectOpener({ objectBytesMax: limits.objectBytesMax, serializer, schemas, status, report })
+    const asking = new Asking(channel, status, groups)
+    const collector = new Collector({ inbox, opener, settlement, asking })
     const { inboxBytesMax } = limits
     const taking = new Taking({ inbox, collector, channel, status, inboxBytesMax })
     const sender = new Sender({ channel, status, limits, serializer })
-    const asking = new Asking(channel, status, groups)
-    const works = new Works({ asking, opener, settlement, report })
+    const works = new Works({ asking, opener, settlement, status, report })
     // Who wants the latest only has asked for it; `skipped` says how many there were.
     const missed = (group: string, count: number) => void (broadcasts === 'every' && this.#missed(group, count))
     const receiver = new Receiver({ channel, status, inbox, settlement, taking, works, missed })
@@ -76,7 +76,7 @@ export class EndpointProgram implements EndpointRecords {
     this.taking = taking
     this.works = works
     this.settlement = settlement
-    this.stopping = new Stopping({ channel, status, sender, receiver, taking, works, opener })
+    this.stopping = new Stopping({ channel, status, sender, receiver, taking, settlement, works, opener })
     this.#channel = channel
     this.#inbox = inbox
     this.#opener = opener
@@ -193,7 +193,8 @@ export class EndpointProgram implements EndpointRecords {
     }
   }
 
-  #epochBegan(epochBefore: number, { sameRelay = false, claims = false }: EndpointState): void {
+  #epochBegan(epochBefore: number, { sameRelay = false, claims = false, returned = false }: EndpointState): void {
+    if (epochBefore > 0 && !claims) this.#leasesLost(epochBefore, returned)
     // A relay that was restarted may have forgotten them; the same one lends them again, here or elsewhere.
     const dropped = sameRelay ? this.#receiver.dropLent(epochBefore, claims) : undefined
     if (claims) this.#channel.write(encodeClaim(epochBefore))
@@ -214,6 +215,14 @@ export class EndpointProgram implements EndpointRecords {
     this.#queue.tell('sessionLost', { error, unacknowledged })
   }
 
+  /** What the program has in hand is not its own any more: the relay gave it to others, or has forgotten it. */
+  #leasesLost(epoch: number, returned: boolean): void {
+    const why = returned
+      ? 'The relay did not know this endpoint any more, and has given what it had lent to others.'
+      : 'The relay was restarted, and has forgotten what it had lent.'
+    this.settlement.lost(epoch, { error: createError('LEASE_LOST', why), isForgotten: !returned })
+  }
+
   /** The I/O ended without being asked to. */
   failed(error: ObjectRelayError): void {
     this.status.failure ??= error
@@ -223,6 +232,9 @@ export class EndpointProgram implements EndpointRecords {
 
   #endWith(error: ObjectRelayError): void {
     this.status.failure = error
+    const why = `The endpoint is no member any more, so that the relay gives what it had lent to others. ${error.message}`
+    const lost = { error: createError('LEASE_LOST', why, { cause: error }), isForgotten: false }
+    this.settlement.lost(this.status.epoch, lost)
     this.sender.rejectAll(error)
     const waitersForObjects = this.taking.end(error)
     this.stopping.failed()

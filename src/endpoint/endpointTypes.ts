@@ -67,13 +67,62 @@ export interface Delivery<ObjectType = unknown, Group extends string = string> {
   readonly skipped: number
   /** When the sender sent it, by the clock of its machine. */
   readonly sentAt: Date
+  /** In the group of the dead letters of another one: how the object died. */
+  readonly deadLetter: DeadLetter | undefined
+  /**
+   * Aborted when there is no sense in going on: the object is another member's by now, or the endpoint stops. Who ends early because of
+   * that gives the object back, without an attempt counted.
+   */
+  readonly signal: AbortSignal
   /** The work is done: the object is gone for good. Does nothing for a broadcast, or after `ack` or `release`. */
   ack(): void
   /**
-   * Gives the object back to the front of its queue, for any member, without counting the attempt. Does nothing for a
-   * broadcast, or after `ack` or `release`.
+   * Gives the object back to the front of its queue, for any member, without counting the attempt; or, with options, as one that
+   * failed. Does nothing for a broadcast, or after `ack` or `release`.
    */
-  release(): void
+  release(options?: ReleaseOptions): void
+}
+
+/** How an object is given back. */
+export interface ReleaseOptions {
+  /** Why, for whoever reads the dead letters. Anything that may be thrown. */
+  error?: unknown
+  /** Whether the attempt counts, so that the object waits before it is tried again. Default: if there is an `error` or a `retryDelayMs`. */
+  attemptCounted?: boolean | undefined
+  /** How long it waits after the first attempt, doubled with each further one. Default: as the group is configured. */
+  retryDelayMs?: number | undefined
+}
+
+/** How `endpoint.work` runs its handler. */
+export interface WorkOptions {
+  /** How many objects are worked on at once; 1 to 10 000. Default 1. */
+  concurrency?: number | undefined
+  /** How long an object waits after its first attempt failed, doubled with each further one. Default: as the group is configured. */
+  retryDelayMs?: number | undefined
+}
+
+/** How an object came among the dead letters. */
+export interface DeadLetter {
+  /**
+   * Of the last attempt. `failed`: a handler threw. `undecodable`, `schema`, `tooLarge`: its receiver could not read it. `released`: it
+   * was given back. `lost`: its endpoint vanished. `progress`: its endpoint hung. `violation`: its endpoint broke the protocol.
+   */
+  readonly reason: 'failed' | 'undecodable' | 'schema' | 'tooLarge' | 'released' | 'lost' | 'progress' | 'violation'
+  /** How often it was tried. */
+  readonly attempts: number
+  /** The public id of the endpoint that tried last. */
+  readonly endpoint: string
+  /** And its name. */
+  readonly name?: string
+  /** When, by the clock of the relay. */
+  readonly diedAt: Date
+  /** What its last endpoint said of it. */
+  readonly error?: {
+    readonly name?: string
+    readonly message?: string
+    readonly code?: string
+    readonly stack?: string
+  }
 }
 
 /** A delivery from any of the groups; comparing its `group` tells the type of its `object`. */

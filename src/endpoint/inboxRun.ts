@@ -1,3 +1,5 @@
+import type { DeadLetter } from '../deadLetter.ts'
+import type { ObjectRelayError } from '../errors.ts'
 import { readUint32 } from '../wire/integers.ts'
 import { ObjectKind, readAttempt, readSentAt } from '../wire/objectHeader.ts'
 
@@ -15,6 +17,17 @@ export function encodedParts([head, ...segments]: readonly ArrayBuffer[]): Encod
   return { buffer, start: 0, end: buffer.length, segments }
 }
 
+/** Why a lease is gone that the program has not settled: `isForgotten`, and not another member's, where the relay has lost its memory. */
+export interface LostLease {
+  readonly error: ObjectRelayError
+  readonly isForgotten: boolean
+}
+
+/** If the object is another member's by now: why. */
+export function takenAway({ state }: InboxEntry): ObjectRelayError | undefined {
+  return typeof state === 'object' && !state.isForgotten ? state.error : undefined
+}
+
 /** An object that was taken out of the inbox, still encoded. */
 export class InboxEntry implements EncodedObject {
   readonly run: InboxRun
@@ -26,8 +39,8 @@ export class InboxEntry implements EncodedObject {
   readonly leaseNumber: number
   /** Bytes as they count for the room that the relay knows of. */
   readonly wireBytes: number
-  /** Whether it was acknowledged or given back. */
-  settled = false
+  /** `taken`: nobody has been handed it yet. `inHand`: the program works on it. `settled`: it was acknowledged or given back. */
+  state: 'taken' | 'inHand' | 'settled' | LostLease = 'taken'
 
   constructor(run: InboxRun, frameAt: number, end: number, leaseNumber: number, wireBytes: number) {
     this.run = run
@@ -60,6 +73,10 @@ export class InboxEntry implements EncodedObject {
 
   get skipped(): number {
     return this.run.skipped
+  }
+
+  get deadLetter(): DeadLetter | undefined {
+    return this.run.deadLetter
   }
 
   get attempt(): number {
@@ -102,6 +119,8 @@ export class InboxRun {
   epoch = 0
   /** Broadcasts that were missed before the object, which is the only one then. */
   skipped = 0
+  /** How the object died, which is the only one then. */
+  deadLetter: DeadLetter | undefined = undefined
   /** How many are left. */
   objects: number
   /** Bytes of those that are left. */
@@ -132,6 +151,7 @@ export class InboxRun {
     const again = new InboxRun({ frames, start: frameAt, bodies, end, segments, wireBytes }, bodyOffset, group, 1)
     again.epoch = run.epoch
     again.skipped = run.skipped
+    again.deadLetter = run.deadLetter
     again.nextLease = leaseNumber
     return again
   }

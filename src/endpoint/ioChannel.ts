@@ -138,6 +138,11 @@ export class IoChannel {
     this.#open = false
   }
 
+  /** Lets what was written leave at once, as far as that is possible: see {@link Io.flush}. */
+  flush(): boolean {
+    return !this.#open || this.#io.flush(this.#id)
+  }
+
   /** Passes memory to the I/O and returns the number under which a record may name it. */
   attach(buffers: readonly ArrayBuffer[]): number {
     this.#writer.attachments = (this.#writer.attachments + 1) >>> 0

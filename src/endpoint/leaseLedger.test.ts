@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { LeaseAction } from '../background/records.ts'
+import type { ReleaseTerms } from '../wire/controlFrames.ts'
 import { encodeRoute, OBJECT_HEAD_BYTES, stampAttempt, stampSource, writeObjectHead } from '../wire/objectHeader.ts'
 import { LeaseLedger, type LedgerEntry } from './leaseLedger.ts'
 
@@ -18,11 +19,19 @@ function delivered({ source, sequence, attempt }: Pick<LedgerEntry, 'source' | '
 interface ModelLease {
   readonly entry: LedgerEntry
   action: number | undefined
+  terms: ReleaseTerms | undefined
   frame: number
   claimed: boolean
 }
 
-const { ACKNOWLEDGE, RELEASE, RELEASE_COUNTED, DROP } = LeaseAction
+const { ACKNOWLEDGE, RELEASE, RELEASE_COUNTED, RELEASE_FINAL, DROP } = LeaseAction
+
+/** What a release that counts may say. */
+const terms: readonly ReleaseTerms[] = [
+  { attemptCounted: true },
+  { attemptCounted: true, retryDelayMs: 5 },
+  { attemptCounted: true, isFinal: true, failure: { reason: 'failed' } },
+]
 
 const step = fc.oneof(
   {
@@ -41,7 +50,8 @@ const step = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant('settle' as const),
-      action: fc.constantFrom(ACKNOWLEDGE, ACKNOWLEDGE, RELEASE, RELEASE_COUNTED, DROP),
+      action: fc.constantFrom(ACKNOWLEDGE, ACKNOWLEDGE, RELEASE, RELEASE_COUNTED, RELEASE_FINAL, DROP),
+      terms: fc.constantFrom(...terms),
       from: fc.double({ min: 0, max: 1, noNaN: true }),
       count: fc.integer({ min: 1, max: 150 }),
     }),
@@ -66,24 +76,26 @@ class Model {
         const { number, source, sequence, attempt, groupIndex, isDead } = entry
         this.leases.push({
           entry: { number, source, sequence, groupIndex, attempt, isDead },
-          ...{ action: undefined, frame: 0, claimed: false },
+          ...{ action: undefined, terms: undefined, frame: 0, claimed: false },
         })
       }
     } else if (action.do === 'settle') {
       const from = Math.floor(action.from * this.leases.length)
       const to = Math.min(from + action.count, this.leases.length) - 1
-      this.settle(action.action, from, to)
+      const counts = action.action === RELEASE_COUNTED || action.action === RELEASE_FINAL
+      this.settle(action.action, from, to, counts ? action.terms : undefined)
     } else {
       this.confirmed = Math.max(this.confirmed, this.frames - action.behind)
       this.ledger.confirmed(this.confirmed)
     }
   }
 
-  settle(action: number, from: number, to: number): void {
+  settle(action: number, from: number, to: number, how?: ReleaseTerms): void {
     this.frames++
-    this.ledger.settle(action, from, to, this.frames)
+    this.ledger.settle(action, from, to, this.frames, how)
     for (const lease of this.leases.slice(from, to + 1)) {
-      lease.action ??= action
+      if (lease.action === undefined) lease.terms = how
+      lease.action ??= action === RELEASE_FINAL ? RELEASE_COUNTED : action
       lease.frame ||= this.frames
     }
   }
@@ -107,7 +119,7 @@ class Model {
     const settled = [ACKNOWLEDGE, RELEASE_COUNTED] as readonly (number | undefined)[]
     return this.leases
       .filter(({ action }) => settled.includes(action))
-      .map(({ entry, action }) => ({ ...entry, action }))
+      .map(({ entry, action, terms: how }) => ({ ...entry, action, terms: how }))
   }
 }
 

@@ -1,6 +1,6 @@
 import { LeaseAction } from '../background/records.ts'
 import { Deque } from '../core/deque.ts'
-import type { ReclaimedLease } from '../wire/controlFrames.ts'
+import type { ReclaimedLease, ReleaseTerms } from '../wire/controlFrames.ts'
 import { readUint16, readUint32 } from '../wire/integers.ts'
 import { readAttempt } from '../wire/objectHeader.ts'
 
@@ -11,6 +11,7 @@ const SPARE_BLOCKS_MAX = 64
 const ENTRY_WORDS = 4
 const STATE_AT = 3
 const STATES = 3
+const counted: ReleaseTerms = { attemptCounted: true }
 
 const OPEN = 0
 const ACKNOWLEDGED = 1
@@ -22,7 +23,7 @@ const IS_DEAD = 4
 const IS_CLAIMED = 8
 
 /** The state that a {@link LeaseAction} brings about, by its number. What is let go of without an attempt counted need not be claimed for that. */
-const stateAfter: readonly number[] = [ACKNOWLEDGED, GONE, RELEASED_COUNTED, GONE]
+const stateAfter: readonly number[] = [ACKNOWLEDGED, GONE, RELEASED_COUNTED, GONE, RELEASED_COUNTED]
 
 /** A lease in its session: what the object is known by, and the number that the session gave it. */
 export interface LedgerEntry extends Omit<ReclaimedLease, 'leaseNumber'> {
@@ -32,6 +33,8 @@ export interface LedgerEntry extends Omit<ReclaimedLease, 'leaseNumber'> {
 /** One that was settled, and how. */
 export interface SettledEntry extends LedgerEntry {
   readonly action: number
+  /** Of a release. */
+  readonly terms: ReleaseTerms | undefined
 }
 
 interface Block {
@@ -43,6 +46,8 @@ interface Block {
   /** Entries that nothing settles yet, neither here nor on its way. */
   pending: number
   lastFrame: number
+  /** By number: how leases were given back whose attempt counts. */
+  terms: Map<number, ReleaseTerms> | undefined
 }
 
 /**
@@ -80,7 +85,7 @@ export class LeaseLedger {
   }
 
   /** `action` was done to some leases; the frame number `frame` of the conversation tells the relay. */
-  settle(action: number, from: number, to: number, frame: number): void {
+  settle(action: number, from: number, to: number, frame: number, terms?: ReleaseTerms): void {
     const state = stateAfter[action] ?? GONE
     for (let number = from; number <= to; ) {
       const block = this.#blockOf(number)
@@ -88,6 +93,7 @@ export class LeaseLedger {
       if (block !== undefined) {
         const last = Math.min(end - block.first, block.count)
         const settled = settleEntries(block, number - block.first, last, state, state === GONE ? 0 : frame)
+        if (settled > 0 && terms?.attemptCounted === true) keepTerms(block, number, block.first + last, terms)
         if (settled > 0) this.#settled(block, settled, state === GONE ? 0 : frame)
       }
       number = end
@@ -146,7 +152,8 @@ export class LeaseLedger {
       const state = (block.words[index * ENTRY_WORDS + STATE_AT] ?? 0) & STATES
       if (block.frames[index] !== Number.POSITIVE_INFINITY || state === OPEN) continue
       const action = state === ACKNOWLEDGED ? LeaseAction.ACKNOWLEDGE : LeaseAction.RELEASE_COUNTED
-      entries.push({ ...entryOf(block, index), action })
+      const terms = state === ACKNOWLEDGED ? undefined : (block.terms?.get(block.first + index) ?? counted)
+      entries.push({ ...entryOf(block, index), action, terms })
     }
     return entries
   }
@@ -193,6 +200,7 @@ export class LeaseLedger {
       count: 0,
       pending: 0,
       lastFrame: 0,
+      terms: undefined,
     }
     this.#blocks.set(block.first, block)
     this.#last = block
@@ -221,6 +229,12 @@ function settleEntries({ words, frames }: Block, from: number, end: number, stat
     settled++
   }
   return settled
+}
+
+/** Kept as long as the block: few releases count. */
+function keepTerms(block: Block, from: number, end: number, terms: ReleaseTerms): void {
+  block.terms ??= new Map()
+  for (let number = from; number < end; number++) if (!block.terms.has(number)) block.terms.set(number, terms)
 }
 
 /** What was settled with effect is gone; what was without is to be told once more. */

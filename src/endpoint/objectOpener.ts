@@ -1,14 +1,30 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { createError, type ErrorCode, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import type { LeaseFailure } from '../deadLetter.ts'
+import {
+  createError,
+  type ErrorCode,
+  isObjectRelayError,
+  type ObjectRelayError,
+  toObjectRelayError,
+} from '../errors.ts'
 import { ObjectDecoder } from '../objects/decoder.ts'
 import { validate } from '../objects/schema.ts'
 import type { Serializer } from '../objects/serializer.ts'
+import { failureErrorOf } from './failureError.ts'
 import type { EncodedObject, InboxEntry } from './inboxRun.ts'
+import { nextAttempt } from './nextAttempt.ts'
+import type { EndpointStatus } from './status.ts'
 
 /** Stands for an object that could not be decoded, or does not fit its schema. */
-export const unreadable: unique symbol = Symbol('unreadable')
+export class Unreadable {
+  readonly failure: LeaseFailure
 
-/** An object that a schema is still checking; the promise is never rejected, and may give `unreadable`. */
+  constructor(failure: LeaseFailure) {
+    this.failure = failure
+  }
+}
+
+/** An object that a schema is still checking; the promise is never rejected, and may give an `Unreadable`. */
 export class CheckedLater {
   readonly object: Promise<unknown>
 
@@ -21,6 +37,8 @@ export class CheckedLater {
 export class ObjectOpener {
   readonly #decoder: ObjectDecoder
   readonly #schemas: ReadonlyMap<string, StandardSchemaV1>
+  readonly #hasSerializer: boolean
+  readonly #status: EndpointStatus
   readonly #report: (error: ObjectRelayError) => void
   /** How many could not be read. */
   unreadableObjects = 0
@@ -29,11 +47,14 @@ export class ObjectOpener {
     objectBytesMax: number
     serializer: Serializer | undefined
     schemas: ReadonlyMap<string, StandardSchemaV1>
+    status: EndpointStatus
     report: (error: ObjectRelayError) => void
   }) {
     const { objectBytesMax, serializer } = options
     this.#decoder = new ObjectDecoder({ objectBytesMax, ...(serializer === undefined ? {} : { serializer }) })
     this.#schemas = options.schemas
+    this.#hasSerializer = serializer !== undefined
+    this.#status = options.status
     this.#report = options.report
   }
 
@@ -42,17 +63,27 @@ export class ObjectOpener {
     return this.#decoder.decodeParts({ head: buffer.subarray(start, end), segments })
   }
 
-  /** Gives the object; or `unreadable`, after an `error` event; or `CheckedLater` when its schema checks asynchronously. */
+  /** Whether reading an object of the group runs code that the program gave for it. */
+  runsProgram(group: string): boolean {
+    return this.#hasSerializer || (this.#schemas.size > 0 && this.#schemas.has(group))
+  }
+
+  /** Gives the object; or `Unreadable`, after an `error` event; or `CheckedLater` when its schema checks asynchronously. */
   open(entry: InboxEntry): unknown {
     const schema = this.#schemas.size === 0 ? undefined : this.#schemas.get(entry.group)
+    let object: unknown
     try {
-      const object = this.decode(entry)
-      if (schema === undefined) return object
+      object = this.decode(entry)
+    } catch (thrown) {
+      return this.#failed(entry, 'undecodable', thrown)
+    }
+    if (schema === undefined) return object
+    try {
       const checked = validate(schema, object)
       if (!(checked instanceof Promise)) return checked
-      return new CheckedLater(checked.catch((thrown: unknown) => this.#failed(entry, thrown)))
+      return new CheckedLater(checked.catch((thrown: unknown) => this.#failed(entry, 'schema', thrown)))
     } catch (thrown) {
-      return this.#failed(entry, thrown)
+      return this.#failed(entry, 'schema', thrown)
     }
   }
 
@@ -68,21 +99,26 @@ export class ObjectOpener {
     }
   }
 
-  #failed(entry: InboxEntry, thrown: unknown): typeof unreadable {
+  #failed(entry: InboxEntry, reason: 'undecodable' | 'schema', thrown: unknown): Unreadable {
     this.unreadableObjects++
-    const cause = toObjectRelayError(thrown, 'NOT_DESERIALIZABLE')
-    this.#report(aboutEntry(entry, cause.code, cause.message, cause))
-    return unreadable
+    const cause = toObjectRelayError(thrown, reason === 'schema' ? 'SCHEMA_MISMATCH' : 'NOT_DESERIALIZABLE')
+    this.#report(aboutEntry(entry, cause.code, `${cause.message} ${this.#consequence(entry)}`, cause))
+    return new Unreadable({ reason, error: failureErrorOf(cause) })
+  }
+
+  /** What is unreadable here is given back, so that another member may read it. */
+  #consequence({ kind, group, attempt }: InboxEntry): string {
+    if (kind === 'broadcast') return 'The broadcast is left out.'
+    const { attemptsMax } = this.#status.relayLimits
+    return nextAttempt({ group, attempt, attemptsMax, isFinal: false, retryDelayMs: undefined })
   }
 }
 
 /** An error about something that was delivered. */
 export function aboutEntry(entry: InboxEntry, code: ErrorCode, what: string, cause: unknown): ObjectRelayError {
   const { group, kind, attempt } = entry
-  const details = { group, kind, attempt }
-  const already = cause instanceof Error && 'details' in cause ? cause.details : {}
   return createError(code, `In the group ${JSON.stringify(group)}: ${what}`, {
-    details: { ...(typeof already === 'object' ? already : {}), ...details },
+    details: { ...(isObjectRelayError(cause) ? cause.details : {}), group, kind, attempt },
     cause,
   })
 }

@@ -49,6 +49,7 @@ export function openProgram(
   const inlineIo: Io = {
     port: program,
     canBlock: false,
+    flush: () => true,
     add: (records) => table.add(records),
     remove: (id) => table.remove(id),
     keepAlive: (id, isKept) => table.keepAlive(id, isKept),

@@ -2,7 +2,7 @@ import { readLeaseNumber } from '../background/records.ts'
 import { deadLetterName, isGroupName } from '../core/groupName.ts'
 import { fixedLimits } from '../limits.ts'
 import { splitBody } from '../objects/splitBody.ts'
-import { readContext } from '../wire/controlFrames.ts'
+import { type ObjectContext, readContext } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { readUint32 } from '../wire/integers.ts'
 import { OBJECT_HEAD_BYTES, ObjectKind, readStreamBeginTail } from '../wire/objectHeader.ts'
@@ -18,7 +18,7 @@ import type { Works } from './work.ts'
 
 /** What is as large as an array that stands by itself waits alone: such arrays are given memory of their own. */
 const ALONE_BYTES_MIN = fixedLimits.segmentBytesMin
-const noContext = { groupIndex: 0, skipped: 0, isDead: false }
+const noContext: ObjectContext = { groupIndex: 0, skipped: 0, isDead: false }
 
 /** Puts what is delivered into the inbox, or gives it to a worker; counts leases as the relay counts them. */
 export class Receiver {
@@ -31,7 +31,7 @@ export class Receiver {
   readonly #missed: (group: string, count: number) => void
   readonly #routes = new RouteCache(isGroupName)
   readonly #slab = new Slab()
-  #context: { groupIndex: number; skipped: number; isDead: boolean } = noContext
+  #context: ObjectContext = noContext
   #nextLease = 0
   objects = 0
   bytes = 0
@@ -101,6 +101,7 @@ export class Receiver {
     run.epoch = this.#status.epoch
     run.nextLease = firstLease
     run.skipped = context.skipped
+    run.deadLetter = context.deadLetter
     this.#count(run)
     this.#deliver(run)
     return end
@@ -186,6 +187,7 @@ export class Receiver {
       if (tells) this.#settlement.dropRun(run)
       dropped.set(run.group, (dropped.get(run.group) ?? 0) + run.objects)
     }
+    for (const { group } of this.#works.dropLent(epoch, tells)) dropped.set(group, (dropped.get(group) ?? 0) + 1)
     this.#settlement.flush()
     return dropped
   }

@@ -155,14 +155,16 @@ test('ends blocking at the timeout with nothing, or at the signal with its reaso
   expect(await endpoint.pop({ blocking: true })).toEqual([1])
 })
 
-test('reports what cannot be decoded, leaves it out, and counts it as taken', async () => {
+test('reports what cannot be decoded, gives it back with the attempt counted and the reason, and asks for another one', async () => {
   const { endpoint, io, errors } = openEndpoint()
   io.deliverBody(Buffer.from([9, 9, 9]))
   io.deliver('good')
   expect(await endpoint.pop({ blocking: true })).toEqual(['good'])
   expect(errors).toMatchObject([{ code: 'NOT_DESERIALIZABLE', details: { group: 'g', attempt: 1 } }])
   await settled()
-  expect(io.leases).toEqual(['acknowledge 0-1 of 1'])
+  expect(io.leases).toEqual(['release counted 0-0 of 1', 'acknowledge 1-1 of 1'])
+  expect(io.releases).toMatchObject([{ failure: { reason: 'undecodable', error: { code: 'NOT_DESERIALIZABLE' } } }])
+  expect(io.asked).toEqual(['g 1'])
   expect(endpoint.stats().received.unreadable).toBe(1)
 })
 
@@ -179,6 +181,10 @@ test.each([false, true])(
       { code: 'SCHEMA_MISMATCH', details: { group: 'g' } },
       { code: 'SCHEMA_MISMATCH', details: { group: 'g' } },
     ])
+    await settled()
+    const acknowledged = io.leases.filter((line) => line.startsWith('acknowledge'))
+    expect(acknowledged).toEqual(['acknowledge 1-1 of 1', 'acknowledge 3-3 of 1'])
+    expect(io.releases.map(({ failure }) => failure?.reason)).toEqual(['schema', 'schema'])
   },
 )
 
@@ -252,7 +258,53 @@ test('acknowledges an iterated object when the next one is asked for, or when th
   await iterator.next()
   await failureOf(iterator.throw(new Error('broken')))
   await settled()
-  expect(io.leases.at(-1)).toBe('release 2-2 of 1')
+  expect(io.leases.at(-1)).toBe('release counted 2-2 of 1')
+  expect(io.releases).toMatchObject([{ failure: { reason: 'failed', error: { message: 'broken' } } }])
+})
+
+test('asks for no other object in the place of one that cannot be read where all that waits was asked for', async () => {
+  const { endpoint, io } = openEndpoint()
+  await endpoint.notify({ g: -1 })
+  io.deliverBody(Buffer.from([9]))
+  io.deliver(1)
+  expect(await endpoint.retrieveAll()).toEqual([1])
+  await settled()
+  expect(io.asked).toEqual(['g -1'])
+})
+
+test('leaves out a broadcast that cannot be read, with an event and nothing else', async () => {
+  const { endpoint, io, errors } = openEndpoint()
+  io.deliverBody(Buffer.from([9]), { kind: 'broadcast' })
+  io.deliver(1, { kind: 'broadcast' })
+  expect(await endpoint.pop({ blocking: true })).toEqual([1])
+  await settled()
+  expect(errors).toMatchObject([{ code: 'NOT_DESERIALIZABLE', details: { kind: 'broadcast' } }])
+  expect([io.leases, io.asked]).toEqual([[], []])
+})
+
+test.each([false, true])('getLast gives the newest that can be read (schema asynchronous: %s)', async (later) => {
+  const { endpoint, io } = openEndpoint({ schemas: { g: even(later) } })
+  for (const object of [2, 4, 6, 7, 9]) io.deliver(object)
+  expect(await endpoint.getLast({ maxItems: 2 })).toEqual([8, 12])
+  await settled()
+  const { leases } = io
+  expect(leases.filter((line) => line.startsWith('release counted')).sort()).toEqual([
+    'release counted 3-3 of 1',
+    'release counted 4-4 of 1',
+  ])
+  const acknowledged = leases.filter((line) => line.startsWith('acknowledge')).join(' ')
+  expect(acknowledged).toMatch(/0-2|0-0.*1-2/)
+})
+
+test('puts back what getLastSync took where a schema needs time, in its old order', async () => {
+  const { endpoint, io } = openEndpoint({ schemas: { g: even(true) } })
+  io.deliver('a', { group: 'h' })
+  io.deliver(2)
+  io.deliver('b', { group: 'h' })
+  io.deliver(4)
+  expect(() => endpoint.getLastSync({ maxItems: 3 })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  expect(endpoint.stats().inbox.objects).toBe(4)
+  expect(await endpoint.retrieveAll()).toEqual(['a', 4, 'b', 8])
 })
 
 test('settles a delivery once: the first of ack and release counts', async () => {

@@ -2,7 +2,8 @@ import type { EndpointConfiguration, EndpointState } from '../background/endpoin
 import { type EndpointRecords, EndpointTable, type Io } from '../background/io.ts'
 import { createPortPair } from '../background/portPair.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeLeaseNumber, LeaseAction, RecordType, readLeases, readTaken } from '../background/records.ts'
+import { encodeLeaseNumber, LeaseAction, RecordType, readHanded, readLeases, readTaken } from '../background/records.ts'
+import type { DeadLetter } from '../deadLetter.ts'
 import type { PlainError } from '../errors.ts'
 import { ObjectDecoder } from '../objects/decoder.ts'
 import { ObjectEncoder } from '../objects/encoder.ts'
@@ -13,6 +14,7 @@ import {
   encodeJson,
   encodeRejected,
   encodeText,
+  type ReleaseTerms,
   readCountOfGroup,
   readJson,
 } from '../wire/controlFrames.ts'
@@ -47,12 +49,14 @@ export interface DeliveryScript {
   skipped?: number
   groupIndex?: number
   isDead?: boolean
+  deadLetter?: DeadLetter
 }
 
 const leaseActions = new Map<number, string>([
   [LeaseAction.ACKNOWLEDGE, 'acknowledge'],
   [LeaseAction.RELEASE, 'release'],
   [LeaseAction.RELEASE_COUNTED, 'release counted'],
+  [LeaseAction.RELEASE_FINAL, 'release final'],
 ])
 
 /** What was sent with a serializer of the test's own is read as a text. */
@@ -71,6 +75,10 @@ export class ScriptedIo implements Io {
   readonly asked: string[] = []
   /** Each as `action from-to of epoch`. */
   readonly leases: string[] = []
+  /** How leases were given back whose attempt counts. */
+  readonly releases: ReleaseTerms[] = []
+  /** Each as `lease of epoch`. */
+  readonly handed: string[] = []
   readonly taken: number[] = []
   stopDeadlineMs: number | undefined
   removed = false
@@ -86,6 +94,10 @@ export class ScriptedIo implements Io {
     const { program, io } = createPortPair(this.#table, { record })
     this.port = program
     this.#io = io
+  }
+
+  flush(): boolean {
+    return true
   }
 
   add(endpoint: EndpointRecords): number {
@@ -123,10 +135,19 @@ export class ScriptedIo implements Io {
         return
       }
       case RecordType.LEASES: {
-        const { action, epoch, from, to } = readLeases(buffer, start)
+        const { action, epoch, from, to, terms } = readLeases(buffer, start, end)
         this.leases.push(`${leaseActions.get(action)} ${from}-${to} of ${epoch}`)
+        if (terms?.attemptCounted === true) this.releases.push(terms)
         return
       }
+      case RecordType.HANDED: {
+        const { epoch, leaseNumber, takenBytes } = readHanded(buffer, start)
+        this.handed.push(`${leaseNumber} of ${epoch}`)
+        this.taken.push(takenBytes)
+        return
+      }
+      case RecordType.CLAIM:
+        return
       case RecordType.TAKEN:
         this.taken.push(readTaken(buffer, start))
         return
@@ -237,8 +258,8 @@ export class ScriptedIo implements Io {
     return byteLength
   }
 
-  #context({ groupIndex = 0, skipped = 0, isDead = false }: DeliveryScript): void {
-    if (groupIndex > 0 || skipped > 0 || isDead) this.write(encodeContext(groupIndex, skipped, isDead))
+  #context({ groupIndex = 0, skipped = 0, isDead = false, deadLetter }: DeliveryScript): void {
+    if (groupIndex > 0 || skipped > 0 || isDead) this.write(encodeContext(groupIndex, skipped, isDead, deadLetter))
   }
 
   /** Gives an object back as undelivered. */

@@ -1,6 +1,6 @@
 import type { EndpointConfiguration, EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeSpareMemory, RecordType, readLeases, readNumber, readTaken } from '../background/records.ts'
+import { encodeSpareMemory, RecordType, readHanded, readLeases, readNumber, readTaken } from '../background/records.ts'
 import type { Timer } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
@@ -74,6 +74,7 @@ export class EndpointSession implements ConnectorOwner {
   #stopping = false
   #stopTimer: Timer | undefined
   #goodbyeSent = false
+  #seenSoon = false
   #over = false
 
   constructor(id: number, configuration: EndpointConfiguration, host: SessionHost) {
@@ -103,8 +104,15 @@ export class EndpointSession implements ConnectorOwner {
         this.#grantRoom()
         return
       case RecordType.LEASES:
-        this.#settleLeases(buffer, start)
+        this.#settleLeases(buffer, start, end)
         return
+      case RecordType.HANDED: {
+        const { epoch, leaseNumber, takenBytes } = readHanded(buffer, start)
+        this.#takenBytes = takenBytes
+        this.#grantRoom()
+        if (this.#claims.handed(epoch, leaseNumber)) this.#tellSeenSoon()
+        return
+      }
       case RecordType.CLAIM:
         this.#claims.answered(readNumber(buffer, start))
         this.#link?.requestFlush()
@@ -147,10 +155,29 @@ export class EndpointSession implements ConnectorOwner {
     this.#sendControl(Buffer.from(buffer.subarray(start, end)))
   }
 
-  #settleLeases(buffer: Buffer, start: number): void {
-    const { action, epoch, from, to } = readLeases(buffer, start)
-    this.#claims.settle(action, epoch, from, to)
+  #settleLeases(buffer: Buffer, start: number, end: number): void {
+    this.#claims.settle(readLeases(buffer, start, end))
     this.#link?.requestFlush()
+  }
+
+  /** Once all that the program has written for now is read: of what it settles at once, the relay need not hear that it was seen. */
+  #tellSeenSoon(): void {
+    if (this.#seenSoon) return
+    this.#seenSoon = true
+    this.#host.clock.soon(() => {
+      this.#seenSoon = false
+      this.#claims.tellSeen()
+      this.#link?.flush()
+    })
+  }
+
+  /** Lets all that the program wrote leave now; false if something of it waits for the operating system. */
+  flush(): boolean {
+    const link = this.#link
+    if (link === undefined) return true
+    this.#claims.tellSeen()
+    link.flush()
+    return link.pendingBytes === 0
   }
 
   #grantRoom(): void {
@@ -307,6 +334,8 @@ export class EndpointSession implements ConnectorOwner {
       link.fail(createError('PROTOCOL_VIOLATION', message), true)
       return
     }
+    // A relay that remembers its leases, and waits for no claims, has given them to others.
+    const remembered = this.#claims.ledger !== undefined
     const claims = resumed ? false : this.#beginEpoch(welcome, sameRelay)
     const conversation = this.#conversation
     if (conversation === undefined) return
@@ -317,7 +346,8 @@ export class EndpointSession implements ConnectorOwner {
       return
     }
     const { limits: relayLimits } = welcome
-    this.#report({ state: 'connected', attempt, epoch: this.#epoch, resumed, sameRelay, claims, relayLimits })
+    const returned = sameRelay || remembered
+    this.#report({ state: 'connected', attempt, epoch: this.#epoch, resumed, sameRelay, claims, returned, relayLimits })
     if (!resumed) this.#askAgain()
     this.#grantRoom()
     this.#pumpOutbox()
@@ -399,7 +429,8 @@ export class EndpointSession implements ConnectorOwner {
   #stop(deadlineMs: number): void {
     this.#stopping = true
     this.#claims.answeredAll()
-    this.#link?.requestFlush()
+    // At once: at a deadline that is over, what was given back must not wait for the grace time of the session.
+    this.flush()
     this.#stopTimer = this.#host.clock.after(deadlineMs, () => this.#finish(true))
     this.#checkStopped()
   }

@@ -1,11 +1,14 @@
 import type { EndpointConfiguration } from '../background/endpointState.ts'
-import type { RecordHandler, RecordPort } from '../background/recordPort.ts'
+import { NO_ENDPOINT, type RecordHandler, type RecordPort } from '../background/recordPort.ts'
 import { dropAttachment, RecordType } from '../background/records.ts'
 import { backgroundClock } from '../clock.ts'
 import { connectTransport } from '../transport/connect.ts'
 import { readJson } from '../wire/controlFrames.ts'
 import { EndpointSession, type SessionHost } from './session.ts'
 import { TicketPool } from './ticketPool.ts'
+
+/** A link whose peer does not read would never be done; the program that ends has a bound of its own. */
+const FLUSH_TURNS_MAX = 100
 
 /** The I/O side of all endpoints of one process: makes a session for each that is opened. */
 export class EndpointSessions implements RecordHandler {
@@ -25,8 +28,25 @@ export class EndpointSessions implements RecordHandler {
     }
   }
 
+  /** Lets what one endpoint wrote leave now. False if something of it still waits for the operating system. */
+  flush(endpoint: number): boolean {
+    return this.#sessions.get(endpoint)?.flush() ?? true
+  }
+
+  /** The same with all, until nothing waits any more, or for so many turns. */
+  #flushAll(port: RecordPort, turnsLeft: number): void {
+    let isDone = true
+    for (const session of this.#sessions.values()) if (!session.flush()) isDone = false
+    if (isDone || turnsLeft === 0) port.flushed()
+    else setImmediate(() => this.#flushAll(port, turnsLeft - 1))
+  }
+
   record(endpoint: number, buffer: Buffer, start: number, end: number): void {
     if (this.#host === undefined) return
+    if (endpoint === NO_ENDPOINT) {
+      this.#flushAll(this.#host.port, FLUSH_TURNS_MAX)
+      return
+    }
     const session = this.#sessions.get(endpoint)
     if (session !== undefined) session.record(buffer, start, end)
     else if (buffer[start + 4] === RecordType.OPEN) {

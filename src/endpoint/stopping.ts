@@ -14,6 +14,7 @@ import type { IoChannel } from './ioChannel.ts'
 import type { ObjectOpener } from './objectOpener.ts'
 import type { Receiver } from './receiver.ts'
 import type { Sender } from './sender.ts'
+import type { Settlement } from './settlement.ts'
 import type { EndpointStatus } from './status.ts'
 import type { Taking } from './taking.ts'
 import type { Works } from './work.ts'
@@ -40,6 +41,7 @@ export class Stopping {
   readonly #sender: Sender
   readonly #receiver: Receiver
   readonly #taking: Taking
+  readonly #settlement: Settlement
   readonly #works: Works
   readonly #opener: ObjectOpener
   readonly #routes = new RouteCache(isGroupName)
@@ -55,6 +57,7 @@ export class Stopping {
     sender: Sender
     receiver: Receiver
     taking: Taking
+    settlement: Settlement
     works: Works
     opener: ObjectOpener
   }) {
@@ -63,6 +66,7 @@ export class Stopping {
     this.#sender = options.sender
     this.#receiver = options.receiver
     this.#taking = options.taking
+    this.#settlement = options.settlement
     this.#works = options.works
     this.#opener = options.opener
   }
@@ -110,17 +114,32 @@ export class Stopping {
     // Whoever stops an endpoint waits for it.
     this.#channel.keepAlive(true)
     this.#taking.end()
-    const working = this.#works.stopAll()
-    if (this.#works.running > 0) {
-      await within(leftMs(), working)
-      this.#works.abandon()
-    }
+    const finishing = this.#finishWork(leftMs())
+    if (finishing !== undefined) late = !(await finishing)
     // From here to the flush nothing is waited for, so that a call after a stop without work fails at once.
     status.sendingClosed = true
     this.#receiver.releaseAll()
     if (status.failure === undefined) late = !(await within(leftMs(), this.#whenQueueEmptyOrOver())) || late
     if (status.failure === undefined) await this.#askIo(leftMs())
-    return this.#end()
+    return this.#end(late)
+  }
+
+  /** Waits for what the program works on, if anything: in handlers, in loops, in schemas. Gives whether all of it was finished in time. */
+  #finishWork(timeoutMs: number): Promise<boolean> | undefined {
+    const { inHand } = this.#settlement
+    this.#settlement.acknowledgeLeft()
+    const working = this.#works.stopAll()
+    inHand.abortAll(createError('STOPPED', 'The endpoint is being stopped.'))
+    if (this.#works.running === 0 && inHand.size === 0) return undefined
+    return this.#takeAwayAfter(timeoutMs, Promise.all([working, inHand.whenEmpty()]))
+  }
+
+  async #takeAwayAfter(timeoutMs: number, finished: Promise<unknown>): Promise<boolean> {
+    const isFinished = await within(timeoutMs, finished)
+    this.#settlement.takeAway(
+      createError('LEASE_LOST', 'The endpoint was stopped, and gave the object back at the deadline.'),
+    )
+    return isFinished
   }
 
   #whenQueueEmptyOrOver(): Promise<void> {
@@ -139,14 +158,14 @@ export class Stopping {
     await within(deadlineMs + ANSWER_MS, answered)
   }
 
-  #end(): StopResult {
+  #end(isLate: boolean): StopResult {
     for (const { route, buffer, start, end, large } of this.#sender.takeWaiting()) {
       const bodyAt = start + OBJECT_HEAD_BYTES + route.encoded.destinations.length
       const { kind, groups } = route
       if (large === undefined) this.#keep({ kind, groups }, { buffer, start: bodyAt, end, segments: undefined })
       else this.#keep({ kind, groups }, encodedParts(large.buffers))
     }
-    const deadlineReached = this.#result?.deadlineReached ?? this.#status.failure === undefined
+    const deadlineReached = isLate || (this.#result?.deadlineReached ?? this.#status.failure === undefined)
     this.#sender.rejectAll(this.#status.failure ?? undeliveredError(deadlineReached))
     this.#channel.close()
     this.#status.condition = 'stopped'

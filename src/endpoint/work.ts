@@ -1,12 +1,16 @@
-import { createError, type ObjectRelayError } from '../errors.ts'
+import { createError, type ObjectRelayError, toObjectRelayError, UnrecoverableError } from '../errors.ts'
 import { checkNames, describeValue } from '../options.ts'
+import { isInstance, messageOf } from '../thrown.ts'
 import type { Asking } from './asking.ts'
-import { deliveryOf } from './deliveries.ts'
+import { checkRetryDelay, deliveryOf } from './deliveries.ts'
 import { checkGroups } from './destinations.ts'
 import type { Delivery, Work } from './endpointTypes.ts'
-import type { InboxEntry } from './inboxRun.ts'
-import { aboutEntry, CheckedLater, type ObjectOpener, unreadable } from './objectOpener.ts'
+import { failureErrorOf } from './failureError.ts'
+import { type InboxEntry, takenAway } from './inboxRun.ts'
+import { nextAttempt } from './nextAttempt.ts'
+import { aboutEntry, CheckedLater, type ObjectOpener, Unreadable } from './objectOpener.ts'
 import type { Settlement } from './settlement.ts'
+import type { EndpointStatus } from './status.ts'
 
 const CONCURRENCY_MAX = 10_000
 
@@ -17,6 +21,8 @@ export type WorkHandler = (object: unknown, delivery: Delivery) => unknown
 interface Worker {
   readonly handler: WorkHandler
   readonly concurrency: number
+  /** `undefined`: as the group is configured. */
+  readonly retryDelayMs: number | undefined
   running: number
   stopping: boolean
   /** Called when the last handler is done. */
@@ -39,22 +45,23 @@ interface Workplace {
  */
 export class Works {
   readonly #workplaces = new Map<string, Workplace>()
-  /** What handlers work on. */
-  readonly #underWork = new Set<InboxEntry>()
   readonly #asking: Asking
   readonly #opener: ObjectOpener
   readonly #settlement: Settlement
+  readonly #status: EndpointStatus
   readonly #report: (error: ObjectRelayError) => void
 
   constructor(options: {
     asking: Asking
     opener: ObjectOpener
     settlement: Settlement
+    status: EndpointStatus
     report: (error: ObjectRelayError) => void
   }) {
     this.#asking = options.asking
     this.#opener = options.opener
     this.#settlement = options.settlement
+    this.#status = options.status
     this.#report = options.report
   }
 
@@ -78,9 +85,9 @@ export class Works {
         },
       )
     }
-    const concurrency = checkConcurrency(options)
+    const { concurrency, retryDelayMs } = checkWorkOptions(options)
     const workplace = this.#workplaceOf(group)
-    const worker: Worker = { handler, concurrency, running: 0, stopping: false, idle: () => undefined }
+    const worker: Worker = { handler, concurrency, retryDelayMs, running: 0, stopping: false, idle: () => undefined }
     workplace.workers.push(worker)
     const onTheirWay = Math.min(workplace.unwanted, concurrency)
     workplace.unwanted -= onTheirWay
@@ -118,10 +125,18 @@ export class Works {
     await Promise.all(stops)
   }
 
-  /** Gives back what handlers work on that nobody waits for any longer: whoever gets it next must know that it was tried. */
-  abandon(): void {
-    for (const entry of this.#underWork) this.#settlement.release(entry, true)
-    this.#settlement.flush()
+  /** Drops what waits for a handler, of a session that is lost, since the relay lends it again; as the inbox does. Returns it. */
+  dropLent(epoch: number, tells: boolean): readonly InboxEntry[] {
+    const dropped: InboxEntry[] = []
+    for (const { queue } of this.#workplaces.values()) {
+      const kept = queue.filter((entry) => entry.epoch !== epoch)
+      for (const entry of queue.splice(0, queue.length, ...kept)) if (entry.epoch === epoch) dropped.push(entry)
+    }
+    for (const entry of dropped) {
+      this.#settlement.taken(entry)
+      if (tells) this.#settlement.drop(entry)
+    }
+    return dropped
   }
 
   #workplaceOf(group: string): Workplace {
@@ -137,35 +152,61 @@ export class Works {
     worker.running++
     this.#settlement.taken(entry)
     // Not from within the reading of records: a handler may compute for minutes.
-    queueMicrotask(() => {
-      this.#settlement.flush()
-      this.#underWork.add(entry)
-      void this.#run(worker, entry).then(() => {
-        this.#underWork.delete(entry)
-        this.#done(workplace, worker)
-      })
-    })
+    queueMicrotask(() => void this.#work(workplace, worker, entry))
   }
 
-  async #run({ handler }: Worker, entry: InboxEntry): Promise<void> {
+  /** Never rejected, and never without its end: whatever happens to one object, the place of its handler is free again. */
+  async #work(workplace: Workplace, worker: Worker, entry: InboxEntry): Promise<void> {
+    try {
+      await this.#run(worker, entry)
+    } catch (thrown) {
+      this.#report(toObjectRelayError(thrown, 'HANDLER_FAILED'))
+    } finally {
+      this.#done(workplace, worker)
+    }
+  }
+
+  async #run(worker: Worker, entry: InboxEntry): Promise<void> {
+    const settlement = this.#settlement
+    if (!settlement.hand(entry)) return
+    const sending = settlement.whenSent()
+    if (sending !== undefined) await sending
     const opened = this.#opener.open(entry)
     const object = opened instanceof CheckedLater ? await opened.object : opened
-    if (object === unreadable) {
-      this.#settlement.acknowledge(entry)
+    if (takenAway(entry) !== undefined) return
+    if (object instanceof Unreadable) {
+      settlement.release(entry, { attemptCounted: true, failure: object.failure, retryDelayMs: worker.retryDelayMs })
       return
     }
     try {
-      await handler(object, deliveryOf(entry, object, this.#settlement))
-      this.#settlement.acknowledge(entry)
+      await worker.handler(object, deliveryOf(entry, object, settlement))
     } catch (thrown) {
-      const already = entry.settled
-      this.#settlement.release(entry, true)
-      const what = thrown instanceof Error ? thrown.message : String(thrown)
-      const consequence = already ? 'The object was settled before' : 'The object goes back to its queue'
-      this.#report(
-        aboutEntry(entry, 'HANDLER_FAILED', `the handler of work() failed: ${what}. ${consequence}.`, thrown),
-      )
+      this.#failed(worker, entry, thrown)
+      return
     }
+    settlement.acknowledge(entry)
+  }
+
+  #failed({ retryDelayMs }: Worker, entry: InboxEntry, thrown: unknown): void {
+    const settlement = this.#settlement
+    // It did what it was asked to: it ended early, and its object is worked on elsewhere.
+    if (settlement.inHand.isAborted(entry)) {
+      settlement.release(entry, { attemptCounted: false })
+      return
+    }
+    const isFinal = isInstance(thrown, UnrecoverableError)
+    const failure = { reason: 'failed', error: failureErrorOf(thrown) } as const
+    const before = settlement.release(entry, { attemptCounted: true, isFinal, retryDelayMs, failure })
+    const { group, attempt } = entry
+    const { attemptsMax } = this.#status.relayLimits
+    const consequence =
+      before === 'settled'
+        ? 'The object was settled before.'
+        : typeof before === 'object'
+          ? 'The object was not given back: its lease was lost before.'
+          : nextAttempt({ group, attempt, attemptsMax, isFinal, retryDelayMs })
+    const message = `the handler of work() failed: ${messageOf(thrown)}. ${consequence}`
+    this.#report(aboutEntry(entry, 'HANDLER_FAILED', message, thrown))
   }
 
   #done(workplace: Workplace, worker: Worker): void {
@@ -205,7 +246,7 @@ export class Works {
 
   #giveBack(entry: InboxEntry): void {
     this.#settlement.taken(entry)
-    this.#settlement.release(entry, false)
+    this.#settlement.release(entry, { attemptCounted: false })
     this.#settlement.flush()
   }
 }
@@ -218,8 +259,15 @@ function isHandler(handler: unknown): handler is WorkHandler {
   return typeof handler === 'function'
 }
 
-function checkConcurrency(options: unknown): number {
-  const { concurrency = 1 } = checkNames(options, ['concurrency'], { where: 'work()', code: 'INVALID_ARGUMENT' })
+function checkWorkOptions(options: unknown): { concurrency: number; retryDelayMs: number | undefined } {
+  const given = checkNames(options, ['concurrency', 'retryDelayMs'], { where: 'work()', code: 'INVALID_ARGUMENT' })
+  return {
+    concurrency: checkConcurrency(given.concurrency ?? 1),
+    retryDelayMs: checkRetryDelay(given.retryDelayMs, 'work()'),
+  }
+}
+
+function checkConcurrency(concurrency: unknown): number {
   if (
     typeof concurrency === 'number' &&
     Number.isSafeInteger(concurrency) &&

@@ -31,6 +31,10 @@ export class FuzzIo implements Io, RecordHandler {
     return this.#sessions.size
   }
 
+  flush(): boolean {
+    return true
+  }
+
   add(endpoint: EndpointRecords): number {
     return this.#table.add(endpoint)
   }

@@ -114,6 +114,10 @@ export class Machine implements Io, RecordHandler {
     }
   }
 
+  flush(): boolean {
+    return true
+  }
+
   add(endpoint: EndpointRecords): number {
     const id = this.#table.add(endpoint)
     if (this.nextWitness !== undefined) this.#witnesses.set(id, this.nextWitness)
