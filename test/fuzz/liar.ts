@@ -173,10 +173,14 @@ export class Liar {
       }
       case FrameType.ACKNOWLEDGE:
       case FrameType.SEEN:
+        this.#checkLeases(type, readLeaseRange(buffer, start, end))
+        return
       case FrameType.RELEASE: {
-        const { from, to } = (type === FrameType.RELEASE ? readRelease : readLeaseRange)(buffer, start, end)
-        if (from >= FIRST_CLAIMED_LEASE) this.#checkClaims(to)
-        else if (to >= this.leases && !this.hasLied) fail(`The endpoint settles lease ${to} of ${this.leases}.`)
+        const released = readRelease(buffer, start, end)
+        this.#checkLeases(type, released)
+        const { attemptCounted, failure } = released
+        if (failure !== undefined && failure.reason !== 'released' && !attemptCounted)
+          fail(`The endpoint counts no attempt for what is ${failure.reason}.`)
         return
       }
       case FrameType.RECLAIM:
@@ -213,6 +217,12 @@ export class Liar {
     if (!delivered.has(identity)) fail(`The endpoint claims ${identity}, which it was not delivered.`)
     if ((claims.get(leaseNumber) ?? identity) !== identity) fail(`The endpoint claims two objects as ${leaseNumber}.`)
     claims.set(leaseNumber, identity)
+  }
+
+  #checkLeases(type: number, { from, to }: { readonly from: number; readonly to: number }): void {
+    // What was claimed counts as seen: it has no reason to say so.
+    if (from >= FIRST_CLAIMED_LEASE && type !== FrameType.SEEN) this.#checkClaims(to)
+    else if (to >= this.leases && !this.hasLied) fail(`The endpoint settles lease ${to} of ${this.leases}.`)
   }
 
   /** It may settle what it did not claim, where that lies between others; there are no more numbers than it was delivered. */
