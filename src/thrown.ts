@@ -1,7 +1,7 @@
 /** Texts that describe what was thrown have at most so many characters. */
 const TEXT_CHARACTERS_MAX = 2_000
 
-const undescribable = 'something that cannot be described'
+const undescribable = 'something was thrown that has no text'
 
 /**
  * What was thrown, as text for a message. Anything may be thrown: an object without a prototype, an error whose `message` throws, a
