@@ -40,7 +40,7 @@ export function memoryStore({ spillDir = tmpdir() }: MemoryStoreOptions = {}): S
 /** Called by the relay's thread. */
 export function openStore({ spillDir }: Readonly<Record<string, unknown>> = {}, host: StoreHost = silentHost): Store {
   const spill = typeof spillDir === 'string' ? new SpillFile(spillDir) : undefined
-  return new MemoryStore({ files: spill, host, clock: systemClock, closed: () => spill?.close() })
+  return new MemoryStore({ files: spill, host, clock: systemClock })
 }
 
 const silentHost: StoreHost = { report() {} }
@@ -53,8 +53,6 @@ export interface MemoryStoreParts {
   readonly clock: Clock
   /** Default: one of its own. */
   readonly slabs?: SlabPool
-  /** The store was closed. */
-  closed?(): Promise<void> | undefined
 }
 
 /** So much memory may be taken by frames that are gone, beside what is kept, before it is worth the work. */
@@ -125,12 +123,12 @@ export class MemoryStore implements Store {
   #sources = 0
   #bodies = 0
   readonly #spool: Spool
-  readonly #closed: (() => Promise<void> | undefined) | undefined
+  readonly #files: BodyFiles | undefined
 
-  constructor({ files, host, clock, slabs = new SlabPool(), closed }: MemoryStoreParts) {
+  constructor({ files, host, clock, slabs = new SlabPool() }: MemoryStoreParts) {
     this.slabs = slabs
     this.#spool = new Spool({ files, isTemporary: true, clock, host, slabs })
-    this.#closed = closed
+    this.#files = files
   }
 
   /** Tells frames by the number of their arena and their place in it; one that is larger than a slab lies at the beginning of its own. */
@@ -256,6 +254,6 @@ export class MemoryStore implements Store {
   }
 
   async close(): Promise<void> {
-    await this.#closed?.()
+    await this.#files?.close()
   }
 }

@@ -37,6 +37,10 @@ export class CountedBodies implements BodyFiles {
     return sizes
   }
 
+  close(): Promise<void> {
+    return this.#files.close()
+  }
+
   #grow(name: string, end: number): void {
     const bytes = this.#sizes.get(name)
     if (bytes !== undefined && end > bytes) this.#setSize(name, end)

@@ -184,6 +184,7 @@ export class LmdbDisk implements LogDisk {
     await this.#queue.ended()
     const { fileRoom, presence, options } = this.#parts
     try {
+      await this.bodies.close()
       await this.#files.close()
       await this.#database.close()
       if (options.durability === 'written') await fileRoom.sync()

@@ -11,8 +11,10 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { openFilesIn } from '../../../test/support/openFiles.ts'
 import type { Store } from '../store.ts'
+import { beginOf, bodyOf, writeBody } from '../storedBody.fixture.ts'
 import { frameOf } from '../storeWitness.fixture.ts'
 import { lmdbStore, openStore } from './lmdbStore.ts'
 import { loadLmdb } from './loadLmdb.ts'
@@ -70,6 +72,22 @@ describe('lmdbStore', () => {
     }
     // @ts-expect-error The same.
     expect(() => lmdbStore()).toThrow(isCode('INVALID_OPTION'))
+  })
+
+  it('leaves no file open when it is closed, whatever is still being written or read', async () => {
+    const store = await opened()
+    const body = bodyOf(1, 3_000_000)
+    const whole = store.keepLarge(beginOf(1, body.length), body.length)
+    await writeBody(whole, body)
+    await whole.finish()
+    const reader = whole.openReader(() => undefined)
+    await vi.waitFor(() => expect(reader.availableBytes).toBeGreaterThan(0))
+    const partial = store.keepLarge(beginOf(2, body.length), body.length)
+    partial.writeAt(0, body.subarray(0, 262_144))
+    const bodies = join(dir, 'bodies')
+    if (process.platform === 'linux') await vi.waitFor(() => expect(openFilesIn(bodies).length).toBeGreaterThan(1))
+    await store.close()
+    expect(openFilesIn(dir)).toEqual([])
   })
 
   it('says how to install the package that it needs', async () => {

@@ -22,6 +22,7 @@ export interface LogDisk {
   refusal(bytes: number): ObjectRelayError | undefined
   /** Where bodies of large objects are written. */
   readonly bodies: BodyFiles
+  /** Ends it, with all files that are open, those of bodies included. */
   close(): Promise<void>
 }
 

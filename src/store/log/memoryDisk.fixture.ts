@@ -82,6 +82,7 @@ export class MemoryDisk implements LogDisk {
 
   async close(): Promise<void> {
     this.isClosed = true
+    await this.bodies.close()
   }
 
   /** Commits that are under way. */

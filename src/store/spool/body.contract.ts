@@ -68,6 +68,25 @@ export function describeBodyFiles(name: string, open: () => Promise<FilesUnderTe
       await expect(tested.files.open('missing')).rejects.toThrow()
     })
 
+    it('is closed with all its files, when what is under way in them is done', async () => {
+      const { files } = tested
+      const body = bodyOf(4, 300 * KiB)
+      const [one, other] = await Promise.all([files.create('one'), files.create('other')])
+      const written = one.write(0, [body])
+      const opening = files.create('late')
+      await files.close()
+      await written
+      const late = await opening.catch(() => undefined)
+      for (const file of [one, other, late]) {
+        if (file === undefined) continue
+        await expect(file.write(0, [body])).rejects.toThrow()
+        await expect(file.read(0, Buffer.alloc(1))).rejects.toThrow()
+        // Whoever had it may close it, too.
+        await file.close()
+      }
+      await files.close()
+    })
+
     it('uses a name again after it was removed, and shows nothing of what was there', async () => {
       const first = await tested.files.create('name')
       await first.write(0, [Buffer.from('secret')])

@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { openFilesIn } from '../../../test/support/openFiles.ts'
 import { systemClock } from '../../clock.ts'
 import { bodyOf, describeBodyFiles } from './body.contract.ts'
 import { BodyFolder } from './bodyFolder.ts'
@@ -96,6 +97,22 @@ describe('A folder of bodies', () => {
       if (process.platform !== 'win32') expect((await stat(join(folder, 'bodies', '17'))).mode & 0o777).toBe(0o600)
       await files.remove('17')
       expect(await readdir(join(folder, 'bodies'))).toEqual([])
+    }))
+
+  it('leaves no file open, and opens none, when it is closed', () =>
+    inFolder(async (folder) => {
+      const files = new BodyFolder(folder, { isSynced: true })
+      const file = await files.create('1')
+      await (await files.create('2')).close()
+      const opening = files.create('3')
+      if (process.platform === 'linux') expect(openFilesIn(folder)).toContain(join(await realpath(folder), '1'))
+      await files.close()
+      expect(openFilesIn(folder)).toEqual([])
+      await opening.catch(() => undefined)
+      expect(openFilesIn(folder)).toEqual([])
+      await expect(files.create('4')).rejects.toMatchObject({ code: 'STOPPED' })
+      await expect(files.open('2')).rejects.toMatchObject({ code: 'STOPPED' })
+      await file.close()
     }))
 
   it('knows no names that lead elsewhere', () =>

@@ -11,6 +11,8 @@ export interface BodyFiles {
   remove(name: string): Promise<void>
   /** What is there, with its size in bytes. Files that nobody can have after a restart need not be told. */
   list(): Promise<ReadonlyMap<string, number>>
+  /** Closes all files that are open, when what is under way in them is done. They cannot be used any more. */
+  close(): Promise<void>
 }
 
 /** One file. It is read and written at the same time, at different places. */

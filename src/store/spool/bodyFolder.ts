@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createError } from '../../errors.ts'
 import type { BodyFile, BodyFiles } from './bodyFiles.ts'
 import { readFully, writeFully } from './fileAccess.ts'
 
@@ -10,6 +11,10 @@ const NAME = /^[a-z0-9]+(?:[.-][a-z0-9]+)*$/
 export class BodyFolder implements BodyFiles {
   readonly #folder: string
   readonly #isSynced: boolean
+  /** Files that are open, and those that are just being opened. */
+  readonly #open = new Set<FolderFile>()
+  readonly #opening = new Set<Promise<unknown>>()
+  #isClosed = false
 
   /** `isSynced`: whether a body must survive a failure of the machine, not only the end of the process. */
   constructor(folder: string, { isSynced }: { isSynced: boolean }) {
@@ -17,13 +22,15 @@ export class BodyFolder implements BodyFiles {
     this.#isSynced = isSynced
   }
 
-  async create(name: string): Promise<BodyFile> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    return new FolderFile(await open(this.#path(name), 'wx+', 0o600), this.#isSynced ? this.#folder : undefined)
+  create(name: string): Promise<BodyFile> {
+    return this.#opened(async () => {
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      return new FolderFile(await open(this.#path(name), 'wx+', 0o600), this.#isSynced ? this.#folder : undefined)
+    })
   }
 
-  async open(name: string): Promise<BodyFile> {
-    return new FolderFile(await open(this.#path(name), 'r+'), undefined)
+  open(name: string): Promise<BodyFile> {
+    return this.#opened(async () => new FolderFile(await open(this.#path(name), 'r+'), undefined))
   }
 
   async remove(name: string): Promise<void> {
@@ -42,6 +49,26 @@ export class BodyFolder implements BodyFiles {
     return sizes
   }
 
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.allSettled(this.#opening)
+    await Promise.all([...this.#open].map((file) => file.close()))
+  }
+
+  async #opened(make: () => Promise<FolderFile>): Promise<BodyFile> {
+    if (this.#isClosed) throw createError('STOPPED', 'The store was closed.')
+    const opening = make()
+    this.#opening.add(opening)
+    try {
+      const file = await opening
+      this.#open.add(file)
+      file.onClose = () => this.#open.delete(file)
+      return file
+    } finally {
+      this.#opening.delete(opening)
+    }
+  }
+
   async #names(): Promise<readonly string[]> {
     try {
       return await readdir(this.#folder)
@@ -58,6 +85,7 @@ export class BodyFolder implements BodyFiles {
 }
 
 class FolderFile implements BodyFile {
+  onClose: () => void = () => undefined
   readonly #handle: FileHandle
   /** The folder that its name must be safe in. */
   readonly #syncedFolder: string | undefined
@@ -81,8 +109,9 @@ class FolderFile implements BodyFile {
     await syncFolder(this.#syncedFolder)
   }
 
-  close(): Promise<void> {
-    return this.#handle.close()
+  async close(): Promise<void> {
+    await this.#handle.close()
+    this.onClose()
   }
 }
 

@@ -19,7 +19,9 @@ export class SimulatedFiles implements BodyFiles {
   readonly synced: Map<string, Buffer> = new Map()
   writes = 0
   reads = 0
-  openFiles = 0
+  readonly #open = new Set<BodyFile>()
+  /** Who has them; the next one begins where the one before has closed all files, or crashed. */
+  #owner = 0
   readonly #clock: Clock
 
   constructor(clock: Clock) {
@@ -27,7 +29,7 @@ export class SimulatedFiles implements BodyFiles {
   }
 
   async create(name: string): Promise<BodyFile> {
-    await this.wait()
+    await this.#waitToOpen()
     if (this.faults.writeError !== undefined) throw this.faults.writeError
     if (this.files.has(name)) throw new Error(`There is a file "${name}" already.`)
     this.files.set(name, Buffer.alloc(0))
@@ -35,7 +37,7 @@ export class SimulatedFiles implements BodyFiles {
   }
 
   async open(name: string): Promise<BodyFile> {
-    await this.wait()
+    await this.#waitToOpen()
     if (!this.files.has(name)) throw new Error(`There is no file "${name}".`)
     return this.#opened(name)
   }
@@ -54,16 +56,45 @@ export class SimulatedFiles implements BodyFiles {
   crash(): void {
     this.files.clear()
     for (const [name, bytes] of this.synced) this.files.set(name, bytes)
-    this.openFiles = 0
+    this.#open.clear()
+    this.#owner++
+  }
+
+  /** How many are open. */
+  get openFiles(): number {
+    return this.#open.size
+  }
+
+  close(): Promise<void> {
+    this.#open.clear()
+    this.#owner++
+    return Promise.resolve()
+  }
+
+  /** A file is closed. */
+  closed(file: BodyFile): void {
+    this.#open.delete(file)
+  }
+
+  /** Fails for a file that was closed. */
+  check(file: BodyFile): void {
+    if (!this.#open.has(file)) throw new Error('The file is closed.')
   }
 
   wait(): Promise<void> {
     return new Promise((resolve) => this.#clock.after(this.faults.delayMs, resolve))
   }
 
+  async #waitToOpen(): Promise<void> {
+    const owner = this.#owner
+    await this.wait()
+    if (owner !== this.#owner) throw new Error('Whoever opened the file has closed all of them.')
+  }
+
   #opened(name: string): BodyFile {
-    this.openFiles++
-    return new SimulatedFile(this, name)
+    const file = new SimulatedFile(this, name)
+    this.#open.add(file)
+    return file
   }
 }
 
@@ -80,6 +111,7 @@ class SimulatedFile implements BodyFile {
 
   async write(offset: number, parts: readonly Buffer[]): Promise<void> {
     const { faults, files } = this.#disk
+    this.#disk.check(this)
     this.#disk.writes++
     await this.#disk.wait()
     if (faults.writeError !== undefined) throw faults.writeError
@@ -96,6 +128,7 @@ class SimulatedFile implements BodyFile {
 
   async read(offset: number, into: Buffer): Promise<void> {
     const { faults, files } = this.#disk
+    this.#disk.check(this)
     this.#disk.reads++
     await this.#disk.wait()
     if (faults.readError !== undefined) throw faults.readError
@@ -110,7 +143,7 @@ class SimulatedFile implements BodyFile {
   }
 
   close(): Promise<void> {
-    this.#disk.openFiles--
+    this.#disk.closed(this)
     return Promise.resolve()
   }
 }
