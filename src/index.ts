@@ -7,6 +7,7 @@ export type {
   ReconnectOptions,
 } from './endpoint/endpointOptions.ts'
 export type {
+  BroadcastOptions,
   Counts,
   DeadLetter,
   Delivery,
@@ -22,6 +23,7 @@ export type {
   ReleaseOptions,
   SendOptions,
   StopResult,
+  SupersededReceipt,
   TakeOptions,
   TakeSyncOptions,
   UndeliveredObject,

@@ -135,6 +135,8 @@ export const fixedLimits = {
   unconfirmedObjectBytesMax: 67_108_864,
   /** The same with all other frames. Beyond, the peer is one that asks and does not listen: its link and session end. */
   unconfirmedBytesMax: 134_217_728,
+  /** Bytes on their way to an endpoint with `broadcasts: 'latest'` and not confirmed, from which on a broadcast waits in the relay, where the next one takes its place: what arrives is at most as old as this much and one object take to travel. */
+  latestUnarrivedBytesMax: 2_097_152,
   /** Large objects up to this size stay in the relay's memory, as far as `bodyMemoryBytesMax` has room; larger ones are written to a file as they come. */
   bodyWholeBytesMax: 1_048_576,
   /** Bytes of such objects together. Beyond as much again, large objects that are just being written each do with little. */

@@ -10,10 +10,10 @@ import type { Bell } from './recordPort.ts'
  * All begin like a frame: u32 length, u8 type.
  *
  * To the I/O: OBJECT (with its sequence); STREAM_BEGIN, whose stream is the number of the attachment with the parts of
- * the body; NOTIFY; and OPEN, TAKEN, LEASES, HANDED, STOP, CLAIM, FLUSH of this list.
+ * the body; NOTIFY; and OPEN, TAKEN, LEASES, HANDED, STOP, CLAIM, FLUSH, REPLACEABLE, WITHDRAW of this list.
  *
  * To the program: CONTEXT; OBJECT; STREAM_BEGIN, whose stream is the number of the attachment with head and segments;
- * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, SPARE_MEMORY, RETURNED, STOPPED of this list.
+ * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, SPARE_MEMORY, RETURNED, STOPPED, SUPERSEDED of this list.
  */
 export const RecordType = {
   /** JSON of the endpoint's options. */
@@ -36,6 +36,10 @@ export const RecordType = {
   HANDED: 0x85,
   /** 0, and for no endpoint: the program ends. All that was written before is to leave now. */
   FLUSH: 0x86,
+  /** Nothing: the large object that follows need not go before another one of its lane; it may be withdrawn until then. */
+  REPLACEABLE: 0x87,
+  /** `| u32 length | u8 type | 3 zero | u64 sequence |`: an object that need not be sent any more, unless it has begun to be. */
+  WITHDRAW: 0x88,
   /** JSON of an {@link EndpointState}. */
   STATE: 0x90,
   /** Nothing: the OBJECT or STREAM_BEGIN that follows was sent by this program and could not be delivered. */
@@ -49,6 +53,8 @@ export const RecordType = {
    * written where it is not one more than that of the one before: large objects come whole, later than they began.
    */
   LEASE_NUMBER: 0x93,
+  /** `| u32 length | u8 type | 3 zero | u64 sequence |`: answers a WITHDRAW: the object is not sent. */
+  SUPERSEDED: 0x95,
 } as const
 
 /** For both readers: objects in a row are kept, and sent or handed on, as one. */
@@ -191,6 +197,24 @@ export function encodeFlush(): Buffer {
 /** A SPARE_MEMORY: the memory of `attachment`. */
 export function encodeSpareMemory(attachment: number): Buffer {
   return encodeNumber(RecordType.SPARE_MEMORY, attachment)
+}
+
+export function encodeReplaceable(): Buffer {
+  return encodeNumber(RecordType.REPLACEABLE, 0)
+}
+
+/** A WITHDRAW or a SUPERSEDED: of the object `sequence`. */
+export function encodeAboutObject(type: number, sequence: number): Buffer {
+  const record = Buffer.alloc(16)
+  writeUint32(record, 0, record.length)
+  writeUint32(record, 4, type)
+  writeUint64(record, 8, sequence)
+  return record
+}
+
+/** The sequence that a WITHDRAW or a SUPERSEDED is about. */
+export function readSequenceOf(buffer: Buffer, start: number): number {
+  return readUint64(buffer, start + 8)
 }
 
 function encodeNumber(type: number, value: number): Buffer {

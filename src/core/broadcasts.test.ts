@@ -49,6 +49,24 @@ describe('a broadcast', () => {
     expect(relay.heard(...gets)).toEqual(['bob gets c of g skipped 2', 'bob gets x of h'])
   })
 
+  test('waits for a member that wants the latest only, while much is on its way to it', () => {
+    const relay = new TestBroker()
+    const alice = relay.join('alice')
+    const bob = relay.join('bob', 'g', { broadcasts: 'latest', unarrivedBytesMax: 25 })
+    relay.broadcast(alice, 'a b c d e', 'g')
+    // Each takes 10 bytes.
+    expect(relay.heard(...gets)).toEqual(['bob gets a of g', 'bob gets b of g', 'bob gets c of g'])
+    relay.broker.setArrived(bob, 5)
+    expect(relay.heard(...gets)).toEqual([])
+    relay.broker.setArrived(bob, 10)
+    expect(relay.heard(...gets)).toEqual(['bob gets e of g skipped 1'])
+    relay.broker.setArrived(bob, 8)
+    relay.broker.setArrived(bob, 40)
+    relay.broadcast(alice, 'f', 'g')
+    expect(relay.heard(...gets)).toEqual(['bob gets f of g'])
+    checkInvariants(relay.broker)
+  })
+
   test('that is larger than the whole backlog is kept if it is alone', () => {
     const relay = new TestBroker({ memberBacklogBytesMax: 20 })
     const alice = relay.join('alice', 'g')

@@ -63,7 +63,7 @@ export function drainBacklog<P extends Payload>(core: Core<P>, session: Session<
   const { backlog } = session
   while (session.attached) {
     const entry = backlog.first()
-    if (entry === undefined || !session.hasRoom(entry.parcel.payload.bytes)) break
+    if (entry === undefined || !session.takesBroadcast(entry.parcel.payload.bytes)) break
     const { parcel } = entry
     leaveBacklog(entry)
     deliver(core, entry.member, parcel, entry.order, entry.groupIndex)
@@ -106,7 +106,7 @@ function offer<P extends Payload>(
   groupIndex: number,
 ): void {
   const { session } = member
-  if (session.attached && session.backlog.count === 0 && session.hasRoom(parcel.payload.bytes)) {
+  if (session.attached && session.backlog.count === 0 && session.takesBroadcast(parcel.payload.bytes)) {
     deliver(core, member, parcel, order, groupIndex)
     return
   }

@@ -213,6 +213,16 @@ export class Broker<P extends Payload> {
     this.settle()
   }
 
+  /** Of all bytes that were delivered to the session, `bytes` have come to its endpoint. */
+  setArrived(session: Session<P>, bytes: number): void {
+    checkNotEnded(session)
+    if (bytes <= session.arrivedBytes) return
+    session.arrivedBytes = bytes
+    if (session.backlog.count === 0) return
+    drainBacklog(this.core, session)
+    this.settle()
+  }
+
   /** Time has come to `nowMs`. */
   advance(nowMs: number): void {
     lifecycle.advance(this.core, nowMs)

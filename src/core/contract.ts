@@ -168,4 +168,9 @@ export interface JoinOptions {
   readonly broadcasts: 'every' | 'latest'
   /** What the endpoint's inbox holds; the first window. */
   readonly inboxBytes: number
+  /**
+   * While so many bytes have been delivered and not come there, broadcasts wait here; with `broadcasts: 'latest'` the newest takes the
+   * place of the one before. Without a bound if it is not given.
+   */
+  readonly unarrivedBytesMax?: number
 }

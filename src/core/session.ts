@@ -31,6 +31,10 @@ export class Session<P extends Payload> {
   sentBytes = 0
   /** So many bytes in all is its endpoint ready to take. */
   limitBytes: number
+  /** Of the bytes that were delivered to it, so many have come there. */
+  arrivedBytes = 0
+  /** With so many still on their way, a broadcast waits here, where a newer one can take its place. */
+  readonly unarrivedBytesMax: number
   /** How many of its memberships are stalled. */
   stalledCount = 0
   readonly backlog: Backlog<P> = new Backlog()
@@ -63,12 +67,13 @@ export class Session<P extends Payload> {
   /** It lost its leases because it made no progress, and gets no new ones before it does. */
   hung = false
 
-  constructor(id: string, { name = '', broadcasts, inboxBytes }: JoinOptions) {
+  constructor(id: string, { name = '', broadcasts, inboxBytes, unarrivedBytesMax }: JoinOptions) {
     this.id = id
     this.name = name
     this.broadcasts = broadcasts
     this.inboxBytes = inboxBytes
     this.limitBytes = inboxBytes
+    this.unarrivedBytesMax = unarrivedBytesMax ?? Number.POSITIVE_INFINITY
   }
 
   /** Whether it has a link. */
@@ -90,6 +95,11 @@ export class Session<P extends Payload> {
   hasRoom(bytes: number): boolean {
     const room = this.limitBytes - this.sentBytes
     return bytes <= room || room >= this.inboxBytes
+  }
+
+  /** Whether a broadcast of so many bytes may be sent to it now, and need not wait for what is on its way. */
+  takesBroadcast(bytes: number): boolean {
+    return this.sentBytes - this.arrivedBytes < this.unarrivedBytesMax && this.hasRoom(bytes)
   }
 
   /** The room for produced objects: none while broadcasts wait, or those might wait for ever behind small work. */

@@ -12,6 +12,7 @@ import {
 } from './endpointOptions.ts'
 import { EndpointProgram } from './endpointProgram.ts'
 import type {
+  BroadcastOptions,
   Counts,
   Delivery,
   DeliveryOf,
@@ -24,11 +25,13 @@ import type {
   Receipt,
   SendOptions,
   StopResult,
+  SupersededReceipt,
   TakeOptions,
   TakeSyncOptions,
   Work,
   WorkOptions,
 } from './endpointTypes.ts'
+import type { Sending } from './sender.ts'
 import { checkStopOptions } from './stopping.ts'
 import { checkTakeRequest, type TakeOrder } from './takeRequest.ts'
 import type { WorkHandler } from './work.ts'
@@ -89,14 +92,28 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
 
   /**
    * Sends an object to every member of some groups; it is also each group's last broadcast, which members that join later
-   * receive. Resolves when the relay has accepted it. See {@link produce} for what may go wrong.
+   * receive. Resolves when the relay has accepted it; with `replace`, also when a newer one took its place, see
+   * {@link BroadcastOptions}. See {@link produce} for what may go wrong.
    */
   broadcast<Name extends GroupName<Groups>>(
     object: ObjectForAll<Groups, Name>,
     group: Name | readonly Name[],
-    options?: SendOptions,
-  ): Promise<Receipt<Name>> {
-    return this.#send(() => this.#sendRoute(object, this.#destinations.groups('broadcast', group), options))
+    options?: BroadcastOptions & { replace?: false | undefined },
+  ): Promise<Receipt<Name>>
+  broadcast<Name extends GroupName<Groups>>(
+    object: ObjectForAll<Groups, Name>,
+    group: Name | readonly Name[],
+    options?: BroadcastOptions,
+  ): Promise<Receipt<Name> | SupersededReceipt>
+  broadcast<Name extends GroupName<Groups>>(
+    object: ObjectForAll<Groups, Name>,
+    group: Name | readonly Name[],
+    options?: BroadcastOptions,
+  ): Promise<Receipt<Name> | SupersededReceipt> {
+    return this.#send(() => {
+      const route = this.#destinations.groups('broadcast', group)
+      return this.#program.sender.send(object, route, checkSending(options, broadcastOptions))
+    })
   }
 
   /**
@@ -276,14 +293,15 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
   }
 
   #sendRoute(object: unknown, route: PreparedRoute, options: SendOptions | undefined): Promise<Receipt> {
-    return this.#program.sender.send(object, route, options !== undefined && wantsTransfer(options))
+    // Only what is sent with `replace` is ever superseded.
+    return this.#program.sender.send(object, route, checkSending(options, sendOptions)) as Promise<Receipt>
   }
 
   /** Turns what is thrown into a rejection, and tells of it by an event: not awaiting it is legal. */
-  #send<Name extends string>(send: () => Promise<Receipt>): Promise<Receipt<Name>> {
+  #send<Result>(send: () => Promise<unknown>): Promise<Result> {
     try {
-      // The members are the groups of the destination.
-      return send() as Promise<Receipt<Name>>
+      // The members of a receipt are the groups of the destination.
+      return send() as Promise<Result>
     } catch (thrown) {
       return quietly(Promise.reject(this.#reported(thrown)))
     }
@@ -326,13 +344,19 @@ function quietly<Value>(promise: Promise<Value>): Promise<Value> {
   return promise
 }
 
-function wantsTransfer(options: SendOptions): boolean {
-  const { transfer = false } = checkNames(options, ['transfer'], {
-    where: 'a call that sends',
-    code: 'INVALID_ARGUMENT',
-  })
-  if (typeof transfer === 'boolean') return transfer
-  throw createError('INVALID_ARGUMENT', `transfer is ${describeValue(transfer)}; it must be true or false.`, {
-    details: { argument: 'transfer' },
+const sendOptions = ['transfer'] as const
+const broadcastOptions = ['transfer', 'replace'] as const
+const usualSending: Sending = { transfer: false, replace: false }
+
+function checkSending(options: unknown, names: typeof sendOptions | typeof broadcastOptions): Sending {
+  if (options === undefined) return usualSending
+  const given = checkNames(options, names, { where: 'a call that sends', code: 'INVALID_ARGUMENT' })
+  return { transfer: checkFlag('transfer', given.transfer), replace: checkFlag('replace', given.replace) }
+}
+
+function checkFlag(argument: string, value: unknown = false): boolean {
+  if (typeof value === 'boolean') return value
+  throw createError('INVALID_ARGUMENT', `${argument} is ${describeValue(value)}; it must be true or false.`, {
+    details: { argument },
   })
 }

@@ -1,7 +1,7 @@
 import type { EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { EndpointRecords, Io } from '../background/io.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeClaim, RecordType, readNumber } from '../background/records.ts'
+import { encodeClaim, RecordType, readNumber, readSequenceOf } from '../background/records.ts'
 import { createError, fromPlainError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { TypedEvents } from '../events.ts'
 import { endpointIdOf } from '../security/endpointId.ts'
@@ -140,6 +140,9 @@ export class EndpointProgram implements EndpointRecords {
         return
       case RecordType.SPARE_MEMORY:
         this.sender.spareMemory.give(this.#port.bell.takeAttachment(readNumber(buffer, start)))
+        return
+      case RecordType.SUPERSEDED:
+        this.sender.supersededOne(readSequenceOf(buffer, start))
         return
       case RecordType.RETURNED:
         this.stopping.returnedFollows()
@@ -297,7 +300,12 @@ export class EndpointProgram implements EndpointRecords {
         waitingObjects: objects,
         waitingBytes: bytes,
       },
-      sent: { objects: sender.sequence, accepted: sender.accepted, rejected: sender.rejected },
+      sent: {
+        objects: sender.sequence,
+        accepted: sender.accepted,
+        rejected: sender.rejected,
+        superseded: sender.superseded,
+      },
       received: {
         objects: this.#receiver.objects,
         bytes: this.#receiver.bytes,

@@ -23,6 +23,13 @@ export type Counts<Name extends string> = { readonly [Group in Name]?: number | 
 export interface Receipt<Name extends string = string> {
   /** How many members each group had at that moment. 0 is legal, the object waits; it also shows a typing error. */
   readonly members: Readonly<Record<Name, number>>
+  readonly superseded?: undefined
+}
+
+/** A newer broadcast took the place of this one, which was not sent. */
+export interface SupersededReceipt {
+  readonly superseded: true
+  readonly members?: undefined
 }
 
 /** How an object is sent. */
@@ -32,6 +39,15 @@ export interface SendOptions {
    * empty afterwards, as after `postMessage` with a transfer list. Default `false`.
    */
   transfer?: boolean | undefined
+}
+
+/** How an object is broadcast. */
+export interface BroadcastOptions extends SendOptions {
+  /**
+   * For what only the newest is wanted of, such as weights: this broadcast takes the place of an older one of this endpoint to the same groups
+   * that was sent with `replace` too and has not begun to leave; the receipt of that one is `{ superseded: true }`. Default `false`.
+   */
+  replace?: boolean | undefined
 }
 
 /** How objects are taken out of the inbox at once. */
@@ -168,7 +184,12 @@ export interface EndpointStats {
     readonly waitingBytes: number
   }
   /** Since the endpoint began. */
-  readonly sent: { readonly objects: number; readonly accepted: number; readonly rejected: number }
+  readonly sent: {
+    readonly objects: number
+    readonly accepted: number
+    readonly rejected: number
+    readonly superseded: number
+  }
   /** Since the endpoint began. `skipped`: broadcasts that were missed; `unreadable`: not decodable or not of their schema. */
   readonly received: {
     readonly objects: number

@@ -5,6 +5,8 @@ import type { SendSlab } from './sendMemory.ts'
 /** The body of a large object, and the number under which it goes. */
 export interface OutgoingBody {
   readonly id: number
+  /** It begins only when no other large object of its lanes is on its way, and may be withdrawn until then. */
+  readonly isReplaceable: boolean
   readonly source: ChunkSource
   readonly parts: readonly ArrayBuffer[]
 }

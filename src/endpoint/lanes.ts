@@ -25,6 +25,8 @@ export class Lanes {
   readonly #lines = new Map<string, Deque<HeldObject>>()
   /** The sequences of what waits. */
   readonly #held = new Set<number>()
+  /** By lane: the large objects that are on their way and not sent to their end. */
+  readonly #underWay = new Map<string, number>()
   /** Lanes that the relay has blocked. */
   readonly #blocked = new Set<string>()
 
@@ -42,6 +44,7 @@ export class Lanes {
     this.#lines.clear()
     this.#held.clear()
     this.#blocked.clear()
+    this.#underWay.clear()
   }
 
   /** Whether one of the sequences from `from` to `to` waits here. */
@@ -55,6 +58,31 @@ export class Lanes {
   mustWait(buffer: Buffer, start: number, end: number): boolean {
     if (this.#blocked.size === 0 && this.#lines.size === 0) return false
     return this.#lanesOf(buffer, start, end).some((lane) => this.#blocked.has(lane) || this.#lines.has(lane))
+  }
+
+  /** A large object begins to leave. Its lanes are given to `end` when it is sent to its end, or given up. */
+  begin(buffer: Buffer, start: number, end: number): readonly string[] {
+    const lanes = this.#lanesOf(buffer, start, end)
+    for (const lane of lanes) this.#underWay.set(lane, (this.#underWay.get(lane) ?? 0) + 1)
+    return lanes
+  }
+
+  end(lanes: readonly string[]): void {
+    for (const lane of lanes) {
+      const left = (this.#underWay.get(lane) ?? 0) - 1
+      if (left > 0) this.#underWay.set(lane, left)
+      else this.#underWay.delete(lane)
+    }
+  }
+
+  /** Whether a large object of one of the object's lanes is on its way. */
+  isBusy(buffer: Buffer, start: number, end: number): boolean {
+    return this.#underWay.size > 0 && this.#lanesOf(buffer, start, end).some((lane) => this.#underWay.has(lane))
+  }
+
+  /** What waits under this sequence is not to go any more; its place in the lines is given up when its turn comes. */
+  withdraw(sequence: number): void {
+    this.#held.delete(sequence)
   }
 
   hold(run: KeptRun, sequence: number, start: number, end: number): void {
@@ -78,7 +106,7 @@ export class Lanes {
       again = false
       for (const line of this.#lines.values()) {
         for (let held = line.first(); held !== undefined && this.#isFree(held); held = line.first()) {
-          if (!take(held)) break
+          if (this.#held.has(held.sequence) && !take(held)) break
           this.#leave(held)
           again = true
           moved = true

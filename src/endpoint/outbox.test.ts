@@ -18,7 +18,9 @@ const ROOM = 1_000_000
 
 /** An outbox with a conversation whose frames are noted by their sequences. */
 class Sender {
-  readonly outbox = new Outbox()
+  /** How often a large object was sent to its end. */
+  ended = 0
+  readonly outbox = new Outbox(() => this.ended++)
   conversation: Conversation
   #sequence = 0
   #sent: number[] = []
@@ -40,7 +42,11 @@ class Sender {
     this.outbox.restart(streamsMax)
   }
 
-  add(kind: Route['kind'], groups: string | readonly string[], { bytes = 10, large = false } = {}): number {
+  add(
+    kind: Route['kind'],
+    groups: string | readonly string[],
+    { bytes = 10, large = false, isReplaceable = false } = {},
+  ): number {
     const names = typeof groups === 'string' ? [groups] : groups
     const route = encodeRoute({ kind, groups: names, copies: names.map(() => 1) })
     const sequence = this.#sequence++
@@ -48,7 +54,7 @@ class Sender {
     if (large) {
       const source = new PartsSource([Buffer.alloc(bytes)])
       const parts = [new ArrayBuffer(10), new ArrayBuffer(bytes)]
-      this.outbox.addLarge(encodeStreamBegin(route, sequence, 0, id, bytes), { id, source, parts })
+      this.outbox.addLarge(encodeStreamBegin(route, sequence, 0, id, bytes), { id, isReplaceable, source, parts })
       return sequence
     }
     const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + bytes)
@@ -188,6 +194,52 @@ describe('The outbox', () => {
     expect(order.indexOf(0)).toBeLessThan(order.indexOf(1))
     expect(order.indexOf(1)).toBeLessThan(order.indexOf(3))
     expect(order.indexOf(3)).toBeLessThan(order.indexOf(4))
+  })
+
+  it('sends no more of what is withdrawn in time, wherever it waits', () => {
+    const sender = new Sender({ room: 100 })
+    const { outbox, conversation } = sender
+    for (const group of ['a', 'a', 'b', 'a']) sender.add('broadcast', group, { bytes: 20 })
+    expect(sender.pump()).toEqual([0, 1])
+    expect(outbox.withdraw(1, conversation)).toBe(false)
+    expect(outbox.withdraw(2, conversation)).toBe(true)
+    expect(outbox.withdraw(2, conversation)).toBe(false)
+    expect(outbox.withdraw(9, conversation)).toBe(false)
+    expect(outbox.unresolved).toBe(3)
+    conversation.confirmed(0, 1_000)
+    expect(sender.pump()).toEqual([3])
+    outbox.resolve(0, 1, conversation)
+    outbox.resolve(3, 3, conversation)
+    expect(outbox.unresolved).toBe(0)
+  })
+
+  it('begins a large object that may be withdrawn only when no other one of its lanes is on its way', () => {
+    const sender = new Sender({ room: 10_000_000, streamsMax: 16 })
+    const { outbox, conversation } = sender
+    const large = { bytes: 300_000, large: true, isReplaceable: true }
+    for (const groups of [['a'], ['a', 'b'], ['a', 'b'], ['c']]) sender.add('broadcast', groups, large)
+    sender.add('broadcast', 'a')
+    sender.add('produce', 'a')
+    // The rest of its lane waits behind it, so that the order stays; other lanes pass.
+    expect(sender.pump()).toEqual([0, 3, 5])
+    expect(outbox.withdraw(0, conversation)).toBe(false)
+    expect(outbox.withdraw(1, conversation)).toBe(true)
+    expect(outbox.takeSpent(conversation).map(({ byteLength }) => byteLength)).toEqual([300_000])
+    expect(sender.pump()).toEqual([])
+    conversation.openWindow(100, 300_000)
+    conversation.pumpBulk()
+    expect(sender.ended).toBe(1)
+    expect(sender.pump()).toEqual([2, 4])
+    expect(outbox.withdraw(4, conversation)).toBe(false)
+  })
+
+  it('keeps nothing of what was withdrawn for a relay that does not know the session any more', () => {
+    const sender = new Sender({ room: 100 })
+    for (let index = 0; index < 4; index++) sender.add('broadcast', 'a', { bytes: 20 })
+    sender.pump()
+    sender.outbox.withdraw(2, sender.conversation)
+    sender.begin(1_000, 1)
+    expect(sender.pump()).toEqual([0, 1, 3])
   })
 
   it('lets what is small pass large objects that have to wait for others', () => {

@@ -30,6 +30,14 @@ export class Outbox {
   #sentBytes = 0
   #openStreams = 0
   #streamsMax = 1
+  /** The lanes of the large objects that are on their way and not sent to their end, by stream. */
+  readonly #underWay = new Map<number, readonly string[]>()
+  readonly #ended: () => void
+
+  /** `ended` is called when a large object is sent to its end: another one may begin now. */
+  constructor(ended: () => void = () => undefined) {
+    this.#ended = ended
+  }
 
   /** Objects that the relay has not accepted. */
   get unresolved(): number {
@@ -88,6 +96,7 @@ export class Outbox {
     if (slab !== undefined && unresolved === 0) slab.runs--
     if (stream === undefined || conversation?.hasStream(stream.id) !== true) return
     conversation.closeStream(stream.id)
+    this.#leaveLanes(stream.id)
     this.#openStreams--
     this.#spent.push({ parts: stream.parts, lastFrame: conversation.log.appendedFrames })
   }
@@ -99,6 +108,25 @@ export class Outbox {
     const spent = this.#spent.filter(({ lastFrame }) => lastFrame <= log.confirmedFrames)
     this.#spent = needed
     return spent.flatMap(({ parts }) => parts.filter(({ byteLength }) => byteLength >= SPARE_BYTES_MIN))
+  }
+
+  /**
+   * An object need not be sent any more; returns whether that is in time. If so, what is of it is forgotten.
+   */
+  withdraw(sequence: number, conversation: Conversation | undefined): boolean {
+    const isWaiting = (this.#queue.length > 0 && sequence >= this.#sequence) || this.#lanes.holds(sequence, sequence)
+    if (!isWaiting) return false
+    let isFound = false
+    const withdrawn = (run: KeptRun) => {
+      isFound = true
+      this.#resolved(run, undefined)
+      if (run.stream !== undefined && conversation !== undefined)
+        this.#spent.push({ parts: run.stream.parts, lastFrame: 0 })
+    }
+    this.#kept.resolve(sequence, sequence, withdrawn)
+    if (this.#keptApart.unresolved > 0) this.#keptApart.resolve(sequence, sequence, withdrawn)
+    this.#lanes.withdraw(sequence)
+    return isFound
   }
 
   #wereGiven(from: number, to: number): boolean {
@@ -126,6 +154,7 @@ export class Outbox {
     this.#spent = []
     this.#sentBytes = 0
     this.#openStreams = 0
+    this.#underWay.clear()
     this.#streamsMax = streamsMax
   }
 
@@ -171,14 +200,31 @@ export class Outbox {
     if (slab !== undefined) slab.lastFrame = conversation.log.appendedFrames
     if (stream === undefined) this.#sentBytes += end - start
     else {
+      const lanes = this.#lanes.begin(buffer, start, end)
+      this.#underWay.set(stream.id, lanes)
+      stream.source.finished = () => {
+        if (this.#leaveLanes(stream.id)) this.#ended()
+      }
       // The relay opens the window once it has a place for the object.
-      conversation.openStream(stream.id, stream.source, 0)
+      conversation.openStream(stream.id, stream.source, 0, lanes.join('\n'))
       this.#openStreams++
     }
   }
 
-  #hasRoom({ stream }: KeptRun, start: number, end: number, conversation: Conversation): boolean {
-    if (stream !== undefined) return this.#openStreams < this.#streamsMax
+  #leaveLanes(stream: number): boolean {
+    const lanes = this.#underWay.get(stream)
+    if (lanes === undefined) return false
+    this.#underWay.delete(stream)
+    this.#lanes.end(lanes)
+    return true
+  }
+
+  #hasRoom({ buffer, stream }: KeptRun, start: number, end: number, conversation: Conversation): boolean {
+    if (stream !== undefined) {
+      if (this.#openStreams >= this.#streamsMax) return false
+      // A newer one may come as long as this one waits.
+      return !stream.isReplaceable || !this.#lanes.isBusy(buffer, start, end)
+    }
     return this.#sentBytes + (end - start) <= conversation.peerLimit
   }
 

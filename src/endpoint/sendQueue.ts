@@ -12,13 +12,20 @@ export interface LargeObject {
 /** An object that waits for room. */
 export interface WaitingObject {
   readonly route: PreparedRoute
+  readonly sequence: number
   readonly bytes: number
+  /** Whether a newer one may take its place. */
+  readonly isReplaceable: boolean
+  /** Whether the one before it was taken away: their sequences do not follow each other. */
+  isBehindGap: boolean
   /** The frame of a small one. */
   readonly buffer: Buffer
   readonly start: number
   readonly end: number
   readonly large: LargeObject | undefined
 }
+
+type About = Pick<WaitingObject, 'route' | 'sequence' | 'bytes' | 'isReplaceable'>
 
 const noBytes = Buffer.alloc(0)
 
@@ -37,19 +44,36 @@ export class SendQueue {
     return this.#waiting[this.#head]
   }
 
-  addFrame(route: PreparedRoute, source: Buffer, start: number, end: number): void {
+  addFrame(about: About, source: Buffer, start: number, end: number): void {
     const at = this.#slab.copy(source, start, end)
-    const bytes = end - start
-    this.#add({ route, bytes, buffer: this.#slab.buffer, start: at, end: at + bytes, large: undefined })
+    this.#add({ ...about, buffer: this.#slab.buffer, start: at, end: at + end - start, large: undefined })
   }
 
-  addLarge(route: PreparedRoute, bytes: number, large: LargeObject): void {
-    this.#add({ route, bytes, buffer: noBytes, start: 0, end: 0, large })
+  addLarge(about: About, large: LargeObject): void {
+    this.#add({ ...about, buffer: noBytes, start: 0, end: 0, large })
   }
 
-  #add(waiting: WaitingObject): void {
-    this.#waiting.push(waiting)
+  #add(waiting: Omit<WaitingObject, 'isBehindGap'>): void {
+    this.#waiting.push({ ...waiting, isBehindGap: false })
     this.bytes += waiting.bytes
+  }
+
+  /** The object of that number, if it waits here. */
+  find(sequence: number): WaitingObject | undefined {
+    const index = this.#waiting.findLastIndex((waiting) => waiting.sequence === sequence)
+    return index < this.#head ? undefined : this.#waiting[index]
+  }
+
+  /** Takes an object away for which a newer one has been added; `undefined` if it does not wait here. */
+  remove(sequence: number): WaitingObject | undefined {
+    const removed = this.find(sequence)
+    if (removed === undefined) return undefined
+    const index = this.#waiting.lastIndexOf(removed)
+    this.#waiting.splice(index, 1)
+    this.bytes -= removed.bytes
+    const next = this.#waiting[index]
+    if (next !== undefined) next.isBehindGap = true
+    return removed
   }
 
   removeFirst(): void {

@@ -1,3 +1,4 @@
+import { encodeAboutObject, encodeReplaceable, RecordType } from '../background/records.ts'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import type { EndpointLimits } from '../limits.ts'
 import { type EncodedParts, ObjectEncoder } from '../objects/encoder.ts'
@@ -6,7 +7,7 @@ import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { encodeStreamBegin, OBJECT_HEAD_BYTES, writeObjectHead } from '../wire/objectHeader.ts'
 import { type PreparedRoute, receiptOf } from './destinations.ts'
-import type { Receipt } from './endpointTypes.ts'
+import type { Receipt, SupersededReceipt } from './endpointTypes.ts'
 import type { FrameRoom, IoChannel } from './ioChannel.ts'
 import { ownParts } from './objectParts.ts'
 import { type LargeObject, SendQueue, type WaitingObject } from './sendQueue.ts'
@@ -16,12 +17,24 @@ import type { EndpointStatus } from './status.ts'
 
 /** An object whose promise is open. */
 interface PendingSend {
-  readonly promise: Promise<Receipt>
-  readonly resolve: (receipt: Receipt) => void
+  readonly promise: Promise<Receipt | SupersededReceipt>
+  readonly resolve: (receipt: Receipt | SupersededReceipt) => void
   readonly reject: (error: ObjectRelayError) => void
   readonly route: PreparedRoute
   readonly bytes: number
+  /** Of one that a newer one may replace: what they have in common. */
+  readonly replaces: string | undefined
 }
+
+/** How an object is sent, checked. */
+export interface Sending {
+  /** Its large arrays are given away. */
+  readonly transfer: boolean
+  /** It replaces an older one along the same route that has not begun to be sent, and may be replaced in turn. */
+  readonly replace: boolean
+}
+
+const supersededReceipt: SupersededReceipt = Object.freeze({ superseded: true })
 
 const nothing = () => undefined
 
@@ -43,8 +56,11 @@ export class Sender {
   /** Of objects that the I/O has and the relay has not accepted. */
   #unresolvedBytes = 0
   #queueEmptied: () => void = nothing
+  /** Of those that may be replaced, the newest along each route, as long as it is not answered. */
+  readonly #replaceable = new Map<string, number>()
   accepted = 0
   rejected = 0
+  superseded = 0
 
   constructor(options: {
     channel: IoChannel
@@ -77,7 +93,7 @@ export class Sender {
   }
 
   /** Sends one object; the promise is that of the relay's answer. Throws what is wrong at once. */
-  send(object: unknown, route: PreparedRoute, transfer: boolean): Promise<Receipt> {
+  send(object: unknown, route: PreparedRoute, { transfer, replace }: Sending): Promise<Receipt | SupersededReceipt> {
     const obstacle = this.#status.sendingObstacle
     if (obstacle !== undefined) throw obstacle
     if (this.#channel.encoding) throw nestedCall()
@@ -93,50 +109,71 @@ export class Sender {
       this.#sendWaiting()
       throw toObjectRelayError(thrown, 'NOT_SERIALIZABLE')
     }
-    if (typeof encoded === 'number') return this.#sendFrame(route, room, encoded - room.start)
+    const replaces = replace ? replacementKey(route) : undefined
+    if (typeof encoded === 'number') return this.#sendFrame(route, room, encoded - room.start, replaces)
     this.#channel.cancel()
-    return this.#sendLarge(encoded, route, transfer)
+    return this.#sendLarge(encoded, route, transfer, replaces)
   }
 
-  #sendFrame(route: PreparedRoute, room: FrameRoom, bytes: number): Promise<Receipt> {
+  #sendFrame(
+    route: PreparedRoute,
+    room: FrameRoom,
+    bytes: number,
+    replaces: string | undefined,
+  ): Promise<Receipt | SupersededReceipt> {
     const { buffer, start } = room
     if (this.#hasRoom(bytes)) {
       writeObjectHead(buffer, start, FrameType.OBJECT, route.encoded, this.#sequence, Date.now())
       writeUint32(buffer, start, bytes)
       this.#unresolvedBytes += bytes
-      const promise = this.#track(route, bytes)
+      const promise = this.#track(route, bytes, replaces)
       this.#channel.commit(bytes)
+      if (replaces !== undefined) this.#replaceOlder(replaces)
       return promise
     }
     try {
-      this.#checkWaitingRoom(bytes)
-      writeObjectHead(buffer, start, FrameType.OBJECT, route.encoded, this.#sequence, Date.now())
+      this.#checkWaitingRoom(bytes, replaces)
+      const sequence = this.#sequence
+      writeObjectHead(buffer, start, FrameType.OBJECT, route.encoded, sequence, Date.now())
       writeUint32(buffer, start, bytes)
-      this.#queue.addFrame(route, buffer, start, start + bytes)
+      const isReplaceable = replaces !== undefined
+      this.#queue.addFrame({ route, sequence, bytes, isReplaceable }, buffer, start, start + bytes)
     } finally {
       this.#channel.cancel()
     }
-    const promise = this.#track(route, bytes)
+    const promise = this.#track(route, bytes, replaces)
+    if (replaces !== undefined) this.#replaceOlder(replaces)
     this.#sendWaiting()
     return promise
   }
 
-  #sendLarge(parts: EncodedParts, route: PreparedRoute, transfer: boolean): Promise<Receipt> {
+  #sendLarge(
+    parts: EncodedParts,
+    route: PreparedRoute,
+    transfer: boolean,
+    replaces: string | undefined,
+  ): Promise<Receipt | SupersededReceipt> {
     const bytes = parts.byteLength
     const waits = !this.#hasRoom(bytes)
     // Before anything is copied.
-    if (waits) this.#checkWaitingRoom(bytes)
+    if (waits) this.#checkWaitingRoom(bytes, replaces)
     const buffers = ownParts(parts, transfer, this.spareMemory)
     const large = { buffers, bodyBytes: bytes, sequence: this.#sequence, sentAtMs: Date.now() }
-    const promise = this.#track(route, bytes)
-    if (waits) this.#queue.addLarge(route, bytes, large)
-    else this.#writeLarge(route, bytes, large)
+    const about = { route, sequence: large.sequence, bytes, isReplaceable: replaces !== undefined }
+    const promise = this.#track(route, bytes, replaces)
+    if (waits) this.#queue.addLarge(about, large)
+    else this.#writeLarge(about, large)
+    if (replaces !== undefined) this.#replaceOlder(replaces)
     if (waits) this.#sendWaiting()
     return promise
   }
 
-  #writeLarge(route: PreparedRoute, bytes: number, { buffers, bodyBytes, sequence, sentAtMs }: LargeObject): void {
+  #writeLarge(
+    { route, bytes, isReplaceable }: Pick<WaitingObject, 'route' | 'bytes' | 'isReplaceable'>,
+    { buffers, bodyBytes, sequence, sentAtMs }: LargeObject,
+  ): void {
     this.#unresolvedBytes += bytes
+    if (isReplaceable) this.#channel.write(encodeReplaceable())
     const attachment = this.#channel.attach(buffers)
     this.#channel.write(encodeStreamBegin(route.encoded, sequence, sentAtMs, attachment, bodyBytes))
   }
@@ -146,9 +183,10 @@ export class Sender {
     return this.#unresolvedBytes === 0 || this.#unresolvedBytes + bytes <= this.#limits.sendBytesMax
   }
 
-  #checkWaitingRoom(bytes: number): void {
+  #checkWaitingRoom(bytes: number, replaces: string | undefined): void {
     const { sendBytesMax, sendWaitingBytesMax } = this.#limits
-    if (this.#queue.bytes === 0 || this.#queue.bytes + bytes <= sendWaitingBytesMax) return
+    const waitingBytes = this.#queue.bytes - this.#replacedBytes(replaces)
+    if (waitingBytes === 0 || waitingBytes + bytes <= sendWaitingBytesMax) return
     throw createError(
       'SEND_ROOM_FULL',
       `${this.#queue.bytes} bytes wait for room already, and ${bytes} more would exceed sendWaitingBytesMax, ${sendWaitingBytesMax}. Await the promises of earlier calls, or raise the bound.`,
@@ -156,14 +194,57 @@ export class Sender {
     )
   }
 
-  #track(route: PreparedRoute, bytes: number): Promise<Receipt> {
+  /** What becomes free in the queue when an object replaces the one before it. */
+  #replacedBytes(replaces: string | undefined): number {
+    const older = replaces === undefined ? undefined : this.#replaceable.get(replaces)
+    return older === undefined ? 0 : (this.#queue.find(older)?.bytes ?? 0)
+  }
+
+  /** The newest object has taken the place of the one before it, if that has not begun to be sent: for what the I/O has, it decides. */
+  #replaceOlder(replaces: string): void {
+    const older = this.#replaceable.get(replaces)
+    this.#replaceable.set(replaces, this.#sequence - 1)
+    if (older === undefined) return
+    const removed = this.#queue.remove(older)
+    if (removed === undefined) {
+      this.#channel.write(encodeAboutObject(RecordType.WITHDRAW, older))
+      return
+    }
+    if (removed.large !== undefined) this.spareMemory.give(removed.large.buffers)
+    this.#supersede(older)
+  }
+
+  #supersede(sequence: number): PendingSend | undefined {
+    const pending = this.#take(sequence)
+    if (pending === undefined) return undefined
+    this.superseded++
+    pending.resolve(supersededReceipt)
+    return pending
+  }
+
+  /** The I/O has not sent an object, because a newer one took its place. */
+  supersededOne(sequence: number): void {
+    const pending = this.#supersede(sequence)
+    if (pending === undefined) return
+    this.#unresolvedBytes -= pending.bytes
+    this.#sendWaiting()
+  }
+
+  #take(sequence: number): PendingSend | undefined {
+    const pending = this.#pending.take(sequence)
+    const replaces = pending?.replaces
+    if (replaces !== undefined && this.#replaceable.get(replaces) === sequence) this.#replaceable.delete(replaces)
+    return pending
+  }
+
+  #track(route: PreparedRoute, bytes: number, replaces: string | undefined): Promise<Receipt | SupersededReceipt> {
     let resolve: PendingSend['resolve'] = nothing
     let reject: PendingSend['reject'] = nothing
-    const promise = new Promise<Receipt>((whenAccepted, whenRejected) => {
+    const promise = new Promise<Receipt | SupersededReceipt>((whenAccepted, whenRejected) => {
       resolve = whenAccepted
       reject = whenRejected
     })
-    this.#pending.push(this.#sequence, { promise, resolve, reject, route, bytes })
+    this.#pending.push(this.#sequence, { promise, resolve, reject, route, bytes, replaces })
     this.#sequence++
     return promise
   }
@@ -173,10 +254,12 @@ export class Sender {
     // What is being encoded comes behind all that waits, and calls this again. After a stop, what waits is given back.
     if (this.#channel.encoding || !this.#channel.open) return
     for (let first = this.#queue.first; first !== undefined; first = this.#queue.first) {
-      const { route, bytes, large } = first
+      const { bytes, large, isBehindGap, sequence } = first
       if (this.#unresolvedBytes > 0 && this.#unresolvedBytes + bytes > this.#limits.sendBytesMax) return
       this.#queue.removeFirst()
-      if (large !== undefined) this.#writeLarge(route, bytes, large)
+      // Objects in a row are taken for one run: what lies between their records says that one is missing.
+      if (isBehindGap) this.#channel.write(encodeAboutObject(RecordType.WITHDRAW, sequence - 1))
+      if (large !== undefined) this.#writeLarge(first, large)
       else {
         this.#unresolvedBytes += bytes
         this.#channel.write(first.buffer, first.start, first.end)
@@ -189,7 +272,7 @@ export class Sender {
   acceptedRun(from: number, to: number, memberCounts: readonly number[]): void {
     const last = Math.min(to, this.#sequence - 1)
     for (let sequence = from; sequence <= last; sequence++) {
-      const pending = this.#pending.take(sequence)
+      const pending = this.#take(sequence)
       if (pending === undefined) continue
       this.#unresolvedBytes -= pending.bytes
       this.accepted++
@@ -200,7 +283,7 @@ export class Sender {
 
   /** The relay has rejected an object; returns whether it was one of ours. */
   rejectedOne(sequence: number, error: ObjectRelayError): boolean {
-    const pending = this.#pending.take(sequence)
+    const pending = this.#take(sequence)
     if (pending === undefined) return false
     this.#unresolvedBytes -= pending.bytes
     this.rejected++
@@ -213,6 +296,7 @@ export class Sender {
   rejectAll(error: ObjectRelayError): void {
     const pendings = this.#pending
     this.#pending = new SequenceTable<PendingSend>()
+    this.#replaceable.clear()
     for (const pending of pendings.values()) rejectQuietly(pending, error)
     this.#unresolvedBytes = 0
     this.spareMemory.clear()
@@ -236,6 +320,11 @@ function rejectQuietly({ promise, reject }: PendingSend, error: ObjectRelayError
   // Whoever does not await it hears of it by an event.
   promise.catch(nothing)
   reject(error)
+}
+
+/** What broadcasts have in common of which the newest replaces the one before. */
+function replacementKey({ kind, groups }: PreparedRoute): string {
+  return `${kind}\n${groups.join('\n')}`
 }
 
 function nestedCall(): ObjectRelayError {

@@ -29,7 +29,7 @@ test('resolves each promise with the members of its groups when the relay has ac
   const receipts = await Promise.all(sent)
   expect(receipts).toEqual([{ members: { g: 2 } }, { members: { g: 2 } }, { members: { h: 0 } }])
   expect(receipts[0]).toBe(receipts[1])
-  expect(endpoint.stats().sent).toEqual({ objects: 3, accepted: 3, rejected: 0 })
+  expect(endpoint.stats().sent).toEqual({ objects: 3, accepted: 3, rejected: 0, superseded: 0 })
 })
 
 test('keeps a group named __proto__ as a group like any other', async () => {

@@ -1,6 +1,15 @@
 import type { EndpointConfiguration, EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeSpareMemory, RecordType, readHanded, readLeases, readNumber, readTaken } from '../background/records.ts'
+import {
+  encodeAboutObject,
+  encodeSpareMemory,
+  RecordType,
+  readHanded,
+  readLeases,
+  readNumber,
+  readSequenceOf,
+  readTaken,
+} from '../background/records.ts'
 import type { Timer } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
@@ -51,7 +60,8 @@ export class EndpointSession implements ConnectorOwner {
   readonly #configuration: EndpointConfiguration
   readonly #groups: ReadonlySet<string>
   readonly #connector: Connector
-  readonly #outbox = new Outbox()
+  readonly #outbox: Outbox
+  #nextIsReplaceable = false
   readonly #demand = new DemandTable()
   readonly #claims = new Claims()
   /** By group: the last broadcast that the program was given. */
@@ -82,6 +92,8 @@ export class EndpointSession implements ConnectorOwner {
     this.#configuration = configuration
     this.#groups = new Set(configuration.groups)
     this.#host = host
+    // Not within the writing of what was its end.
+    this.#outbox = new Outbox(() => host.clock.soon(() => this.#pumpOutbox()))
     this.#connector = new Connector(configuration, host, this)
     this.#connector.dial()
   }
@@ -117,6 +129,12 @@ export class EndpointSession implements ConnectorOwner {
         this.#claims.answered(readNumber(buffer, start))
         this.#link?.requestFlush()
         return
+      case RecordType.REPLACEABLE:
+        this.#nextIsReplaceable = true
+        return
+      case RecordType.WITHDRAW:
+        this.#withdraw(readSequenceOf(buffer, start))
+        return
       case RecordType.STOP:
         this.#stop(Number(readJson(buffer, start, end).deadlineMs))
         return
@@ -135,8 +153,20 @@ export class EndpointSession implements ConnectorOwner {
     const id = readUint32(frame, frame.length - STREAM_BEGIN_TAIL_BYTES)
     const parts = this.#host.port.bell.takeAttachment(id)
     const source = new PartsSource(parts.map((part) => new Uint8Array(part)))
-    this.#outbox.addLarge(frame, { id, source, parts })
+    const isReplaceable = this.#nextIsReplaceable
+    this.#nextIsReplaceable = false
+    this.#outbox.addLarge(frame, { id, isReplaceable, source, parts })
     this.#pumpOutbox()
+  }
+
+  /** The program has sent a newer object in place of this one. */
+  #withdraw(sequence: number): void {
+    if (!this.#outbox.withdraw(sequence, this.#conversation)) return
+    this.#giveMemoryBack()
+    const record = encodeAboutObject(RecordType.SUPERSEDED, sequence)
+    this.#passOn(record, 0, record.length)
+    this.#pumpOutbox()
+    this.#checkStopped()
   }
 
   #pumpOutbox(): void {

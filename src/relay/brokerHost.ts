@@ -3,7 +3,7 @@ import { Broker } from '../core/broker.ts'
 import type { AcceptedGroup, BrokerEvent, BrokerOutput, Delivery } from '../core/contract.ts'
 import type { Session } from '../core/session.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
-import type { RelayLimits } from '../limits.ts'
+import { fixedLimits, type RelayLimits } from '../limits.ts'
 import type { AcceptedRun, HeardFrames, Store, StoredObject } from '../store/store.ts'
 import type { ReclaimedLease, ReleaseTerms } from '../wire/controlFrames.ts'
 import { readUint32 } from '../wire/integers.ts'
@@ -70,7 +70,12 @@ export class BrokerHost {
     const { name, groups, broadcasts, reclaims } = session.hello
     this.#joining = session
     try {
-      session.session = this.broker.join(session.id, groups, { name, broadcasts, inboxBytes })
+      session.session = this.broker.join(session.id, groups, {
+        name,
+        broadcasts,
+        inboxBytes,
+        ...(broadcasts === 'latest' ? { unarrivedBytesMax: fixedLimits.latestUnarrivedBytesMax } : {}),
+      })
       this.#sessions.set(session.session, session)
     } finally {
       this.#joining = undefined

@@ -9,6 +9,7 @@ class OutgoingBody implements ChunkSource {
   readonly totalBytes: number
   readonly #reader: LargeReader
   readonly #closed: () => void
+  #at = 0
   isClosed = false
 
   constructor(id: number, leaseNumber: number, reader: LargeReader, closed: () => void) {
@@ -23,11 +24,18 @@ class OutgoingBody implements ChunkSource {
     return this.#reader.availableBytes
   }
 
+  /** What of it has not left yet. */
+  get unsentBytes(): number {
+    return this.totalBytes - this.#at
+  }
+
   pieces(offset: number, length: number): readonly Buffer[] {
+    this.#at = offset + length
     return this.#reader.pieces(offset, length)
   }
 
   seek(offset: number): void {
+    this.#at = offset
     this.#reader.seek(offset)
   }
 
@@ -53,7 +61,11 @@ export class OutgoingBodies {
   }
 
   /** A stream for one delivery; its number, and what begins to send it. */
-  open(body: LargeBody, leaseNumber: number, windowBytes: number): { id: number; start(): void } {
+  open(
+    body: LargeBody,
+    leaseNumber: number,
+    { windowBytes, lane }: { windowBytes: number; lane: string },
+  ): { id: number; start(): void } {
     const id = this.#nextStream++
     const outgoing = new OutgoingBody(id, leaseNumber, body.openReader(this.#readable), () =>
       this.#forget(body, outgoing),
@@ -64,9 +76,16 @@ export class OutgoingBodies {
     return {
       id,
       start: () => {
-        if (!outgoing.isClosed) this.#conversation.openStream(id, outgoing, windowBytes)
+        if (!outgoing.isClosed) this.#conversation.openStream(id, outgoing, windowBytes, lane)
       },
     }
+  }
+
+  /** What of all of them has not left yet. */
+  get unsentBytes(): number {
+    let bytes = 0
+    for (const streams of this.#byBody.values()) for (const { unsentBytes } of streams) bytes += unsentBytes
+    return bytes
   }
 
   /** Stops one delivery; returns the number of its stream, if it is not sent to its end. */

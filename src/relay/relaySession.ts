@@ -263,6 +263,8 @@ export class RelaySession implements LinkHandler, Gated {
     const { session, conversation } = this
     this.#answers.confirmed(conversation.log.confirmedFrames)
     const unconfirmedBytes = conversation.log.bytes + this.#output.bytes
+    if (this.hello.broadcasts === 'latest')
+      this.#host.broker.setArrived(session, session.sentBytes - unconfirmedBytes - this.#outgoing.unsentBytes)
     const limit = session.sentBytes - unconfirmedBytes + unconfirmedObjectBytesMax
     this.#windowLimit = Math.max(this.#windowLimit, Math.min(conversation.peerLimit, limit))
     this.#host.broker.setWindow(session, this.#windowLimit)
@@ -380,8 +382,9 @@ export class RelaySession implements LinkHandler, Gated {
     this.say(encodeText(FrameType.GOODBYE, ''))
   }
 
-  #deliverLarge(body: LargeBody, { attempt, leaseNumber }: Delivery<StoredObject>): void {
-    const { id, start } = this.#outgoing.open(body, leaseNumber, this.#host.limits.bulkWindowBytes)
+  #deliverLarge(body: LargeBody, { attempt, leaseNumber, kind, group }: Delivery<StoredObject>): void {
+    const { bulkWindowBytes: windowBytes } = this.#host.limits
+    const { id, start } = this.#outgoing.open(body, leaseNumber, { windowBytes, lane: `${kind} ${group}` })
     const begin = Buffer.from(body.begin)
     stampAttempt(begin, 0, attempt)
     writeUint32(begin, begin.length - 12, id)

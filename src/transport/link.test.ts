@@ -193,7 +193,7 @@ describe('A link', () => {
         throw new RangeError('asked for before it was read')
       },
     }
-    conversation.openStream(1, source, source.totalBytes)
+    conversation.openStream(1, source, source.totalBytes, 'lane')
     link.requestFlush()
     expect(() => clock.settle()).not.toThrow()
     expect(handler.errors).toEqual([expect.objectContaining({ message: expect.stringContaining('asked for before') })])

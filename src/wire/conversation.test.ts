@@ -11,10 +11,14 @@ class CountingWriter implements LinkWriter {
   writes = 0
   bytes = 0
   readonly types: number[] = []
+  /** The streams that chunks are of. */
+  readonly chunks: number[] = []
   readonly #reader = new FrameReader({
     frame: (type) => this.types.push(type),
-    chunk: (_stream, _offset, _buffer, _start, _end, last) => {
-      if (last) this.types.push(FrameType.STREAM_CHUNK)
+    chunk: (stream, _offset, _buffer, _start, _end, last) => {
+      if (!last) return
+      this.types.push(FrameType.STREAM_CHUNK)
+      this.chunks.push(stream)
     },
   })
 
@@ -72,7 +76,8 @@ describe('A conversation', () => {
 
   it('lets small frames overtake the chunks of large objects, and objects take turns', () => {
     const { conversation, writer } = setUp()
-    for (const id of [1, 2]) conversation.openStream(id, new PartsSource([Buffer.alloc(300_000)]), 1_000_000)
+    for (const id of [1, 2])
+      conversation.openStream(id, new PartsSource([Buffer.alloc(300_000)]), 1_000_000, `lane ${id}`)
     writer.pendingBytes = 200_000
     conversation.pump()
     conversation.pumpBulk()
@@ -85,6 +90,29 @@ describe('A conversation', () => {
     conversation.pump()
     conversation.pumpBulk()
     expect(writer.types.filter((type) => type === FrameType.STREAM_CHUNK)).toHaveLength(10)
+  })
+
+  it('sends the large objects of one lane one after another, so that each is there early', () => {
+    const { conversation, writer } = setUp()
+    const whole = (id: number, lane: string, window: number) =>
+      conversation.openStream(id, new PartsSource([Buffer.alloc(131_072)]), window, lane)
+    whole(1, 'a', 65_536)
+    whole(2, 'a', 131_072)
+    whole(3, 'b', 131_072)
+    conversation.pumpBulk()
+    // The first of a goes as far as it may; the second does not idle meanwhile; b takes turns with a.
+    expect(writer.chunks).toEqual([1, 3, 2, 3, 2])
+    writer.chunks.length = 0
+    whole(4, 'a', 131_072)
+    whole(5, 'a', 131_072)
+    conversation.openWindow(1, 131_072)
+    conversation.pumpBulk()
+    expect(writer.chunks).toEqual([1, 4, 4, 5, 5])
+    writer.chunks.length = 0
+    conversation.rewindStream(5, 0)
+    conversation.rewindStream(4, 65_536)
+    conversation.pumpBulk()
+    expect(writer.chunks).toEqual([4, 5, 5])
   })
 
   it('waits with everything while the peer does not read', () => {
@@ -113,7 +141,7 @@ describe('A conversation', () => {
 
   it('sends a stream again from where the peer wants it, but not from beyond what was sent', () => {
     const { conversation, writer } = setUp()
-    conversation.openStream(1, new PartsSource([Buffer.alloc(100_000)]), 100_000)
+    conversation.openStream(1, new PartsSource([Buffer.alloc(100_000)]), 100_000, 'lane')
     conversation.pumpBulk()
     conversation.rewindStream(1, 65_536)
     conversation.pumpBulk()

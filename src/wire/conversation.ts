@@ -6,6 +6,7 @@ import type { ChunkSource } from './outgoingStream.ts'
 import { OutgoingStream } from './outgoingStream.ts'
 import { Slab } from './slab.ts'
 import type { SlabPool } from './slabPool.ts'
+import { StreamTurns } from './streamTurns.ts'
 
 /** Where a conversation writes its bytes: one connection. */
 export interface LinkWriter {
@@ -43,8 +44,9 @@ export class Conversation {
   readonly #keepsFinishedStreams: boolean
   readonly #slab = new Slab()
   readonly #streams = new Map<number, OutgoingStream>()
-  /** Streams that are not sent to their end yet, in turn. */
-  #active: OutgoingStream[] = []
+  /** Streams that are not sent to their end yet. */
+  readonly #turns = new StreamTurns()
+  #streamsBegun = 0
   #link: LinkWriter | undefined
   #confirmedReceipt = 0
   #confirmedLimit: number
@@ -111,11 +113,11 @@ export class Conversation {
     this.log.append(buffer, start, end, frames)
   }
 
-  /** Begins to send the chunks of a large object, whose STREAM_BEGIN was sent. */
-  openStream(id: number, source: ChunkSource, windowLimit: number): void {
-    const stream = new OutgoingStream(id, source, windowLimit)
+  /** Begins to send the chunks of a large object, whose STREAM_BEGIN was sent, after those of its lane that began before. */
+  openStream(id: number, source: ChunkSource, windowLimit: number, lane: string): void {
+    const stream = new OutgoingStream(id, source, { windowLimit, lane, order: this.#streamsBegun++ })
     this.#streams.set(id, stream)
-    this.#active.push(stream)
+    this.#turns.add(stream)
   }
 
   /** Ends a stream, sent to its end or not. */
@@ -123,7 +125,7 @@ export class Conversation {
     const stream = this.#streams.get(id)
     if (stream === undefined) return
     this.#streams.delete(id)
-    this.#active = this.#active.filter((other) => other !== stream)
+    this.#turns.remove(stream)
     stream.source.close?.()
   }
 
@@ -134,7 +136,7 @@ export class Conversation {
 
   /** Whether nothing waits to be sent or to be confirmed. */
   get idle(): boolean {
-    return this.log.confirmedFrames === this.log.appendedFrames && this.#active.length === 0
+    return this.log.confirmedFrames === this.log.appendedFrames && this.#turns.isEmpty
   }
 
   hasStream(id: number): boolean {
@@ -155,7 +157,7 @@ export class Conversation {
     if (offset > stream.offset)
       throw createError('PROTOCOL_VIOLATION', 'The peer rewinds a stream beyond what was sent.')
     stream.rewind(offset)
-    if (!this.#active.includes(stream)) this.#active.push(stream)
+    this.#turns.add(stream)
   }
 
   /** A numbered frame of the peer, or a part of one that is not whole yet, was received. */
@@ -192,7 +194,7 @@ export class Conversation {
 
   /** Whether there are large objects that are not sent to their end, for {@link Conversation.pumpBulk}. */
   get hasBulk(): boolean {
-    return this.#active.length > 0
+    return !this.#turns.isEmpty
   }
 
   /** Writes what is small and may be written now. Throws `PROTOCOL_VIOLATION` if the peer makes this side keep too much. */
@@ -236,21 +238,25 @@ export class Conversation {
     // What is small and could not leave goes first; and what is numbered leaves in the order of its numbers.
     if (link === undefined || this.log.hasUnsent) return
     const gathering = new GatheredWrite(link)
-    let idle = 0
-    while (idle < this.#active.length && link.pendingBytes + gathering.bytes < fixedLimits.linkPendingBulkBytesMax) {
-      const stream = this.#active.shift()
+    while (link.pendingBytes + gathering.bytes < fixedLimits.linkPendingBulkBytesMax) {
+      const stream = this.#turns.next()
       if (stream === undefined) break
       const length = stream.sendableBytes
-      if (length > 0) {
-        this.log.appendParts(encodeChunkHead(stream.id, stream.offset, length), stream.take(length))
-        const run = this.log.takeUnsent()
-        if (run !== undefined) gathering.addRun(run)
-        idle = 0
-      } else idle++
-      if (!stream.finished) this.#active.push(stream)
-      else if (!this.#keepsFinishedStreams) this.closeStream(stream.id)
+      this.log.appendParts(encodeChunkHead(stream.id, stream.offset, length), stream.take(length))
+      const run = this.log.takeUnsent()
+      if (run !== undefined) gathering.addRun(run)
+      if (stream.finished) this.#finished(stream)
     }
     gathering.flush()
+  }
+
+  #finished(stream: OutgoingStream): void {
+    if (!this.#keepsFinishedStreams) {
+      this.closeStream(stream.id)
+      return
+    }
+    this.#turns.remove(stream)
+    stream.source.finished?.()
   }
 
   #pumpSmall(link: LinkWriter, gathering: GatheredWrite): void {

@@ -10,6 +10,8 @@ export interface ChunkSource {
   pieces(offset: number, length: number): readonly Buffer[]
   /** The bytes from `offset` on, which were read before, are read once more. */
   seek?(offset: number): void
+  /** All of it has been asked for; it may still be read once more. */
+  finished?(): void
   /** Nothing more of it will be asked for. */
   close?(): void
 }
@@ -18,14 +20,19 @@ export interface ChunkSource {
 export class OutgoingStream {
   readonly id: number
   readonly source: ChunkSource
+  /** What it is in order with, see StreamTurns; the one that began first has the lowest `order`. */
+  readonly lane: string
+  readonly order: number
   #offset = 0
   /** How far the peer allows it to go. */
   windowLimit: number
 
-  constructor(id: number, source: ChunkSource, windowLimit: number) {
+  constructor(id: number, source: ChunkSource, options: { windowLimit: number; lane: string; order: number }) {
     this.id = id
     this.source = source
-    this.windowLimit = windowLimit
+    this.windowLimit = options.windowLimit
+    this.lane = options.lane
+    this.order = options.order
   }
 
   /** Where the next chunk begins. */

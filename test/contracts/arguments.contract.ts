@@ -42,8 +42,13 @@ export function argumentsContract(io: 'thread' | 'inline'): void {
 
     describe.each(wrongGroups)('%s for groups', (_, value) => {
       it('in broadcast, produce, notify and sendObject', async () => {
-        for (const method of ['broadcast', 'produce', 'sendObject'] as const) {
-          const failure = await failureOf(() => endpoint[method]('object', value as string))
+        const group = value as string
+        for (const send of [
+          () => endpoint.broadcast('object', group),
+          () => endpoint.produce('object', group),
+          () => endpoint.sendObject('object', group),
+        ]) {
+          const failure = await failureOf(send)
           expect(failure).toBeInstanceOf(UsageError)
           expect(failure.code).toBe('INVALID_ARGUMENT')
         }

@@ -9,6 +9,7 @@ import { largeObjectsContract } from './largeObjects.contract.ts'
 import { lifeContract } from './life.contract.ts'
 import { objectsContract } from './objects.contract.ts'
 import { processesContract } from './processes.contract.ts'
+import { replacingContract } from './replacing.contract.ts'
 import { sendRoomContract } from './sendRoom.contract.ts'
 import { takingContract } from './taking.contract.ts'
 import { workContract } from './work.contract.ts'
@@ -26,6 +27,7 @@ export function endpointContract(io: 'thread' | 'inline'): void {
     objectsContract(io)
     largeObjectsContract(io)
     sendRoomContract(io)
+    replacingContract(io)
     lifeContract(io)
     eventsContract(io)
     processesContract(io)

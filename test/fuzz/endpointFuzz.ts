@@ -144,7 +144,7 @@ export class EndpointFuzz {
     if (random.chance(0.4)) {
       const bytes = random.chance(0.2) ? random.integer(150_000, 600_000) : random.integer(0, 500)
       const route = this.#destinations.groups(random.pick(['produce', 'broadcast']), random.pick(['g', 'h', 'x']))
-      const sent = program.sender.send({ bytes: new Uint8Array(bytes) }, route, false)
+      const sent = program.sender.send({ bytes: new Uint8Array(bytes) }, route, { transfer: false, replace: false })
       sent.catch((error: unknown) => this.#mind(error))
     }
     if (random.chance(0.3)) program.asking.notify({ [random.pick(groups)]: random.pick([-1, 1, 5]) })

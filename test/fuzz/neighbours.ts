@@ -64,7 +64,9 @@ export class Neighbours {
     const answers: Promise<unknown>[] = []
     for (const kind of ['produce', 'broadcast', 'produce'] as const) {
       const object = { kind, number: this.#sent[kind]++, bytes: new Uint8Array(bytes) }
-      answers.push(this.#sender.sender.send(object, this.#destinations.groups(kind, GROUP), false))
+      answers.push(
+        this.#sender.sender.send(object, this.#destinations.groups(kind, GROUP), { transfer: false, replace: false }),
+      )
     }
     this.#receiver.asking.notify({ [GROUP]: 2 })
     let settled = 0

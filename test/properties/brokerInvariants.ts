@@ -152,8 +152,11 @@ function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): vo
   )
   if (entries.length > 1) atMost('backlog.bytes', backlog.bytes, core.limits.memberBacklogBytesMax)
   const first = entries[0]
-  if (first !== undefined && session.attached)
-    same('hasRoom(session, first.parcel.payload.bytes)', hasRoom(session, first.parcel.payload.bytes), false)
+  if (first !== undefined && session.attached) {
+    const { bytes } = first.parcel.payload
+    const mayGo = hasRoom(session, bytes) && session.sentBytes - session.arrivedBytes < session.unarrivedBytesMax
+    same('the first of the backlog may go', mayGo, false)
+  }
   if (session.broadcasts === 'latest') {
     same('one for each group', new Set(entries.map((entry) => entry.member)).size, entries.length)
   }

@@ -72,6 +72,9 @@ export interface ModelSession {
   state: 'attached' | 'detached' | 'ended'
   room: number
   readonly inboxBytes: number
+  /** Bytes on their way to it; with so many, it gets no broadcast. */
+  unarrived: number
+  readonly unarrivedBytesMax: number
   readonly members: Map<string, ModelMember>
   readonly leases: Map<number, ModelLease>
   /** Of an earlier run of the relay: what it claimed, and what it may still claim. */
@@ -120,8 +123,11 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   join(id: string, groups: string[], broadcasts: 'every' | 'latest', inboxBytes: number): void {
+    const unarrivedBytesMax = broadcasts === 'latest' ? inboxBytes / 2 : Number.POSITIVE_INFINITY
     const model: ModelSession = {
       id,
+      unarrived: 0,
+      unarrivedBytesMax,
       session: undefined,
       state: 'attached',
       room: inboxBytes,
@@ -145,7 +151,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     }
     this.sessions.set(id, model)
     this.absent.delete(id)
-    model.session = this.broker.join(id, groups, { broadcasts, inboxBytes })
+    model.session = this.broker.join(id, groups, { broadcasts, inboxBytes, unarrivedBytesMax })
   }
 
   /** What the model knows happens before the broker is asked to, so that each output finds it done. */
@@ -328,6 +334,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   widen(model: ModelSession, bytes: number): void {
     const session = sessionOf(model)
+    model.unarrived = Math.max(0, model.unarrived - 2 * bytes)
+    this.broker.setArrived(session, session.sentBytes - model.unarrived)
     model.room += bytes
     this.broker.setWindow(session, session.limitBytes + bytes)
   }
@@ -371,9 +379,12 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     const { bytes } = delivery.payload
     must(model.state === 'attached', 'only who has a link gets something')
     must(bytes <= model.room || model.room >= model.inboxBytes, `${model.id} has room for ${bytes} bytes`)
-    if (delivery.kind === 'broadcast') this.checkBroadcast(model, delivery)
-    else this.checkProduced(model, delivery)
+    if (delivery.kind === 'broadcast') {
+      must(model.unarrived < model.unarrivedBytesMax, `${model.id} gets no broadcast while so much is on its way`)
+      this.checkBroadcast(model, delivery)
+    } else this.checkProduced(model, delivery)
     model.room -= bytes
+    model.unarrived += bytes
   }
 
   accepted(_session: Session<ModelPayload>, sequence: number, objects: number, memberCounts: readonly number[]): void {

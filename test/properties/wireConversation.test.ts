@@ -50,7 +50,7 @@ class Side implements LinkHandler {
     this.#send(encodeStreamBegin(route, id, 0, id, body.length))
     const middle = Math.floor(body.length / 2)
     const source = new PartsSource([body.subarray(0, middle), body.subarray(middle)])
-    this.conversation.openStream(id, source, id % 2 === 0 ? 0 : WINDOW_BYTES)
+    this.conversation.openStream(id, source, id % 2 === 0 ? 0 : WINDOW_BYTES, `lane ${id % 3}`)
   }
 
   #send(frame: Buffer): void {

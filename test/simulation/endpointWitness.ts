@@ -1,4 +1,4 @@
-import { RecordType } from '../../src/background/records.ts'
+import { RecordType, readSequenceOf } from '../../src/background/records.ts'
 import { deadLetterName } from '../../src/core/groupName.ts'
 import {
   type ObjectContext,
@@ -97,6 +97,9 @@ export class EndpointWitness implements RecordWitness {
       case FrameType.REJECTED:
         this.#answered(readRejected(buffer, start, end).sequence, 'rejected')
         return
+      case RecordType.SUPERSEDED:
+        this.#answered(readSequenceOf(buffer, start), 'superseded')
+        return
       case FrameType.CONTEXT:
         this.#context = readContext(buffer, start, end)
         return
@@ -126,7 +129,7 @@ export class EndpointWitness implements RecordWitness {
     this.#broadcasts = new Map()
   }
 
-  #answered(sequence: number, answer: 'accepted' | 'rejected'): void {
+  #answered(sequence: number, answer: 'accepted' | 'rejected' | 'superseded'): void {
     const object = this.#unanswered.get(sequence)
     if (object === undefined) {
       this.#ledger.break(`e${this.#serial} was told twice, or of what it never sent: ${answer} ${sequence}`)

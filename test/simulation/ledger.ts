@@ -10,8 +10,8 @@ export interface SentObject {
   readonly groups: readonly string[]
   readonly copies: readonly number[]
   readonly bytes: number
-  /** What the relay has answered, as the I/O of the sender has read it. */
-  answer: 'none' | 'accepted' | 'rejected'
+  /** What the relay has answered, as the I/O of the sender has read it; or that it was not sent, because a newer one took its place. */
+  answer: 'none' | 'accepted' | 'rejected' | 'superseded'
   /** The run of the relay that accepted it. */
   acceptedRun: number
   /** It was sent again in another session, and so may have lost its place among the others. */
@@ -127,7 +127,8 @@ export class Ledger {
     if (this.#inSession.has(endpoint)) fate.takers.set(endpoint, (fate.takers.get(endpoint) ?? 0) + 1)
     else fate.givenBack++
     if (mayBeDouble) return
-    if (answer === 'rejected') this.break(`e${endpoint} got object ${id}, which was rejected`)
+    if (answer === 'rejected' || answer === 'superseded')
+      this.break(`e${endpoint} got object ${id}, which was ${answer}`)
     const allowed = copiesFor(object, group) + fate.givenBack
     if (takes > allowed) {
       this.break(

@@ -143,11 +143,11 @@ export class SimulatedEndpoint {
     for (const route of this.#destinations.destination(destination)) this.#sendRoute(route, bytes)
   }
 
-  broadcast(groups: readonly string[], bytes: number): SentObject {
-    return this.#sendRoute(this.#destinations.groups('broadcast', groups), bytes)
+  broadcast(groups: readonly string[], bytes: number, replace = false): SentObject {
+    return this.#sendRoute(this.#destinations.groups('broadcast', groups), bytes, replace)
   }
 
-  #sendRoute(route: PreparedRoute, bytes: number): SentObject {
+  #sendRoute(route: PreparedRoute, bytes: number, replace = false): SentObject {
     const { ledger, sending } = this.#surroundings
     const { kind, groups, copies } = route
     const sent = ledger.sending({ producer: this.serial, kind, groups, copies, bytes })
@@ -159,9 +159,9 @@ export class SimulatedEndpoint {
     const sequenceBefore = this.program.sender.sequence
     try {
       // What can be sent is numbered before anything else happens to it.
-      const promise = this.program.sender.send(makeObject(id, bytes), route, false)
+      const promise = this.program.sender.send(makeObject(id, bytes), route, { transfer: false, replace })
       promise.then(
-        () => this.#answered(sent, undefined),
+        ({ superseded }) => (superseded === true ? this.#superseded(sent, replace) : this.#answered(sent, undefined)),
         (error: unknown) => this.#answered(sent, error),
       )
     } catch (error) {
@@ -174,6 +174,16 @@ export class SimulatedEndpoint {
     }
     this.witness.sent(sent)
     return sent
+  }
+
+  #superseded(sent: SentObject, replace: boolean): void {
+    const { ledger } = this.#surroundings
+    this.#note(`knows ${sent.id} superseded`)
+    if (!replace) ledger.break(`object ${sent.id} was superseded, which it was not to be`)
+    if (sent.answer === 'accepted' || sent.answer === 'rejected')
+      ledger.break(`object ${sent.id} was ${sent.answer}, and is said to be superseded`)
+    sent.answer = 'superseded'
+    sent.settled = true
   }
 
   #answered(sent: SentObject, error: unknown): void {
