@@ -9,10 +9,12 @@ import {
   encodeNotify,
   encodeReclaim,
   encodeRejected,
+  encodeSeen,
   encodeStreamOffset,
   encodeText,
 } from '../../src/wire/controlFrames.ts'
 import { FIRST_CLAIMED_LEASE, FrameType } from '../../src/wire/frameTypes.ts'
+import { writeUint32 } from '../../src/wire/integers.ts'
 import { encodeRoute, encodeStreamBegin } from '../../src/wire/objectHeader.ts'
 import type { SeededRandom } from '../simulation/random.ts'
 import { frameOf, objectFrame as oddObject } from '../support/frames.ts'
@@ -53,6 +55,7 @@ const someClaim = { source: 1, sequence: 0, groupIndex: 0, isDead: false, attemp
 const wordsOfEndpoints = [
   () => encodeNotify('g', 1),
   () => encodeAcknowledge(0, 0),
+  () => encodeSeen(0, 0),
   () => encodeText(FrameType.GOODBYE, ''),
   () => encodeReclaim(someClaim),
   () => encodeText(FrameType.RECLAIM_END, ''),
@@ -79,6 +82,22 @@ const contextLie: LiarLie = (liar) => {
   const [group] = liar.groups
   if (group === undefined) return undefined
   liar.send(encodeContext(200, 0, false))
+  liar.send(objectFrame('broadcast', group, 0, 'x'))
+  return 'refused'
+}
+
+/** A dead letter that does not say how it died, or says it of what is none. */
+const deadLetterLie: LiarLie = (liar, random) => {
+  const [group] = liar.groups
+  if (group === undefined) return undefined
+  const death = { reason: 'failed', attempts: 5, endpoint: 'e', diedAtMs: 1 }
+  const field = random.pick(['reason', 'attempts', 'endpoint', 'diedAtMs', 'name', 'error'])
+  const bad = random.pick([null, [], { message: {} }, Number.NaN])
+  const isAlive = random.chance(0.2)
+  const text = random.pick(['{', '[]', 'null', JSON.stringify({ ...death, [field]: bad })])
+  const frame = Buffer.concat([encodeContext(0, 0, !isAlive), Buffer.from(isAlive ? JSON.stringify(death) : text)])
+  writeUint32(frame, 0, frame.length)
+  liar.send(frame)
   liar.send(objectFrame('broadcast', group, 0, 'x'))
   return 'refused'
 }
@@ -199,6 +218,7 @@ export const liarLies: Readonly<Record<string, LiarLie>> = {
   'an impossible length': impossibleLength,
   'more than the room': beyondRoom,
   'a destination that is not': contextLie,
+  'a death that cannot be': deadLetterLie,
   'a stream that cannot be': streamLie,
   'a giant stream': giantStream,
   'a chunk out of place': chunkLie,

@@ -5,6 +5,7 @@ import type { EndpointProof } from '../../src/security/endpointProof.ts'
 import type { MemoryLink } from '../../src/transport/memoryTransport.ts'
 import {
   encodeJson,
+  type ObjectContext,
   type ReclaimedLease,
   readAccepted,
   readConfirm,
@@ -104,7 +105,7 @@ export class Peer {
   nextStream = 1
   #proof: EndpointProof
   #reader: FrameReader
-  #context: { readonly groupIndex: number; readonly isDead: boolean } | undefined
+  #context: ObjectContext | undefined
   #isOwnSession = true
   /** To how many sessions it was welcomed. */
   #epoch = 0
@@ -321,7 +322,9 @@ export class Peer {
   }
 
   #delivery(type: number, buffer: Buffer, start: number, end: number): void {
-    const { groupIndex = 0, isDead = false } = this.#context ?? {}
+    const { groupIndex = 0, isDead = false, deadLetter } = this.#context ?? {}
+    if (isDead !== (deadLetter !== undefined))
+      fail('The relay does not say how a dead letter died, or of what is none.')
     this.#context = undefined
     const route = parseRoute(buffer, start, end, isGroupName)
     const isLarge = type === FrameType.STREAM_BEGIN

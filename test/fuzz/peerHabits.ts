@@ -1,3 +1,4 @@
+import { releaseReasons } from '../../src/deadLetter.ts'
 import {
   encodeAcknowledge,
   encodeChunkHead,
@@ -5,8 +6,10 @@ import {
   encodeNotify,
   encodeReclaim,
   encodeRelease,
+  encodeSeen,
   encodeStreamOffset,
   encodeText,
+  type ReleaseTerms,
 } from '../../src/wire/controlFrames.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
 import { encodeRoute, encodeStreamBegin, type Route } from '../../src/wire/objectHeader.ts'
@@ -105,6 +108,30 @@ const abortLarge: Habit = (peer, random) => {
   peer.send(encodeStreamOffset(FrameType.STREAM_ABORT, id, 0))
 }
 
+/** Its program has been given what has come as a whole. */
+const seeLeases: Habit = (peer, random) => {
+  const whole = [...peer.leases].filter(([, { stream }]) => stream === undefined).map(([number]) => number)
+  const from = whole[random.integer(0, Math.max(0, whole.length - 1))]
+  if (from === undefined) return
+  let to = from
+  while (whole.includes(to + 1) && random.chance(0.7)) to++
+  peer.send(encodeSeen(from, to))
+}
+
+/** Ways to give something back. */
+function someTerms(random: SeededRandom): ReleaseTerms {
+  if (random.chance(0.4)) return { attemptCounted: false }
+  return {
+    attemptCounted: true,
+    isFinal: random.chance(0.2),
+    // The largest number stands for none.
+    retryDelayMs: random.pick([0, 5, 3_000, 0xffff_fffe, 0xffff_ffff]),
+    failure: random.chance(0.5)
+      ? { reason: random.pick(releaseReasons), error: { message: 'x'.repeat(random.integer(0, 9_000)) } }
+      : undefined,
+  }
+}
+
 /** Acknowledges or gives back what has come as a whole, lease by lease or as a range. */
 const settleLeases: Habit = (peer, random) => {
   const whole = [...peer.leases].filter(([, { stream }]) => stream === undefined).map(([number]) => number)
@@ -113,9 +140,7 @@ const settleLeases: Habit = (peer, random) => {
   let to = from
   while (whole.includes(to + 1) && random.chance(0.8)) to++
   for (let number = from; number <= to; number++) peer.leases.delete(number)
-  peer.send(
-    random.chance(0.7) ? encodeAcknowledge(from, to) : encodeRelease(from, to, { attemptCounted: random.chance(0.5) }),
-  )
+  peer.send(random.chance(0.7) ? encodeAcknowledge(from, to) : encodeRelease(from, to, someTerms(random)))
 }
 
 /** Gives back a large object of which only a part is there. */
@@ -164,9 +189,7 @@ const settleClaimed: Habit = (peer, random) => {
   let to = from
   while (peer.claimed.has(to + 1) && random.chance(0.8)) to++
   for (let number = from; number <= to; number++) peer.claimed.delete(number)
-  peer.send(
-    random.chance(0.7) ? encodeAcknowledge(from, to) : encodeRelease(from, to, { attemptCounted: random.chance(0.5) }),
-  )
+  peer.send(random.chance(0.7) ? encodeAcknowledge(from, to) : encodeRelease(from, to, someTerms(random)))
 }
 
 const stopReading: Habit = ({ link }) => link.near.pause()
@@ -186,6 +209,7 @@ export const habits: readonly (readonly [Habit, number])[] = [
   [beginLarge, 3],
   [sendChunks, 8],
   [abortLarge, 1],
+  [seeLeases, 3],
   [settleLeases, 5],
   [releasePartial, 1],
   [openWindows, 4],

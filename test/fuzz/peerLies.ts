@@ -17,6 +17,7 @@ import { encodeRoute, encodeStreamBegin } from '../../src/wire/objectHeader.ts'
 import type { SeededRandom } from '../simulation/random.ts'
 import { frameOf, objectFrame as oddObject } from '../support/frames.ts'
 import { objectFrame } from '../support/relayWorld.ts'
+import { attemptLies } from './attemptLies.ts'
 import { claimLies } from './claimLies.ts'
 import { oddJson } from './oddJson.ts'
 import type { Peer } from './peer.ts'
@@ -76,7 +77,7 @@ const oddNotify: Lie = (peer, random) => {
 }
 
 const unknownType: Lie = (peer, random) => {
-  const type = random.pick([0, 0x09, 0x0f, 0x15, 0x1f, 0x26, 0x2f, 0x3d, 0x7f, 0xff])
+  const type = random.pick([0, 0x09, 0x0f, 0x15, 0x1f, 0x26, 0x2f, 0x3e, 0x7f, 0xff])
   peer.send(frameOf(type, Buffer.alloc(random.integer(0, 100))))
   return 'refused'
 }
@@ -296,6 +297,7 @@ export const lies: Readonly<Record<string, Lie>> = {
   'leases that it has not': settleLie,
   'a lease twice': settleTwice,
   'a lease that is not whole': acknowledgePartial,
+  ...attemptLies,
   ...claimLies,
   'a stream that cannot be': oddStream,
   'too many streams': tooManyStreams,

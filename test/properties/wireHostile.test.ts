@@ -14,6 +14,7 @@ import {
   encodeNotify,
   encodeRejected,
   encodeRelease,
+  encodeSeen,
   encodeStreamOffset,
   encodeText,
   readJson,
@@ -54,7 +55,16 @@ const validFrame: fc.Arbitrary<Buffer> = fc.oneof(
     .tuple(fc.constantFrom(FrameType.STREAM_WINDOW, FrameType.STREAM_REWIND, FrameType.STREAM_ABORT), small, size)
     .map(([type, id, offset]) => encodeStreamOffset(type, id, offset)),
   fc.tuple(small, small).map(([from, more]) => encodeAcknowledge(from, from + more)),
-  fc.tuple(small, size).map(([from, more]) => encodeRelease(from, Math.max(from, more), { attemptCounted: true })),
+  fc.tuple(small, small).map(([from, more]) => encodeSeen(from, from + more)),
+  fc
+    .tuple(small, size, fc.boolean(), fc.option(fc.record({ message: fc.string({ maxLength: 2_000 }) })))
+    .map(([from, more, isFinal, error]) =>
+      encodeRelease(from, Math.max(from, more), {
+        attemptCounted: true,
+        isFinal,
+        failure: error === null ? undefined : { reason: 'failed', error },
+      }),
+    ),
   fc.tuple(small, size).map(([from, to]) => encodeAccepted(from, Math.max(from, to), [1])),
   small.map((sequence) => encodeRejected(sequence, { code: 'QUEUE_FULL', message: 'full' })),
   fc.tuple(group, fc.constantFrom(-1, 0, 1, 5, 0x7fff_ffff)).map(([name, count]) => encodeNotify(name, count)),

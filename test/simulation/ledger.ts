@@ -59,7 +59,7 @@ export class Ledger {
   readonly #open = new Set<Fate>()
   /** Copies that the relay of the present run dropped by a stated policy, by group. */
   readonly #dropped = new Map<string, number>()
-  /** By group: objects before this one may have been given back by an endpoint that said goodbye, before they arrived. */
+  /** By group: objects before this one may have been given back by an endpoint that said goodbye or vanished, before they arrived. */
   readonly #givenBackBefore = new Map<string, number>()
   readonly #leaving = new Map<string, number>()
   /** Objects before this one may have been given back because the relay was started again. */
@@ -67,6 +67,7 @@ export class Ledger {
   #nextId = 1
   /** Endpoints whose programs are in a session that the relay has, as far as they know. */
   readonly #inSession = new Set<number>()
+  readonly #groups = new Map<number, readonly string[]>()
   /** Endpoints that may still have what was taken from them. */
   readonly #revoked = new Set<number>()
   readonly #rule: RetryRule
@@ -168,6 +169,11 @@ export class Ledger {
     if (this.#inSession.has(endpoint)) this.#fate(id, group).failures.set(attempt, { endpoint, atMs: this.#nowMs() })
   }
 
+  /** An endpoint is to be a member of these groups. */
+  joins(endpoint: number, groups: readonly string[]): void {
+    this.#groups.set(endpoint, groups)
+  }
+
   /** The program of an endpoint knows that a session has begun. */
   inSession(endpoint: number): void {
     if (!this.#revoked.has(endpoint)) this.#inSession.add(endpoint)
@@ -183,6 +189,9 @@ export class Ledger {
   takenBack(endpoint: number | 'all'): void {
     if (endpoint === 'all') this.#inSession.clear()
     else this.#inSession.delete(endpoint)
+    // What was on its way to it goes to others, in its first attempt.
+    if (endpoint !== 'all')
+      for (const group of this.#groups.get(endpoint) ?? []) this.#givenBackBefore.set(group, this.#nextId)
     for (const fate of this.#open) {
       const { takers, failures } = fate
       for (const [taker, takes] of takers) {

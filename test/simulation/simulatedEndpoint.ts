@@ -83,6 +83,7 @@ export class SimulatedEndpoint {
       surroundings.relayRemembers,
       surroundings.note,
     )
+    surroundings.ledger.joins(serial, groups)
     machine.nextWitness = this.witness
     const options = {
       host: 'relay.test',
