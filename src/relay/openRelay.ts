@@ -28,18 +28,14 @@ export async function openRelay(
   options: CheckedRelayOptions,
   emit: (event: RelayEventMessage) => void,
 ): Promise<OpenRelay> {
-  const { password, passwordVerifier, security, limits, keysDir } = options
+  const { password, security, keysDir } = options
   let server: RelayServer | undefined
   const keys =
     security === 'none' ? undefined : await openRelayKeys({ keysDir, emit, use: (tls) => server?.useKeys(tls) })
-  const authenticator = await RelayAuthenticator.create(
-    password === undefined ? { passwordVerifier: passwordVerifier ?? '' } : { password },
-    { ticketMs: limits.ticketMs },
-  )
   const report = (error: ObjectRelayError) =>
     emit({ name: 'warning', value: { code: error.code, message: error.message } })
   const store = await openStore(options, { report })
-  server = await startServer(options, keys, { clock: systemClock, authenticator, store, emit })
+  server = await startServer(options, keys, { clock: systemClock, store, emit })
   const listening = server
   keys?.watch()
   const weakness = password === undefined ? undefined : passwordWarning(password)
@@ -64,12 +60,16 @@ export async function openRelay(
 
 /** A server that listens; if it cannot, its store is closed again. */
 async function startServer(
-  { acceptedGroups, limits, host, port }: CheckedRelayOptions,
+  { acceptedGroups, limits, host, port, password, passwordVerifier }: CheckedRelayOptions,
   keys: LiveKeys | undefined,
-  parts: RelayServerParts,
+  parts: Omit<RelayServerParts, 'authenticator'>,
 ): Promise<RelayServer> {
   try {
-    const server = new RelayServer({ acceptedGroups, limits }, parts)
+    const authenticator = await RelayAuthenticator.create(
+      password === undefined ? { passwordVerifier: passwordVerifier ?? '' } : { password },
+      { ticketMs: limits.ticketMs, ticketKey: parts.store.ticketKey },
+    )
+    const server = new RelayServer({ acceptedGroups, limits }, { ...parts, authenticator })
     await server.listen({ host, port, tls: keys === undefined ? undefined : tlsOptionsForRelay(keys.current) })
     return server
   } catch (error) {

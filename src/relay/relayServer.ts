@@ -1,13 +1,15 @@
 import type { TlsOptions } from 'node:tls'
 import type { Clock } from '../clock.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
-import { GuessLimiter } from '../security/guessLimiter.ts'
+import { LoginRateLimiter } from '../security/loginRateLimiter.ts'
 import type { RelayAuthenticator } from '../security/relayProof.ts'
 import type { Store } from '../store/store.ts'
-import { type Listener, listen, type Newcomer } from '../transport/listen.ts'
+import { type Listener, listen } from '../transport/listen.ts'
+import type { PendingConnection } from '../transport/pendingConnections.ts'
 import { Admission } from './admission.ts'
 import { BrokerHost, type BrokerHostOptions } from './brokerHost.ts'
 import { EventGate } from './eventGate.ts'
+import { LoginQueue } from './loginQueue.ts'
 import type { RelayEventMessage } from './relayEvents.ts'
 import type { RelayStats, RelayStopResult } from './relayStats.ts'
 import { Sessions } from './sessions.ts'
@@ -34,7 +36,8 @@ export class RelayServer {
   readonly #options: BrokerHostOptions
   readonly #parts: RelayServerParts
   readonly #events: EventGate
-  readonly #guesses = new GuessLimiter()
+  readonly #limiter: LoginRateLimiter
+  readonly #logins: LoginQueue
   readonly #sessions: Sessions
   readonly #host: BrokerHost
   readonly #startedMs: number
@@ -48,6 +51,8 @@ export class RelayServer {
     this.#options = options
     this.#parts = parts
     this.#startedMs = clock.nowMs()
+    this.#limiter = new LoginRateLimiter(clock.nowMs())
+    this.#logins = new LoginQueue(clock, this.#limiter, Math.ceil(options.limits.unauthenticatedMax / 2))
     this.#events = new EventGate(clock, {
       emit: (event) => parts.emit(event),
       nameOf: (endpoint) => this.#sessions.get(endpoint)?.hello.name ?? '',
@@ -73,7 +78,7 @@ export class RelayServer {
     this.#listener = await listen(
       { host, port, tls, handshakeMs, unauthenticatedMax },
       {
-        connected: (newcomer) => this.admit(newcomer),
+        connected: (connection) => this.admit(connection),
         refused: (error, peer) => this.#events.refusal(error, { peer }),
       },
     )
@@ -85,11 +90,12 @@ export class RelayServer {
   }
 
   /** Takes a peer in whose channel stands: it has to prove the password next. */
-  admit(newcomer: Newcomer): void {
-    new Admission(newcomer, {
+  admit(connection: PendingConnection): void {
+    new Admission(connection, {
       clock: this.#parts.clock,
       authenticator: this.#parts.authenticator,
-      guesses: this.#guesses,
+      logins: this.#logins,
+      known: (address) => this.#limiter.know(address),
       welcome: (hello, link) => this.#sessions.welcome(hello, link),
       refused: (error, refused) => this.#events.refusal(error, refused),
     })

@@ -1,4 +1,4 @@
-/** Internet addresses as bytes: for certificates, and for counting attempts by address. */
+/** Internet addresses as bytes: for certificates, and for counting by address. */
 
 /** The 4 or 16 bytes of an address, or undefined if the text is none. A zone (`fe80::1%eth0`) is left out. */
 export function parseAddress(text: string): Uint8Array | undefined {
@@ -11,6 +11,19 @@ export function unmapAddress(bytes: Uint8Array): Uint8Array {
   const isMapped =
     bytes.length === 16 && bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255
   return isMapped ? bytes.subarray(12) : bytes
+}
+
+/**
+ * What an address counts as, from what one machine may have to what one customer may have: an IPv4 address itself; the /64, /56 and /48
+ * of an IPv6 one. Text that is no address (a test, a pipe) counts as it is, cut short.
+ */
+export function addressPrefixes(address: string): readonly [string, ...string[]] {
+  const bytes = parseAddress(address)
+  if (bytes === undefined) return [address.slice(0, 64)]
+  const plain = unmapAddress(bytes)
+  if (plain.length === 4) return [plain.join('.')]
+  const prefix = (count: number): string => `${Buffer.from(plain.subarray(0, count)).toString('hex')}/${count * 8}`
+  return [prefix(8), prefix(7), prefix(6)]
 }
 
 function parseFour(text: string): Uint8Array | undefined {

@@ -1,6 +1,6 @@
 import { createHash, createHmac, type Hash, timingSafeEqual } from 'node:crypto'
 import { createError } from '../errors.ts'
-import { proofBytes, type ReceivedMessage, ticketIdBytes, type UnprovenMessage } from './proofMessages.ts'
+import { proofBytes, type ReceivedMessage, type UnprovenMessage } from './proofMessages.ts'
 
 /** The label under which both ends of a TLS connection derive what names that connection (RFC 8446, 7.5). */
 export const channelBindingLabel = 'EXPORTER-objectrelay-1'
@@ -89,10 +89,9 @@ export function sameProof(expected: Uint8Array, received: Uint8Array): boolean {
 }
 
 /**
- * The key of a ticket. Both sides derive it from the key of the login, so it never travels: not even someone who can
- * read the connection gets a ticket that is good for anything.
+ * The key of the ticket that a login brings. Both sides derive it from the key of the login, so it never travels in a form that
+ * anybody but the relay can read: not even someone who can read the connection gets a ticket that is good for anything.
  */
-export function ticketKeyOf(sessionKey: Uint8Array, ticketId: Uint8Array): Uint8Array {
-  if (ticketId.length !== ticketIdBytes) throw new RangeError(`A ticket's name has ${ticketIdBytes} bytes`)
-  return createHmac('sha256', sessionKey).update(ticketLabel, 'latin1').update(ticketId).digest()
+export function ticketKeyOf(sessionKey: Uint8Array): Uint8Array {
+  return createHmac('sha256', sessionKey).update(ticketLabel, 'latin1').digest()
 }

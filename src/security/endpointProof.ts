@@ -1,10 +1,18 @@
-import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import { createError, ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { checkChannelBinding, sameProof, Transcript, ticketKeyOf } from './channelProof.ts'
 import { checkPassword } from './password.ts'
-import { finishLogin, startLogin, stretchingFault } from './passwordLogin.ts'
+import {
+  finishLogin,
+  isLightStretching,
+  type LoginComputation,
+  type LoginResult,
+  startLogin,
+  stretchingFault,
+} from './passwordLogin.ts'
 import {
   appendProof,
   identifyProofMessage,
+  type KeyStretching,
   loginFailed,
   loginFinish,
   loginStart,
@@ -18,6 +26,7 @@ import {
   splitProof,
   ticketStart,
 } from './proofMessages.ts'
+import type { StretchingBudget } from './stretchingBudget.ts'
 import type { Ticket } from './tickets.ts'
 
 export interface EndpointProofOptions {
@@ -26,6 +35,8 @@ export interface EndpointProofOptions {
   readonly channelBinding: Uint8Array
   /** Of an earlier login of this process at the same relay. */
   readonly ticket?: Ticket | undefined
+  /** How much password stretching may be done for that address; any amount if nothing is said. */
+  readonly budget?: StretchingBudget | undefined
 }
 
 /** What became of the connection. `ticket` is for the next connections; the one that was used comes back. */
@@ -33,19 +44,24 @@ export type EndpointOutcome =
   | { readonly authenticated: true; readonly ticket: Ticket | undefined }
   | { readonly refused: ObjectRelayError }
 
-/** What the endpoint does next: sends (first), and then either goes on waiting or has come to an end. */
+/**
+ * What the endpoint does next: sends (first), and then either goes on waiting or has come to an end. `compute`: what is too much for
+ * a thread that serves connections is to be computed by `finishLogin` elsewhere, and given to {@link EndpointProof.computed}.
+ */
 export interface EndpointStep {
   readonly send?: ProofMessage
+  readonly compute?: LoginComputation
   readonly outcome?: EndpointOutcome
 }
 
-type EndpointState = 'new' | 'ticketSent' | 'loginSent' | 'finishSent' | 'ended'
+type EndpointState = 'new' | 'ticketSent' | 'loginSent' | 'computing' | 'finishSent' | 'ended'
 
 /** What may come in which state. What is absent is a violation of the protocol. */
 const legal: Readonly<Record<EndpointState, readonly ProofMessageName[]>> = {
   new: [],
   ticketSent: ['TICKET_PROOF', 'TICKET_UNKNOWN', 'LOGIN_FAILED'],
-  loginSent: ['LOGIN_RESPONSE', 'LOGIN_FAILED'],
+  loginSent: ['LOGIN_QUEUED', 'LOGIN_RESPONSE', 'LOGIN_FAILED'],
+  computing: ['LOGIN_FAILED'],
   finishSent: ['LOGIN_PROOF', 'LOGIN_FAILED'],
   ended: [],
 }
@@ -56,18 +72,22 @@ const waitMsMax = 60_000
 
 /**
  * The endpoint's side of the proof on one connection: frames in, frames out, no socket, no clock.
- * `loadPasswordProof` must have been awaited before. Taking LOGIN_RESPONSE computes for as long as the relay's password
- * stretching asks: about 10 ms for a relay that holds the password, 0.2 s for one with a verifier file.
+ * `loadPasswordProof` must have been awaited before. Taking LOGIN_RESPONSE computes for about 10 ms if the relay holds the password; what
+ * the password stretching of a verifier file asks for is left to the caller.
  */
 export class EndpointProof {
   readonly #transcript: Transcript
   readonly #ticket: Ticket | undefined
+  readonly #budget: StretchingBudget | undefined
   #password: string
   #state: EndpointState = 'new'
   #loginState = ''
   #sessionKey: Uint8Array = noBytes
+  /** What was paid for out of the budget. */
+  #stretching: KeyStretching | undefined
 
-  constructor({ password, channelBinding, ticket }: EndpointProofOptions) {
+  constructor({ password, channelBinding, ticket, budget }: EndpointProofOptions) {
+    this.#budget = budget
     this.#password = checkPassword(password)
     const binding = checkChannelBinding(channelBinding)
     this.#transcript = new Transcript(binding)
@@ -97,6 +117,9 @@ export class EndpointProof {
 
   #take(name: ProofMessageName, message: ReceivedMessage): EndpointStep {
     switch (name) {
+      case 'LOGIN_QUEUED':
+        this.#transcript.add(message)
+        return {}
       case 'TICKET_UNKNOWN':
         this.#transcript.add(message)
         return { send: this.#startLogin() }
@@ -122,8 +145,8 @@ export class EndpointProof {
     return message
   }
 
-  #startTicket({ id, key }: Ticket): ProofMessage {
-    const start = ticketStart(id)
+  #startTicket({ sealed, key }: Ticket): ProofMessage {
+    const start = ticketStart(sealed)
     const message = appendProof(start, this.#transcript.proof(key, 'endpoint', start))
     this.#transcript.add(message)
     this.#state = 'ticketSent'
@@ -147,9 +170,23 @@ export class EndpointProof {
     if (fault !== undefined) {
       throw createError('PROTOCOL_VIOLATION', `The relay asks for password stretching beyond the bounds: ${fault}.`)
     }
-    const result = finishLogin(this.#password, this.#loginState, stretching, ke2)
-    if (result === undefined) return { ...this.#refuse(wrongPassword()), send: loginFailed('password') }
+    const refusal = this.#budget?.spend(stretching)
+    if (refusal !== undefined) return this.#refuse(refusal)
+    this.#stretching = stretching
     this.#transcript.add(message)
+    const computation = { password: this.#password, state: this.#loginState, stretching, ke2: Uint8Array.from(ke2) }
+    this.#state = 'computing'
+    return isLightStretching(stretching) ? this.#finish(finishLogin(computation)) : { compute: computation }
+  }
+
+  /** Takes what was computed of {@link EndpointStep.compute}, or why it could not be. */
+  computed(result: LoginResult | undefined | ObjectRelayError): EndpointStep {
+    if (this.#state !== 'computing') return {}
+    return result instanceof ObjectRelayError ? this.#refuse(result) : this.#finish(result)
+  }
+
+  #finish(result: LoginResult | undefined): EndpointStep {
+    if (result === undefined) return { ...this.#refuse(wrongPassword()), send: loginFailed('password') }
     const finish = loginFinish(result.ke3)
     const send = appendProof(finish, this.#transcript.proof(result.sessionKey, 'endpoint', finish))
     this.#transcript.add(send)
@@ -162,10 +199,11 @@ export class EndpointProof {
     const { covered, proof } = splitProof(body)
     const expected = this.#transcript.proof(this.#sessionKey, 'relay', { type: proofMessageTypes.LOGIN_PROOF, covered })
     if (!sameProof(expected, proof)) return this.#refuse(relayNotProven())
+    if (this.#stretching !== undefined) this.#budget?.giveBack(this.#stretching)
     const offer = parseLoginProof(body)
     if (offer === undefined) return this.#accept(undefined)
-    const key = ticketKeyOf(this.#sessionKey, offer.id)
-    return this.#accept({ id: offer.id, key, lifetimeMs: offer.seconds * 1000 })
+    const key = ticketKeyOf(this.#sessionKey)
+    return this.#accept({ sealed: offer.sealed, key, lifetimeMs: offer.seconds * 1000 })
   }
 
   #explainFailure({ body }: ReceivedMessage): ObjectRelayError {
@@ -175,7 +213,7 @@ export class EndpointProof {
     const wait = Math.min(waitMs, waitMsMax)
     return createError(
       'TOO_MANY_ATTEMPTS',
-      `The relay has seen wrong passwords from this address and takes the next attempt in ${wait} ms.`,
+      `Too many logins wait at the relay; it takes the next attempt in ${wait} ms.`,
       { details: { waitMs: wait } },
     )
   }

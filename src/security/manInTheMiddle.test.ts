@@ -5,6 +5,7 @@ import { makeCertificate, makePrivateKey } from './certificate.ts'
 import { channelBindingOf } from './channelProof.ts'
 import { EndpointProof, type EndpointStep } from './endpointProof.ts'
 import type { ProofMessage, ReceivedMessage } from './proofMessages.ts'
+import { receiveAtOnce } from './proofExchange.fixture.ts'
 import { RelayAuthenticator, type RelayStep } from './relayProof.ts'
 import type { Ticket } from './tickets.ts'
 import { tlsOptionsForEndpoint, tlsOptionsForRelay } from './tlsOptions.ts'
@@ -67,13 +68,13 @@ async function tryTo(port: number, ticket?: Ticket): Promise<EndpointStep['outco
 }
 
 beforeAll(async () => {
-  const authenticator = await RelayAuthenticator.create({ password }, { ticketMs: 60_000 })
+  const authenticator = await RelayAuthenticator.create({ password }, { ticketMs: 60_000, ticketKey: new Uint8Array(32) })
   let tell: (outcome: RelayStep['outcome']) => void = () => {}
   const relay = createServer(tlsOptionsForRelay(ownKeys()), (socket) => {
     const proof = authenticator.begin(channelBindingOf(socket))
     socket.on('error', () => {})
     onFrame(socket, (frame) => {
-      const { send, outcome } = proof.receive(frame, Date.now())
+      const { send, outcome } = receiveAtOnce(proof, frame, Date.now())
       if (send !== undefined) write(socket, send)
       if (outcome !== undefined) tell(outcome)
     })

@@ -30,6 +30,8 @@ export const heavyStretching: KeyStretching = { memoryKiB: 64 * 1024, iterations
 
 /** What a relay may ask of an endpoint before it has proven anything. */
 const stretchingMax: KeyStretching = { memoryKiB: 256 * 1024, iterations: 10, parallelism: 4 }
+/** Memory times passes, which is what time it takes: five times as much as a verifier file of ours asks for. */
+const stretchingWorkMax = 1024 * 1024
 
 type LibraryStretching = NonNullable<Parameters<typeof client.finishLogin>[0]['keyStretching']>
 
@@ -42,8 +44,15 @@ export function stretchingFault({ memoryKiB, iterations, parallelism }: KeyStret
   ] as const) {
     if (!Number.isInteger(value) || value < 1 || value > max) return `${name} is ${value}, not within 1 to ${max}`
   }
+  const work = memoryKiB * iterations
+  if (work > stretchingWorkMax) return `memoryKiB times iterations is ${work}, more than ${stretchingWorkMax}`
   // Argon2 itself asks for this (RFC 9106, 3.1).
   return memoryKiB < 8 * parallelism ? `memoryKiB is ${memoryKiB}, below 8 times parallelism` : undefined
+}
+
+/** Whether the computation is over so soon that it may be done on the thread that also serves connections. */
+export function isLightStretching({ memoryKiB, iterations }: KeyStretching): boolean {
+  return memoryKiB * iterations <= lightStretching.memoryKiB * lightStretching.iterations
 }
 
 /** Loads the WebAssembly module; to be awaited once before a proof of either side is made. */
@@ -112,13 +121,22 @@ export function answerLogin(record: PasswordRecord, ke1: Uint8Array): { state: s
   return { state: serverLoginState, ke2: toBytes(loginResponse) }
 }
 
+/** What the endpoint's second step is computed from: all of it secret, but for the stretching and KE2. */
+export interface LoginComputation {
+  readonly password: string
+  readonly state: string
+  readonly stretching: KeyStretching
+  readonly ke2: Uint8Array
+}
+
+/** What it gives: the answer to the relay, and the key that both sides have then. */
+export interface LoginResult {
+  readonly ke3: Uint8Array
+  readonly sessionKey: Uint8Array
+}
+
 /** The endpoint's second step: undefined if the two sides do not share the password. Costs what `stretching` says. */
-export function finishLogin(
-  password: string,
-  state: string,
-  stretching: KeyStretching,
-  ke2: Uint8Array,
-): { ke3: Uint8Array; sessionKey: Uint8Array } | undefined {
+export function finishLogin({ password, state, stretching, ke2 }: LoginComputation): LoginResult | undefined {
   const result = fromPeer('LOGIN_RESPONSE', () =>
     client.finishLogin({
       password,

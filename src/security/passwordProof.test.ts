@@ -18,10 +18,11 @@ import type { Ticket } from './tickets.ts'
 
 const password = 'correct horse battery'
 const channelBinding = binding(7)
+const ticketKey = new Uint8Array(32).fill(3)
 let relay: RelayAuthenticator
 
 beforeAll(async () => {
-  relay = await RelayAuthenticator.create({ password }, { ticketMs: 60_000 })
+  relay = await RelayAuthenticator.create({ password }, { ticketMs: 60_000, ticketKey })
   await loadPasswordProof()
 })
 
@@ -57,7 +58,7 @@ describe('the proof by password', () => {
   })
 
   it('takes the two ways of writing an accented letter as the same password', async () => {
-    const accented = await RelayAuthenticator.create({ password: 'caf\u00e9 du coin' }, { ticketMs: 0 })
+    const accented = await RelayAuthenticator.create({ password: 'caf\u00e9 du coin' }, { ticketMs: 0, ticketKey })
     const endpoint = new EndpointProof({ password: 'cafe\u0301 du coin', channelBinding })
     expect(codeOf(runExchange(endpoint, accented.begin(channelBinding)).endpoint)).toBe('authenticated')
   })
@@ -98,7 +99,7 @@ describe('the proof by password', () => {
   })
 
   it('refuses a relay that does not know the password, without telling it anything but that', async () => {
-    const impostor = await RelayAuthenticator.create({ password: 'guess' }, { ticketMs: 60_000 })
+    const impostor = await RelayAuthenticator.create({ password: 'guess' }, { ticketMs: 60_000, ticketKey })
     const exchange = runExchange(new EndpointProof({ password, channelBinding }), impostor.begin(channelBinding))
     expect(codeOf(exchange.endpoint)).toBe('WRONG_PASSWORD')
     expect(namesOf(exchange.frames)).toEqual([1, 2, 8])
@@ -223,7 +224,7 @@ describe('the proof by ticket', () => {
   })
 
   it('goes on with the password at a relay that was restarted', async () => {
-    const restarted = await RelayAuthenticator.create({ password }, { ticketMs: 60_000 })
+    const restarted = await RelayAuthenticator.create({ password }, { ticketMs: 60_000, ticketKey })
     const proof = new EndpointProof({ password, channelBinding, ticket: login() })
     const exchange = runExchange(proof, restarted.begin(channelBinding))
     expect(namesOf(exchange.frames)).toEqual([5, 7, 1, 2, 3, 4])

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 async function isAccepted(passwordVerifier: string | object, tried: string): Promise<boolean> {
-  const relay = await RelayAuthenticator.create({ passwordVerifier }, { ticketMs: 0 })
+  const relay = await RelayAuthenticator.create({ passwordVerifier }, { ticketMs: 0, ticketKey: new Uint8Array(32) })
   const endpoint = new EndpointProof({ password: tried, channelBinding: binding(1) })
   const { endpoint: outcome } = runExchange(endpoint, relay.begin(binding(1)))
   return outcome !== undefined && 'authenticated' in outcome
@@ -82,7 +82,7 @@ describe('a password verifier', () => {
     for (const [index, content] of bad.entries()) {
       const file = join(folder, `bad-${index}.json`)
       await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content), { mode: 0o600 })
-      const attempt = RelayAuthenticator.create({ passwordVerifier: file }, { ticketMs: 0 })
+      const attempt = RelayAuthenticator.create({ passwordVerifier: file }, { ticketMs: 0, ticketKey: new Uint8Array(32) })
       await expect(attempt, `case ${index}`).rejects.toMatchObject({ code: 'KEY_INVALID' })
       await expect(attempt).rejects.not.toThrow('secret')
     }

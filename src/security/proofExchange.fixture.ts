@@ -1,5 +1,6 @@
 import type { EndpointProof, EndpointStep } from './endpointProof.ts'
-import type { ProofMessage } from './proofMessages.ts'
+import { finishLogin } from './passwordLogin.ts'
+import type { ProofMessage, ReceivedMessage } from './proofMessages.ts'
 import type { RelayProof, RelayStep } from './relayProof.ts'
 
 /** For tests: passes the frames of the two sides to each other until both are silent, and keeps what went over. */
@@ -12,10 +13,22 @@ export interface Exchange {
 /** Where a test changes a frame, or leaves it out by returning undefined. */
 export type Tamper = (frame: ProofMessage) => ProofMessage | undefined
 
+/** A relay that answers a login as soon as it comes. */
+export function receiveAtOnce(relay: RelayProof, message: ReceivedMessage, dateMs = 0): RelayStep {
+  const step = relay.receive(message, dateMs)
+  return step.queue === true ? relay.answer() : step
+}
+
+/** An endpoint that computes whatever is asked for, there and then. */
+function receiveAndCompute(endpoint: EndpointProof, message: ReceivedMessage): EndpointStep {
+  const step = endpoint.receive(message)
+  return step.compute === undefined ? step : endpoint.computed(finishLogin(step.compute))
+}
+
 export function runExchange(
   endpointProof: EndpointProof,
   relayProof: RelayProof,
-  nowMs = 0,
+  dateMs = 0,
   tamper: Tamper = (frame) => frame,
 ): Exchange {
   const frames: ProofMessage[] = []
@@ -26,13 +39,13 @@ export function runExchange(
     frames.push(toRelay)
     const arrived = tamper(toRelay)
     if (arrived === undefined) break
-    const relayStep: RelayStep = relayProof.receive(arrived, nowMs)
+    const relayStep: RelayStep = receiveAtOnce(relayProof, arrived, dateMs)
     relay ??= relayStep.outcome
     if (relayStep.send === undefined) break
     frames.push(relayStep.send)
     const answered = tamper(relayStep.send)
     if (answered === undefined) break
-    const endpointStep: EndpointStep = endpointProof.receive(answered)
+    const endpointStep: EndpointStep = receiveAndCompute(endpointProof, answered)
     endpoint ??= endpointStep.outcome
     toRelay = endpointStep.send
   }

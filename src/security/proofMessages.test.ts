@@ -7,6 +7,7 @@ import {
   loginFailed,
   loginFinish,
   loginProof,
+  loginQueued,
   loginResponse,
   loginStart,
   type ProofMessage,
@@ -30,19 +31,20 @@ function filled(length: number, fill: number): Uint8Array {
 
 describe('the layout of the frames of the proof', () => {
   const proof = filled(32, 0xee)
-  const id = filled(16, 0xaa)
+  const sealed = filled(72, 0xaa)
 
   it('equals these bytes', () => {
     expect(hex(loginStart(filled(96, 1)))).toBe(`01 ${'01'.repeat(96)}`)
     expect(hex(loginResponse(stretching, filled(320, 2)))).toBe(`02 0020000001000200${'02'.repeat(320)}`)
     expect(hex(appendProof(loginFinish(filled(64, 3)), proof))).toBe(`03 ${'03'.repeat(64)}${'ee'.repeat(32)}`)
-    expect(hex(appendProof(loginProof({ id, seconds: 86_400 }), proof))).toBe(
-      `04 80510100${'aa'.repeat(16)}${'ee'.repeat(32)}`,
+    expect(hex(appendProof(loginProof({ sealed, seconds: 86_400 }), proof))).toBe(
+      `04 80510100${'aa'.repeat(72)}${'ee'.repeat(32)}`,
     )
-    expect(hex(appendProof(loginProof(undefined), proof))).toBe(`04 ${'00'.repeat(20)}${'ee'.repeat(32)}`)
-    expect(hex(appendProof(ticketStart(id), proof))).toBe(`05 ${'aa'.repeat(16)}${'ee'.repeat(32)}`)
+    expect(hex(appendProof(loginProof(undefined), proof))).toBe(`04 ${'00'.repeat(76)}${'ee'.repeat(32)}`)
+    expect(hex(appendProof(ticketStart(sealed), proof))).toBe(`05 ${'aa'.repeat(72)}${'ee'.repeat(32)}`)
     expect(hex(appendProof(ticketProof(), proof))).toBe(`06 ${'ee'.repeat(32)}`)
     expect(hex(ticketUnknown())).toBe('07 ')
+    expect(hex(loginQueued())).toBe('09 ')
     expect(hex(loginFailed('password'))).toBe('08 0100000000')
     expect(hex(loginFailed('channel'))).toBe('08 0200000000')
     expect(hex(loginFailed('attempts', 30_000))).toBe('08 0330750000')
@@ -53,17 +55,17 @@ describe('the layout of the frames of the proof', () => {
       stretching,
       ke2: filled(320, 2),
     })
-    const { body } = appendProof(loginProof({ id, seconds: 5 }), proof)
-    expect(parseLoginProof(body)).toEqual({ id, seconds: 5 })
+    const { body } = appendProof(loginProof({ sealed, seconds: 5 }), proof)
+    expect(parseLoginProof(body)).toEqual({ sealed, seconds: 5 })
     expect(parseLoginFailed(loginFailed('attempts', 5).body)).toEqual({ reason: 'attempts', waitMs: 5 })
     expect(identifyProofMessage(ticketUnknown())).toBe('TICKET_UNKNOWN')
   })
 
-  it('keeps the name of a ticket when the memory that it came in is used again', () => {
-    const body = Buffer.from(appendProof(loginProof({ id, seconds: 5 }), proof).body)
+  it('keeps a ticket when the memory that it came in is used again', () => {
+    const body = Buffer.from(appendProof(loginProof({ sealed, seconds: 5 }), proof).body)
     const ticket = parseLoginProof(body)
     body.fill(0xee)
-    expect(ticket).toEqual({ id, seconds: 5 })
+    expect(ticket).toEqual({ sealed, seconds: 5 })
   })
 
   it('refuses reasons that nobody knows, and a time to wait that has no reason', () => {
@@ -102,9 +104,9 @@ describe('the input of a proof', () => {
 
   it('gives a ticket a key of its own', () => {
     const expected = createHmac('sha256', key)
-      .update(`objectrelay/1 ticket\0${'\x05'.repeat(16)}`)
+      .update('objectrelay/1 ticket\0')
       .digest()
-    expect(Buffer.from(ticketKeyOf(key, filled(16, 5)))).toEqual(expected)
+    expect(Buffer.from(ticketKeyOf(key))).toEqual(expected)
   })
 
   it('asks TLS for 32 bytes under our own label', () => {

@@ -1,4 +1,5 @@
 import { createError } from '../errors.ts'
+import { sealedTicketBytes } from './tickets.ts'
 
 /**
  * The bodies of the frames by which the two sides prove that they know the password. Integers are little-endian; every
@@ -15,14 +16,14 @@ import { createError } from '../errors.ts'
  *          0 KE3 (RFC 9807) ........................... 64
  *         64 proof of the endpoint .................... 96
  *
- *     0x04 LOGIN_PROOF     relay -> endpoint    52 bytes
+ *     0x04 LOGIN_PROOF     relay -> endpoint   108 bytes
  *          0 ticketSeconds u32 (0: no ticket)
- *          4 ticketId ................................. 20
- *         20 proof of the relay ....................... 52
+ *          4 sealed ticket ............................ 76
+ *         76 proof of the relay ...................... 108
  *
- *     0x05 TICKET_START    endpoint -> relay    48 bytes
- *          0 ticketId ................................. 16
- *         16 proof of the endpoint .................... 48
+ *     0x05 TICKET_START    endpoint -> relay   104 bytes
+ *          0 sealed ticket ............................ 72
+ *         72 proof of the endpoint ................... 104
  *
  *     0x06 TICKET_PROOF    relay -> endpoint    32 bytes
  *          0 proof of the relay ....................... 32
@@ -30,8 +31,10 @@ import { createError } from '../errors.ts'
  *     0x07 TICKET_UNKNOWN  relay -> endpoint     0 bytes
  *
  *     0x08 LOGIN_FAILED    either direction      5 bytes
- *          0 reason u8 (1 password, 2 channel, 3 too many attempts)
+ *          0 reason u8 (1 password, 2 channel, 3 too many logins wait)
  *          1 waitMs u32 (0 unless reason 3)
+ *
+ *     0x09 LOGIN_QUEUED    relay -> endpoint     0 bytes
  */
 export const proofMessageTypes = {
   LOGIN_START: 0x01,
@@ -42,6 +45,7 @@ export const proofMessageTypes = {
   TICKET_PROOF: 0x06,
   TICKET_UNKNOWN: 0x07,
   LOGIN_FAILED: 0x08,
+  LOGIN_QUEUED: 0x09,
 } as const
 
 export type ProofMessageName = keyof typeof proofMessageTypes
@@ -67,7 +71,6 @@ export interface KeyStretching {
 }
 
 export const proofBytes = 32
-export const ticketIdBytes = 16
 const ke1Bytes = 96
 const ke2Bytes = 320
 const ke3Bytes = 64
@@ -77,15 +80,16 @@ const bodyBytes: Readonly<Record<ProofMessageName, number>> = {
   LOGIN_START: ke1Bytes,
   LOGIN_RESPONSE: stretchingBytes + ke2Bytes,
   LOGIN_FINISH: ke3Bytes + proofBytes,
-  LOGIN_PROOF: 4 + ticketIdBytes + proofBytes,
-  TICKET_START: ticketIdBytes + proofBytes,
+  LOGIN_PROOF: 4 + sealedTicketBytes + proofBytes,
+  TICKET_START: sealedTicketBytes + proofBytes,
   TICKET_PROOF: proofBytes,
   TICKET_UNKNOWN: 0,
   LOGIN_FAILED: 5,
+  LOGIN_QUEUED: 0,
 }
 
 const failureReasons = ['password', 'channel', 'attempts'] as const
-/** Why a side gave up: the password differs, it was proven for another channel, or the address must wait. */
+/** Why a side gave up: the password differs, it was proven for another channel, or too many logins wait. */
 export type FailureReason = (typeof failureReasons)[number]
 
 /** The names of the types, for a message about one; undefined for a type that is none of ours. */
@@ -103,7 +107,7 @@ export function identifyProofMessage({ type, body }: ReceivedMessage): ProofMess
   if (name === undefined) {
     throw createError(
       'PROTOCOL_VIOLATION',
-      `A frame of type ${type} came before the password was proven; only types 1 to 8 may.`,
+      `A frame of type ${type} came before the password was proven; only types 1 to 9 may.`,
       { details: { type } },
     )
   }
@@ -155,22 +159,28 @@ export function loginFinish(ke3: Uint8Array): UnprovenMessage {
   return { type: proofMessageTypes.LOGIN_FINISH, covered: ke3 }
 }
 
-export function loginProof(ticket: { id: Uint8Array; seconds: number } | undefined): UnprovenMessage {
-  const covered = new Uint8Array(4 + ticketIdBytes)
+/** What a relay offers with its proof: the ticket as it travels, and how long it takes it. */
+export interface TicketOffer {
+  readonly sealed: Uint8Array
+  readonly seconds: number
+}
+
+export function loginProof(ticket: TicketOffer | undefined): UnprovenMessage {
+  const covered = new Uint8Array(4 + sealedTicketBytes)
   if (ticket !== undefined) {
     viewOf(covered).setUint32(0, ticket.seconds, true)
-    covered.set(ticket.id, 4)
+    covered.set(ticket.sealed, 4)
   }
   return { type: proofMessageTypes.LOGIN_PROOF, covered }
 }
 
-export function parseLoginProof(body: Uint8Array): { id: Uint8Array; seconds: number } | undefined {
+export function parseLoginProof(body: Uint8Array): TicketOffer | undefined {
   const seconds = viewOf(body).getUint32(0, true)
-  return seconds === 0 ? undefined : { seconds, id: new Uint8Array(body.subarray(4, 4 + ticketIdBytes)) }
+  return seconds === 0 ? undefined : { seconds, sealed: new Uint8Array(body.subarray(4, 4 + sealedTicketBytes)) }
 }
 
-export function ticketStart(ticketId: Uint8Array): UnprovenMessage {
-  return { type: proofMessageTypes.TICKET_START, covered: ticketId }
+export function ticketStart(sealed: Uint8Array): UnprovenMessage {
+  return { type: proofMessageTypes.TICKET_START, covered: sealed }
 }
 
 export function ticketProof(): UnprovenMessage {
@@ -179,6 +189,10 @@ export function ticketProof(): UnprovenMessage {
 
 export function ticketUnknown(): ProofMessage {
   return { type: proofMessageTypes.TICKET_UNKNOWN, body: new Uint8Array(0) }
+}
+
+export function loginQueued(): ProofMessage {
+  return { type: proofMessageTypes.LOGIN_QUEUED, body: new Uint8Array(0) }
 }
 
 export function appendProof({ type, covered }: UnprovenMessage, proof: Uint8Array): ProofMessage {

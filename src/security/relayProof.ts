@@ -1,5 +1,7 @@
+import { createHash, scrypt } from 'node:crypto'
+import { promisify } from 'node:util'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
-import { checkChannelBinding, sameProof, Transcript } from './channelProof.ts'
+import { checkChannelBinding, sameProof, Transcript, ticketKeyOf } from './channelProof.ts'
 import { checkPassword } from './password.ts'
 import {
   answerLogin,
@@ -16,6 +18,7 @@ import {
   identifyProofMessage,
   loginFailed,
   loginProof,
+  loginQueued,
   loginResponse,
   type ProofMessage,
   type ProofMessageName,
@@ -26,7 +29,7 @@ import {
   ticketProof,
   ticketUnknown,
 } from './proofMessages.ts'
-import { TicketStore } from './tickets.ts'
+import { TicketSeal } from './tickets.ts'
 
 /** Where the relay gets what it needs to recognise the password. */
 export type PasswordSource = { readonly password: string } | { readonly passwordVerifier: string | object }
@@ -36,43 +39,63 @@ export type RelayOutcome =
   | { readonly authenticated: true; readonly method: 'password' | 'ticket' }
   | { readonly refused: ObjectRelayError }
 
-/** What the relay does next: sends (first), and then either goes on waiting or has come to an end. */
+/**
+ * What the relay does next: sends (first), and then either goes on waiting or has come to an end. `queue`: a login is to be answered, by
+ * {@link RelayProof.answer}, when its turn comes.
+ */
 export interface RelayStep {
   readonly send?: ProofMessage
+  readonly queue?: true
   readonly outcome?: RelayOutcome
 }
 
-/** One per relay: knows what the password looks like and which tickets are out. Never keeps the password itself. */
+export interface AuthenticatorOptions {
+  readonly ticketMs: number
+  /** The relay's secret for its tickets, 32 bytes: with the same one it takes those of before. */
+  readonly ticketKey: Uint8Array
+}
+
+const stretch = promisify<string, Uint8Array, number, object, Buffer>(scrypt)
+/** As light as the stretching of a login: 4 MiB and about 10 ms. Only who has the ticket key and a ticket could search. */
+const bindingCost = { N: 4_096, r: 8, p: 1 }
+
+/** One per relay: knows what the password looks like and how tickets are sealed. Never keeps the password itself. */
 export class RelayAuthenticator {
   readonly #record: PasswordRecord
-  readonly #tickets: TicketStore
+  readonly #seal: TicketSeal
 
-  private constructor(record: PasswordRecord, ticketMs: number) {
+  private constructor(record: PasswordRecord, seal: TicketSeal) {
     this.#record = record
-    this.#tickets = new TicketStore(ticketMs)
+    this.#seal = seal
   }
 
-  static async create(source: PasswordSource, bounds: { readonly ticketMs: number }): Promise<RelayAuthenticator> {
+  static async create(source: PasswordSource, options: AuthenticatorOptions): Promise<RelayAuthenticator> {
     await loadPasswordProof()
-    const record =
-      'password' in source
-        ? registerPassword(checkPassword(source.password), lightStretching)
-        : await openPasswordVerifier(source.passwordVerifier)
-    return new RelayAuthenticator(record, bounds.ticketMs)
+    const { ticketKey, ticketMs } = options
+    if ('password' in source) {
+      const password = checkPassword(source.password)
+      const passwordBinding = await stretch(password, ticketKey, 32, bindingCost)
+      const record = registerPassword(password, lightStretching)
+      return new RelayAuthenticator(record, new TicketSeal({ ticketKey, passwordBinding, ticketMs }))
+    }
+    const record = await openPasswordVerifier(source.passwordVerifier)
+    const passwordBinding = createHash('sha256').update(record.serverSetup).update(record.registrationRecord).digest()
+    return new RelayAuthenticator(record, new TicketSeal({ ticketKey, passwordBinding, ticketMs }))
   }
 
   /** One per connection; `channelBinding` is what names it, see `channelBindingOf`. */
   begin(channelBinding: Uint8Array): RelayProof {
-    return new RelayProof(this.#record, this.#tickets, checkChannelBinding(channelBinding))
+    return new RelayProof(this.#record, this.#seal, checkChannelBinding(channelBinding))
   }
 }
 
-type RelayState = 'new' | 'ticketUnknown' | 'responded' | 'ended'
+type RelayState = 'new' | 'ticketUnknown' | 'queued' | 'responded' | 'ended'
 
 /** What may come in which state. What is absent is a violation of the protocol. */
 const legal: Readonly<Record<RelayState, readonly ProofMessageName[]>> = {
   new: ['LOGIN_START', 'TICKET_START'],
   ticketUnknown: ['LOGIN_START'],
+  queued: [],
   responded: ['LOGIN_FINISH', 'LOGIN_FAILED'],
   ended: [],
 }
@@ -80,16 +103,18 @@ const legal: Readonly<Record<RelayState, readonly ProofMessageName[]>> = {
 /** The relay's side of the proof on one connection: frames in, frames out, no socket, no clock. */
 export class RelayProof {
   readonly #record: PasswordRecord
-  readonly #tickets: TicketStore
+  readonly #seal: TicketSeal
   readonly #bound: boolean
   readonly #transcript: Transcript
   #state: RelayState = 'new'
   #loginState = ''
   #guessing = false
+  /** The login that waits for its turn. */
+  #login: ReceivedMessage | undefined
 
-  constructor(record: PasswordRecord, tickets: TicketStore, channelBinding: Uint8Array) {
+  constructor(record: PasswordRecord, seal: TicketSeal, channelBinding: Uint8Array) {
     this.#record = record
-    this.#tickets = tickets
+    this.#seal = seal
     this.#bound = channelBinding.length > 0
     this.#transcript = new Transcript(channelBinding)
   }
@@ -102,8 +127,8 @@ export class RelayProof {
     return this.#guessing
   }
 
-  /** Takes one frame. Never throws for what the peer sent: the outcome holds the error. */
-  receive(message: ReceivedMessage, nowMs: number): RelayStep {
+  /** Takes one frame; `dateMs` is the time of day. Never throws for what the peer sent: the outcome holds the error. */
+  receive(message: ReceivedMessage, dateMs: number): RelayStep {
     try {
       const name = identifyProofMessage(message)
       if (!legal[this.#state].includes(name)) {
@@ -115,33 +140,56 @@ export class RelayProof {
           },
         )
       }
-      return this.#take(name, message, nowMs)
+      return this.#take(name, message, dateMs)
     } catch (thrown) {
       return this.#refuse(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'))
     }
   }
 
-  /** Turns the endpoint away because wrong passwords came from its address; it may try again after `waitMs`. */
+  /** Answers the login that was queued: its turn has come. */
+  answer(): RelayStep {
+    const login = this.#login
+    if (login === undefined) throw new Error('No login waits for its turn')
+    this.#login = undefined
+    try {
+      const { state, ke2 } = answerLogin(this.#record, login.body)
+      const send = loginResponse(this.#record.stretching, ke2)
+      this.#transcript.add(send)
+      this.#loginState = state
+      this.#guessing = true
+      this.#state = 'responded'
+      return { send }
+    } catch (thrown) {
+      return this.#refuse(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'))
+    }
+  }
+
+  /** Tells the endpoint whose login is queued that its turn will come. */
+  keepWaiting(): RelayStep {
+    const send = loginQueued()
+    this.#transcript.add(send)
+    return { send }
+  }
+
+  /** Turns the endpoint away because too many logins wait; it may try again after `waitMs`. */
   refuseForNow(waitMs: number): RelayStep {
     const wait = Math.min(Math.max(Math.ceil(waitMs), 0), 0xffff_ffff)
     const error = createError(
       'TOO_MANY_ATTEMPTS',
-      `Wrong passwords came from that address; it has to wait ${wait} ms.`,
-      {
-        details: { waitMs: wait },
-      },
+      `Too many logins wait for their turn; this one may come again in ${wait} ms.`,
+      { details: { waitMs: wait } },
     )
     return this.#refuse(error, 'attempts', wait)
   }
 
-  #take(name: ProofMessageName, message: ReceivedMessage, nowMs: number): RelayStep {
+  #take(name: ProofMessageName, message: ReceivedMessage, dateMs: number): RelayStep {
     switch (name) {
       case 'TICKET_START':
-        return this.#checkTicket(message, nowMs)
+        return this.#checkTicket(message, dateMs)
       case 'LOGIN_START':
-        return this.#answer(message)
+        return this.#queue(message)
       case 'LOGIN_FINISH':
-        return this.#finish(message, nowMs)
+        return this.#finish(message, dateMs)
       case 'LOGIN_FAILED':
         return this.#hearFailure(message)
       default:
@@ -149,10 +197,10 @@ export class RelayProof {
     }
   }
 
-  #checkTicket(message: ReceivedMessage, nowMs: number): RelayStep {
-    const { covered: id, proof } = splitProof(message.body)
+  #checkTicket(message: ReceivedMessage, dateMs: number): RelayStep {
+    const { covered: sealed, proof } = splitProof(message.body)
     // Without a channel binding the proof would be the same on every connection, and could be replayed.
-    const key = this.#bound ? this.#tickets.find(id, nowMs) : undefined
+    const key = this.#bound ? this.#seal.open(sealed, dateMs) : undefined
     if (key === undefined) {
       this.#transcript.add(message)
       const send = ticketUnknown()
@@ -160,7 +208,7 @@ export class RelayProof {
       this.#state = 'ticketUnknown'
       return { send }
     }
-    const start = { type: proofMessageTypes.TICKET_START, covered: id }
+    const start = { type: proofMessageTypes.TICKET_START, covered: sealed }
     if (!sameProof(this.#transcript.proof(key, 'endpoint', start), proof)) return this.#refuseOtherChannel('ticket')
     this.#transcript.add(message)
     const answer = ticketProof()
@@ -171,18 +219,15 @@ export class RelayProof {
     }
   }
 
-  #answer(message: ReceivedMessage): RelayStep {
-    const { state, ke2 } = answerLogin(this.#record, message.body)
-    const send = loginResponse(this.#record.stretching, ke2)
-    this.#transcript.add(message)
-    this.#transcript.add(send)
-    this.#loginState = state
-    this.#guessing = true
-    this.#state = 'responded'
-    return { send }
+  #queue({ type, body }: ReceivedMessage): RelayStep {
+    // The bytes of a frame are reused after the call.
+    this.#login = { type, body: Uint8Array.from(body) }
+    this.#transcript.add(this.#login)
+    this.#state = 'queued'
+    return { queue: true }
   }
 
-  #finish(message: ReceivedMessage, nowMs: number): RelayStep {
+  #finish(message: ReceivedMessage, dateMs: number): RelayStep {
     const { covered: ke3, proof } = splitProof(message.body)
     const sessionKey = confirmLogin(this.#loginState, ke3)
     if (sessionKey === undefined) return this.#refuse(wrongPassword(), 'password')
@@ -192,10 +237,11 @@ export class RelayProof {
     if (!sameProof(this.#transcript.proof(sessionKey, 'endpoint', finish), proof))
       return this.#refuseOtherChannel('password')
     this.#transcript.add(message)
-    const ticket = this.#bound ? this.#tickets.announce() : undefined
-    const answer = loginProof(ticket)
+    const seconds = this.#bound ? this.#seal.lifetimeSeconds : 0
+    const answer = loginProof(
+      seconds === 0 ? undefined : { seconds, sealed: this.#seal.seal(ticketKeyOf(sessionKey), dateMs) },
+    )
     const send = appendProof(answer, this.#transcript.proof(sessionKey, 'relay', answer))
-    if (ticket !== undefined) this.#tickets.keep(ticket.id, sessionKey, nowMs)
     sessionKey.fill(0)
     this.#loginState = ''
     this.#state = 'ended'
@@ -215,6 +261,7 @@ export class RelayProof {
 
   #refuse(error: ObjectRelayError, tell?: FailureReason, waitMs = 0): RelayStep {
     this.#state = 'ended'
+    this.#login = undefined
     this.#loginState = ''
     return tell === undefined
       ? { outcome: { refused: error } }

@@ -108,6 +108,7 @@ class StoredFrame implements KeptFrame {
  */
 export class MemoryStore implements Store {
   readonly relayName: string = randomBytes(16).toString('base64url')
+  readonly ticketKey: Uint8Array = new Uint8Array(randomBytes(32))
   readonly keepsLeases = false
   readonly journal: BrokerJournal<StoredObject> = silentJournal
   readonly slabs: SlabPool

@@ -100,6 +100,8 @@ export interface Recovery {
 export interface Store {
   /** The name of the relay that it belongs to: the same as before if it remembers anything of before. */
   readonly relayName: string
+  /** 32 secret bytes from which the relay derives what seals its tickets: the same as before if they are to outlive it. */
+  readonly ticketKey: Uint8Array
   /** Whether leases outlive the relay, so that endpoints should be ready to claim theirs. */
   readonly keepsLeases: boolean
   /** What the broker tells goes here. */

@@ -20,6 +20,8 @@ export function describeRestart(kind: StoreKind): void {
     await used.committed()
     const again = await used.world.restart()
     expect(again.relayName).toBe(store.relayName)
+    expect(again.ticketKey).toEqual(store.ticketKey)
+    expect(again.ticketKey).toHaveLength(32)
     expect(before).not.toContain(again.takeSource())
   })
 

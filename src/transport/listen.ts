@@ -1,8 +1,9 @@
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { channelBindingOf, noChannelBinding } from '../security/channelProof.ts'
 import { explainApplicationProtocol, explainTlsError } from '../security/tlsErrors.ts'
+import { type EvictionReason, type PendingConnection, PendingConnections, type PendingPlace } from './pendingConnections.ts'
 import { readPreface, sayWhatIsSpoken, writePreface } from './preface.ts'
 import { SocketTransport } from './socketTransport.ts'
 import type { Transport } from './transport.ts'
@@ -16,15 +17,8 @@ export interface ListenOptions {
   readonly unauthenticatedMax: number
 }
 
-/** A peer whose channel stands, and which has still to prove the password. */
-export interface Newcomer {
-  readonly transport: Transport
-  /** To be called when it has: only then it is no longer under the bounds of the unauthenticated. */
-  authenticated(): void
-}
-
 export interface ListenHandler {
-  connected(newcomer: Newcomer): void
+  connected(connection: PendingConnection): void
   /** A peer was turned away before anything was known of it. */
   refused(error: ObjectRelayError, peer: string): void
 }
@@ -42,13 +36,10 @@ export interface Listener {
 
 /** Listens for endpoints. Rejects with `PORT_IN_USE` or `CANNOT_LISTEN`. */
 export async function listen(options: ListenOptions, handler: ListenHandler): Promise<Listener> {
-  const door = new Door(options, handler)
-  const server =
-    options.tls === undefined
-      ? createTcpServer()
-      : createTlsServer({ ...options.tls, handshakeTimeout: options.handshakeMs })
+  const server = createTcpServer()
   await untilListening(server, options)
-  door.attend(server)
+  const door = new Door(options, handler)
+  server.on('connection', (socket: Socket) => door.admit(socket))
   const address = server.address()
   if (address === null || typeof address === 'string')
     throw createError('CANNOT_LISTEN', 'The relay listens on no port.')
@@ -58,40 +49,80 @@ export async function listen(options: ListenOptions, handler: ListenHandler): Pr
     get unauthenticated() {
       return door.unauthenticated
     },
-    useKeys: (tls) => {
-      if ('setSecureContext' in server) server.setSecureContext(tls)
-    },
+    useKeys: (tls) => door.useKeys(tls),
     close: () => void server.close(),
   }
+}
+
+/** TLS handshakes that are begun before the relay looks at anything else again: what was begun goes before what is new. */
+const BEGINNINGS_PER_TURN = 16
+
+/** A connection that has a place at the door. */
+interface Visitor {
+  readonly socket: Socket
+  readonly peer: string
+  readonly place: PendingPlace
 }
 
 /** Bounds what those may cost who have not proven the password: their number, and the time that each has. */
 class Door {
   readonly #options: ListenOptions
   readonly #handler: ListenHandler
+  readonly #places: PendingConnections
+  readonly #tls: TlsServer | undefined
   /** By remote address and port, since node:tls does not tell which TCP connection a TLS socket is on. */
-  readonly #waiting = new Map<string, { socket: Socket; timer: NodeJS.Timeout; reason: string }>()
+  readonly #visitors = new Map<string, Visitor>()
+  /** Those that have said something and whose TLS handshake has not begun, in order. */
+  #beginning: Visitor[] = []
+  #isTurnDue = false
+  readonly #tickMs: number
+  #ticking: NodeJS.Timeout | undefined
+  #tickedAtMs = 0
 
   constructor(options: ListenOptions, handler: ListenHandler) {
+    const { handshakeMs, unauthenticatedMax } = options
     this.#options = options
     this.#handler = handler
+    this.#places = new PendingConnections({ placesMax: unauthenticatedMax, silentMsMax: handshakeMs })
+    this.#tickMs = Math.min(Math.max(handshakeMs / 20, 5), 100)
+    this.#tls = options.tls === undefined ? undefined : this.#tlsServer(options.tls)
   }
 
   get unauthenticated(): number {
-    return this.#waiting.size
+    return this.#places.size
   }
 
-  attend(server: Server): void {
-    server.prependListener('connection', (socket: Socket) => this.#admit(socket))
-    if (this.#options.tls === undefined) {
-      server.on('connection', (socket: Socket) => void this.#greetPlainly(socket))
+  useKeys(tls: TlsOptions): void {
+    this.#tls?.setSecureContext(tls)
+  }
+
+  admit(socket: Socket): void {
+    socket.on('error', () => undefined)
+    // It was gone before it could be looked at.
+    if (socket.remoteAddress === undefined) {
+      socket.destroy()
       return
     }
+    const peer = peerOf(socket)
+    this.#startTicking()
+    const place = this.#places.enter(socket.remoteAddress, (reason) => this.#evict(peer, socket, reason))
+    const visitor: Visitor = { socket, peer, place }
+    this.#visitors.set(peer, visitor)
+    socket.on('close', () => this.#leave(visitor))
+    if (this.#places.isCrowded) this.#requestTurn()
+    if (this.#tls === undefined) void this.#greetPlainly(visitor)
+    else this.#awaitFirstBytes(visitor)
+  }
+
+  /** This server never listens: connections are given to it when they have something to say. */
+  #tlsServer(options: TlsOptions): TlsServer {
+    // How long a peer may be silent is bounded by its place, and a busy relay must not take that for silence.
+    const server = createTlsServer({ ...options, handshakeTimeout: 0x7fff_ffff })
     server.on('secureConnection', (socket: TLSSocket) => this.#greetSecurely(socket))
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
       const peer = peerOf(socket)
       // Whoever ran out of time was reported as such already.
-      const known = this.#waiting.get(peer)
+      const known = this.#visitors.get(peer)
       if (known === undefined && socket.remotePort !== undefined) {
         socket.destroy()
         return
@@ -101,42 +132,84 @@ class Door {
       if (refusal.code === 'SECURITY_MISMATCH' && known !== undefined) sayWhatIsSpoken(known.socket, true)
       else socket.destroy()
     })
+    return server
   }
 
-  #admit(socket: Socket): void {
-    const peer = peerOf(socket)
-    socket.on('error', () => undefined)
-    if (this.#waiting.size >= this.#options.unauthenticatedMax) {
-      socket.destroy()
-      this.#handler.refused(
-        createError(
-          'TOO_MANY_CONNECTIONS',
-          `${this.#waiting.size} connections have not proven the password yet; limits.unauthenticatedMax allows no more.`,
-        ),
-        peer,
-      )
-      return
+  /** A connection that says nothing costs no more than its place. */
+  #awaitFirstBytes(visitor: Visitor): void {
+    const { socket, place } = visitor
+    const onReadable = () => {
+      if (socket.readableLength === 0) {
+        // Its end; it is noticed by reading.
+        socket.read()
+        return
+      }
+      socket.off('readable', onReadable)
+      this.#places.reached(place, 'quiet')
+      this.#beginning.push(visitor)
+      this.#requestTurn()
     }
-    const { handshakeMs } = this.#options
-    const timer = setTimeout(() => {
-      const error = createError('HANDSHAKE_TIMEOUT', `${peer} did not prove the password within ${handshakeMs} ms.`)
-      this.#refuse(error, peer)
-      socket.destroy()
-    }, handshakeMs)
-    this.#waiting.set(peer, { socket, timer, reason: '' })
-    socket.on('close', () => this.#leave(peer, socket))
+    socket.on('readable', onReadable)
   }
 
-  #leave(peer: string, socket: Socket): void {
-    const entry = this.#waiting.get(peer)
-    if (entry === undefined || entry.socket !== socket) return
-    clearTimeout(entry.timer)
-    this.#waiting.delete(peer)
+  #requestTurn(): void {
+    if (this.#isTurnDue) return
+    this.#isTurnDue = true
+    setImmediate(() => {
+      this.#isTurnDue = false
+      this.#takeTurn()
+    })
+  }
+
+  #takeTurn(): void {
+    for (const { socket } of this.#beginning.splice(0, BEGINNINGS_PER_TURN))
+      if (!socket.destroyed) this.#tls?.emit('connection', socket)
+    this.#passTime()
+    this.#places.makeRoom()
+    if (this.#beginning.length > 0 || this.#places.isCrowded) this.#requestTurn()
+  }
+
+  #startTicking(): void {
+    if (this.#ticking !== undefined) return
+    this.#tickedAtMs = performance.now()
+    this.#ticking = setInterval(() => {
+      this.#passTime()
+      if (this.#places.size > 0) return
+      clearInterval(this.#ticking)
+      this.#ticking = undefined
+    }, this.#tickMs)
+  }
+
+  /** Time in which this thread was busy is not time in which a peer was silent. */
+  #passTime(): void {
+    const nowMs = performance.now()
+    const passedMs = nowMs - this.#tickedAtMs
+    this.#tickedAtMs = nowMs
+    this.#places.passTime(Math.min(passedMs, this.#tickMs * 1.5))
+  }
+
+  #evict(peer: string, socket: Socket, reason: EvictionReason): void {
+    const { handshakeMs, unauthenticatedMax } = this.#options
+    const error =
+      reason === 'silent'
+        ? createError('HANDSHAKE_TIMEOUT', `${peer} was silent for ${handshakeMs} ms and has not proven the password.`)
+        : createError(
+            'TOO_MANY_CONNECTIONS',
+            `More than ${unauthenticatedMax} connections have not proven the password; this one was silent for longest. limits.unauthenticatedMax allows no more.`,
+          )
+    this.#refuse(error, peer)
+    if (reason === 'silent') socket.destroy()
+    else socket.resetAndDestroy()
+  }
+
+  #leave({ peer, place }: Visitor): void {
+    this.#places.leave(place)
+    if (this.#visitors.get(peer)?.place === place) this.#visitors.delete(peer)
   }
 
   #refuse(error: ObjectRelayError, peer: string): void {
-    const entry = this.#waiting.get(peer)
-    if (entry !== undefined) this.#leave(peer, entry.socket)
+    const visitor = this.#visitors.get(peer)
+    if (visitor !== undefined) this.#leave(visitor)
     this.#handler.refused(error, peer)
   }
 
@@ -152,14 +225,12 @@ class Door {
     this.#introduce(new SocketTransport(socket, channelBindingOf(socket)), peer)
   }
 
-  async #greetPlainly(socket: Socket): Promise<void> {
-    const peer = peerOf(socket)
-    if (!this.#waiting.has(peer)) return
+  async #greetPlainly({ socket, peer, place }: Visitor): Promise<void> {
     try {
-      await readPreface(socket, this.#options.handshakeMs, 'endpoint')
+      await readPreface(socket, undefined, 'endpoint')
     } catch (thrown) {
       const refusal = toObjectRelayError(thrown, 'LINK_LOST')
-      if (this.#waiting.has(peer)) this.#refuse(refusal, peer)
+      if (this.#visitors.get(peer)?.place === place) this.#refuse(refusal, peer)
       if (refusal.code === 'SECURITY_MISMATCH') sayWhatIsSpoken(socket, false)
       else socket.destroy()
       return
@@ -169,12 +240,17 @@ class Door {
   }
 
   #introduce(transport: Transport, peer: string): void {
-    const entry = this.#waiting.get(peer)
-    if (entry === undefined) {
+    const visitor = this.#visitors.get(peer)
+    if (visitor === undefined) {
       transport.destroy()
       return
     }
-    this.#handler.connected({ transport, authenticated: () => this.#leave(peer, entry.socket) })
+    this.#places.reached(visitor.place, 'quiet')
+    this.#handler.connected({
+      transport,
+      reached: (stage) => this.#places.reached(visitor.place, stage),
+      authenticated: () => this.#leave(visitor),
+    })
   }
 }
 

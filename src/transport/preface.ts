@@ -25,13 +25,16 @@ export function writePreface(socket: Socket): void {
   socket.write(PREFACE)
 }
 
-/** Reads the peer's preface and leaves what follows in the socket, which is then paused until somebody listens. */
-export function readPreface(socket: Socket, timeoutMs: number, peer: 'relay' | 'endpoint'): Promise<void> {
+/** Reads the peer's preface, within `timeoutMs` if that is given, and leaves what follows in the socket, which is then paused until somebody listens. */
+export function readPreface(socket: Socket, timeoutMs: number | undefined, peer: 'relay' | 'endpoint'): Promise<void> {
   return new Promise((resolve, reject) => {
     const where = `${socket.remoteAddress ?? 'the peer'}:${socket.remotePort ?? 0}`
-    const timer = setTimeout(() => {
-      finish(createError('HANDSHAKE_TIMEOUT', `${where} did not say within ${timeoutMs} ms what it speaks.`))
-    }, timeoutMs).unref()
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            finish(createError('HANDSHAKE_TIMEOUT', `${where} did not say within ${timeoutMs} ms what it speaks.`))
+          }, timeoutMs).unref()
     function onReadable() {
       const first: unknown = socket.read(1)
       if (!Buffer.isBuffer(first)) return

@@ -3,6 +3,7 @@ import { type Admission, TicketPool } from '../../src/endpoint/ticketPool.ts'
 import type { RelayLimits } from '../../src/limits.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'
+import { receiveAtOnce } from '../../src/security/proofExchange.fixture.ts'
 import { RelayAuthenticator } from '../../src/security/relayProof.ts'
 import type { Ticket } from '../../src/security/tickets.ts'
 import { createMemoryLink, type MemoryLink } from '../../src/transport/memoryTransport.ts'
@@ -12,6 +13,8 @@ import { fail } from './failure.ts'
 export const PASSWORD = 'correct horse battery staple'
 /** What both ends know of every channel here, so that tickets are given. */
 const channelBinding = new Uint8Array(32).fill(7)
+/** About when the clocks of the fuzzers begin. */
+const BEGAN_DATE_MS = 1_700_000_000_000
 /** Longer than any run. */
 const TICKET_MS = 10 * 365 * 24 * 60 * 60 * 1000
 
@@ -29,11 +32,11 @@ export function sharedKeyring(): Promise<Keyring> {
 }
 
 async function logIn(): Promise<Keyring> {
-  const authenticator = await RelayAuthenticator.create({ password: PASSWORD }, { ticketMs: TICKET_MS })
+  const authenticator = await RelayAuthenticator.create({ password: PASSWORD }, { ticketMs: TICKET_MS, ticketKey: new Uint8Array(32) })
   const relay = authenticator.begin(channelBinding)
   const endpoint = new EndpointProof({ password: PASSWORD, channelBinding })
   for (let message = endpoint.start(); ; ) {
-    const answer = relay.receive(message, 0)
+    const answer = receiveAtOnce(relay, message, BEGAN_DATE_MS)
     if (answer.send === undefined) fail('The relay does not answer the proof.')
     const { send, outcome } = endpoint.receive(answer.send)
     if (outcome !== undefined && 'authenticated' in outcome && outcome.ticket !== undefined)

@@ -93,7 +93,12 @@ export class FuzzRelay {
     const { clock } = this.#parts
     const host = { report: () => undefined }
     let isOpen = false
-    const opening = LogStore.open(this.#disk, { newRelayName: 'the-relay', clock, host }).finally(() => {
+    const opening = LogStore.open(this.#disk, {
+      newRelayName: 'the-relay',
+      ticketKey: new Uint8Array(32),
+      clock,
+      host,
+    }).finally(() => {
       isOpen = true
     })
     while (!isOpen) await this.settle()

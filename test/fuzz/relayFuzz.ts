@@ -102,7 +102,7 @@ export class RelayFuzz {
   #connect(): MemoryLink {
     const link = fuzzLink((run) => this.#clock.soon(run), this.#random)
     this.#links.add(link)
-    this.#relay.server.admit({ transport: link.far, authenticated: () => undefined })
+    this.#relay.server.admit({ transport: link.far, reached: () => undefined, authenticated: () => undefined })
     return link
   }
 

@@ -90,7 +90,7 @@ class RestartWorld {
       const link = createMemoryLink({ schedule: (run) => this.clock.soon(run) })
       links.splice(0, links.length, link)
       this.#links.push(link)
-      this.#server.admit({ transport: link.far, authenticated: () => undefined })
+      this.#server.admit({ transport: link.far, reached: () => undefined, authenticated: () => undefined })
       return link.near
     }
     const program = openProgram(this.clock, connect, { groups: ['g'] })

@@ -45,13 +45,13 @@ export class SimulatedRelay {
     const thread = new SimulatedThread(`relay ${run}`, this.#scheduler)
     this.thread = thread
     const { acceptedGroups, limits } = this.#scenario
-    const authenticator = await RelayAuthenticator.create(
-      { password: 'the password of a simulation' },
-      { ticketMs: limits.ticketMs },
-    )
     this.#ledger.relayRestarted(this.store.remembers)
     this.#toldOfDrops = new Map()
     const store = await this.store.open(thread)
+    const authenticator = await RelayAuthenticator.create(
+      { password: 'the password of a simulation' },
+      { ticketMs: limits.ticketMs, ticketKey: store.ticketKey },
+    )
     const server = new RelayServer(
       { acceptedGroups, limits },
       { clock: thread, authenticator, store, emit: (event) => this.#event(event, run) },
@@ -60,7 +60,7 @@ export class SimulatedRelay {
     this.#network.listening = {
       thread,
       run,
-      admit: (transport) => server.admit({ transport, authenticated: () => undefined }),
+      admit: (transport) => server.admit({ transport, reached: () => undefined, authenticated: () => undefined }),
     }
     this.#note(`relay ${run} runs`)
   }

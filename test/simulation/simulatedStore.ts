@@ -7,6 +7,9 @@ import { SlabPool } from '../../src/wire/slabPool.ts'
 import type { Scenario } from './scenario.ts'
 import type { Scheduler, SimulatedThread } from './scheduler.ts'
 
+/** Outlives the relay, as its disk does. */
+const simulatedTicketKey = new Uint8Array(32).fill(5)
+
 /** Where the simulated relay keeps things: the real stores, on a disk that takes its time, and outlives the relay. */
 export class SimulatedStore {
   readonly #kind: Scenario['store']
@@ -47,7 +50,13 @@ export class SimulatedStore {
     const meanCommitMs = random.pick([0.2, 2, 30])
     const timing = { clock: thread, commitMs: () => random.waitMs(meanCommitMs) }
     this.#disk = new MemoryDisk(files, timing, this.#disk)
-    return LogStore.open(this.#disk, { newRelayName: `relay ${++this.#opened}`, clock: thread, host, slabs })
+    return LogStore.open(this.#disk, {
+      newRelayName: `relay ${++this.#opened}`,
+      ticketKey: simulatedTicketKey,
+      clock: thread,
+      host,
+      slabs,
+    })
   }
 
   /** The relay ended from one moment to the next. Of what it was about to write, the first part may have been written. */

@@ -38,6 +38,7 @@ export class KeptMemory {
     }
     return {
       relayName: 'the-relay',
+      ticketKey: new Uint8Array(32),
       keepsLeases: true,
       journal: this.#journal(tell),
       isSparse: false,

@@ -11,6 +11,7 @@ import type { RelayEventMessage } from '../../src/relay/relayEvents.ts'
 import { RelayServer } from '../../src/relay/relayServer.ts'
 import { makeSessionSecret } from '../../src/security/endpointId.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'
+import { receiveAtOnce } from '../../src/security/proofExchange.fixture.ts'
 import { RelayAuthenticator, type RelayProof } from '../../src/security/relayProof.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
 import { createMemoryLink, type MemoryLink, type MemoryTransport } from '../../src/transport/memoryTransport.ts'
@@ -33,7 +34,7 @@ let authenticator: Promise<RelayAuthenticator> | undefined
 
 /** Registering the password takes a moment: once for all tests of a file. */
 export function sharedAuthenticator(): Promise<RelayAuthenticator> {
-  authenticator ??= RelayAuthenticator.create({ password: PASSWORD }, { ticketMs: 1_000_000 })
+  authenticator ??= RelayAuthenticator.create({ password: PASSWORD }, { ticketMs: 1_000_000, ticketKey: new Uint8Array(32) })
   return authenticator
 }
 
@@ -85,7 +86,7 @@ export class RelayWorld {
   link(): MemoryLink {
     const link = createMemoryLink({ schedule: (run) => this.clock.soon(run) })
     this.links.push(link)
-    this.server.admit({ transport: link.far, authenticated: () => undefined })
+    this.server.admit({ transport: link.far, reached: () => undefined, authenticated: () => undefined })
     return link
   }
 
@@ -330,7 +331,7 @@ export class RawRelay extends RawPeer {
       return
     }
     const message = { type: frame.type, body: frame.bytes.subarray(FRAME_HEADER_BYTES) }
-    const { send, outcome } = this.#proof.receive(message, 0)
+    const { send, outcome } = receiveAtOnce(this.#proof, message)
     if (send !== undefined) this.transport.write(encodeProofFrame(send))
     this.#authenticated = outcome !== undefined && 'authenticated' in outcome
   }

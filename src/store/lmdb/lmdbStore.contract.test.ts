@@ -6,6 +6,7 @@ import { systemClock } from '../../clock.ts'
 import { LogStore } from '../log/logStore.ts'
 import { describeStore } from '../store.contract.ts'
 import { LmdbDisk } from './lmdbDisk.ts'
+import { loadTicketKey } from './ticketKeyFile.ts'
 
 const host = { report: () => undefined }
 
@@ -16,7 +17,12 @@ describeStore('A store in an LMDB database', {
     const dir = mkdtempSync(join(tmpdir(), 'lmdb-store-'))
     const open = async (): Promise<{ disk: LmdbDisk; store: LogStore }> => {
       const disk = await LmdbDisk.open(openDatabase, { dir, durability: 'written', bytesMax: undefined }, host)
-      const store = await LogStore.open(disk, { newRelayName: 'relay', clock: systemClock, host })
+      const store = await LogStore.open(disk, {
+        newRelayName: 'relay',
+        ticketKey: await loadTicketKey(dir),
+        clock: systemClock,
+        host,
+      })
       return { disk, store }
     }
     let { disk, store } = await open()

@@ -7,6 +7,7 @@ import type { Store, StoreDescriptor, StoreHost } from '../store.ts'
 import type { Durability } from './durability.ts'
 import { LmdbDisk, type LmdbDiskOptions } from './lmdbDisk.ts'
 import { loadLmdb } from './loadLmdb.ts'
+import { loadTicketKey } from './ticketKeyFile.ts'
 
 export { backupStore } from './backupStore.ts'
 export type { Durability } from './durability.ts'
@@ -41,7 +42,8 @@ export async function openStore(options: Readonly<Record<string, unknown>>, host
   const disk = await LmdbDisk.open(await loadLmdb(), checked, host)
   try {
     const newRelayName = randomBytes(16).toString('base64url')
-    return await LogStore.open(disk, { newRelayName, clock: systemClock, host })
+    const ticketKey = await loadTicketKey(checked.dir)
+    return await LogStore.open(disk, { newRelayName, ticketKey, clock: systemClock, host })
   } catch (thrown) {
     await disk.close()
     throw thrown

@@ -24,7 +24,7 @@ export async function purgeGroup(dir: string, group: string): Promise<Purged> {
   const disk = await LmdbDisk.open(await loadLmdb(), { dir: folder, durability: 'synced', bytesMax: undefined }, host)
   try {
     const newRelayName = 'none'
-    const store = await LogStore.open(disk, { newRelayName, clock: systemClock, host })
+    const store = await LogStore.open(disk, { newRelayName, ticketKey: new Uint8Array(32), clock: systemClock, host })
     const purged = purge(store, group)
     await store.commit()
     await store.close()

@@ -14,6 +14,8 @@ export const folderNames = {
   data: 'data.mdb',
   /** LMDB's own, about who reads. */
   readers: 'lock.mdb',
+  /** The relay's secret for its tickets. */
+  ticketKey: 'ticket.key',
   /** Held by the relay as long as it lives. */
   presence: 'relay.socket',
   /** Files with segments of the log. */

@@ -34,6 +34,8 @@ import { Tidying } from './tidying.ts'
 export interface LogStoreOptions {
   /** The name of the relay, if the store is new. */
   readonly newRelayName: string
+  /** See {@link Store.ticketKey}; kept by whoever opens the store. */
+  readonly ticketKey: Uint8Array
   readonly clock: Clock
   readonly host: StoreHost
   /** Default: one of its own. */
@@ -46,6 +48,7 @@ export interface LogStoreOptions {
  */
 export class LogStore implements Store {
   readonly relayName: string
+  readonly ticketKey: Uint8Array
   readonly keepsLeases = true
   readonly journal: BrokerJournal<StoredObject>
   readonly packing: Packing<StoredObject>
@@ -74,19 +77,26 @@ export class LogStore implements Store {
   /** Reads what there is, and checks it. Throws `STORE_CORRUPT`, `STORE_FOREIGN` or `STORE_VERSION`. */
   static async open(
     disk: LogDisk,
-    { newRelayName, clock, host, slabs = new SlabPool() }: LogStoreOptions,
+    { newRelayName, ticketKey, clock, host, slabs = new SlabPool() }: LogStoreOptions,
   ): Promise<LogStore> {
     const recovered = readLog(disk)
     const { nextNumber, unknown } = await checkBodyFiles(disk.bodies, recovered)
     removeBodyFiles(disk.bodies, unknown, host)
     const identity = recovered?.identity ?? newIdentity(newRelayName)
     const spool = new Spool({ files: disk.bodies, isTemporary: false, clock, host, slabs })
-    return new LogStore(disk, spool, recovered, { ...identity, nextBody: nextNumber })
+    return new LogStore(disk, spool, recovered, { ...identity, nextBody: nextNumber }, ticketKey)
   }
 
-  private constructor(disk: LogDisk, spool: Spool, recovered: RecoveredLog | undefined, identity: LogIdentity) {
+  private constructor(
+    disk: LogDisk,
+    spool: Spool,
+    recovered: RecoveredLog | undefined,
+    identity: LogIdentity,
+    ticketKey: Uint8Array,
+  ) {
     const key = keyOf(identity.relayName)
     this.relayName = identity.relayName
+    this.ticketKey = ticketKey
     this.slabs = spool.options.slabs
     this.#disk = disk
     this.#recovered = recovered
