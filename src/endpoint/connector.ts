@@ -30,7 +30,7 @@ export interface ConnectorOwner extends LinkHandler {
   refused(error: ObjectRelayError, attempt: number): void
 }
 
-/** How long one attempt may take until the channel stands, and then until the relay has accepted. */
+/** How long one attempt may take until the channel stands. */
 const ATTEMPT_MS = 15_000
 
 /** However long a relay asks an endpoint to wait. */
@@ -110,30 +110,35 @@ export class Connector {
   async #attemptOnce(): Promise<void> {
     const { password, security } = this.#configuration
     await loadPasswordProof()
-    const transport = await this.#host.connect({ ...this.#configuration, timeoutMs: ATTEMPT_MS })
     // Without TLS there are no tickets: each connection proves the password anew.
-    const admission = security === 'none' ? undefined : await this.#host.tickets.admit(this.#ticketKey)
-    const timer = this.#host.clock.after(ATTEMPT_MS, () => transport.destroy())
+    const admission = await this.#host.tickets.admit(this.#ticketKey, security === 'TLS')
     try {
+      if (this.#stopped) throw createError('STOPPED', 'The endpoint was stopped.')
+      const transport = await this.#host.connect({ ...this.#configuration, timeoutMs: ATTEMPT_MS })
+      admission.heard()
       const link = new Link(transport, this.#host.clock, this.#owner)
       const proof = new EndpointProof({
         password,
         channelBinding: transport.channelBinding,
-        ticket: admission?.ticket,
+        ticket: admission.ticket,
+        budget: admission.budget,
       })
       const handshake = new Handshake({
         link,
         proof,
         configuration: this.#configuration,
         greeting: () => this.#owner.greeting(),
-        proven: (ticket) => admission?.proven(ticket),
+        admission,
+        clock: this.#host.clock,
         welcomed: (welcome) => this.#succeed(link, welcome),
       })
       link.handler = handshake
       await handshake.run()
-    } finally {
-      timer.cancel()
-      admission?.over()
+      admission.over()
+    } catch (thrown) {
+      const error = toObjectRelayError(thrown, 'CONNECT_FAILED')
+      admission.over(error)
+      throw error
     }
   }
 }

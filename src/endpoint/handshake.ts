@@ -1,15 +1,19 @@
 import { AGENT } from '../agent.ts'
 import type { EndpointConfiguration } from '../background/endpointState.ts'
-import { createError, type ObjectRelayError } from '../errors.ts'
+import type { Clock, Timer } from '../clock.ts'
+import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { isRecord } from '../options.ts'
-import type { EndpointProof } from '../security/endpointProof.ts'
-import type { Ticket } from '../security/tickets.ts'
+import type { EndpointProof, EndpointStep } from '../security/endpointProof.ts'
+import { finishLoginElsewhere } from '../security/loginWorker.ts'
+import type { LoginComputation } from '../security/passwordLogin.ts'
+import { proofMessageTypes } from '../security/proofMessages.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
 import { encodeJson, readJson } from '../wire/controlFrames.ts'
 import { FRAME_HEADER_BYTES, FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 import { encodeProofFrame } from '../wire/proofFrame.ts'
 import { reportedError } from './reportedError.ts'
+import type { Admission } from './ticketPool.ts'
 import { parseWelcome, type Welcome } from './welcome.ts'
 
 /** What the endpoint says of the session that it wants to go on with. */
@@ -21,14 +25,27 @@ export interface Greeting {
   readonly inboxBytes: number
 }
 
+/**
+ * How long the relay may say nothing where it is its turn. It is silence that counts, and not how long all takes: a relay that many
+ * come to at once says that it is busy with them.
+ */
+const SILENCE_MS = 15_000
+/** However often it says so, and whoever it is. */
+const QUEUED_MS_MAX = 120_000
+/** Password stretching may take so long before others of this process no longer wait for it. */
+const STRETCHING_QUIET_MS = 5_000
+
 /** The first frames on a link, from the endpoint's side: the password proof, then HELLO and WELCOME. */
 export class Handshake implements LinkHandler {
   readonly #link: Link
   readonly #proof: EndpointProof
   readonly #configuration: EndpointConfiguration
   readonly #greeting: () => Greeting
-  readonly #proven: (ticket: Ticket | undefined) => void
+  readonly #admission: Pick<Admission, 'heard' | 'proven'>
+  readonly #clock: Clock
   readonly #welcomed: (welcome: Welcome) => void
+  readonly #beganMs: number
+  #silence: Timer | undefined
   #authenticated = false
   #resolve: () => void = () => undefined
   #reject: (error: ObjectRelayError) => void = () => undefined
@@ -38,8 +55,9 @@ export class Handshake implements LinkHandler {
     proof: EndpointProof
     configuration: EndpointConfiguration
     greeting: () => Greeting
-    /** Called once the relay has proven itself, so that others may use the ticket. */
-    proven: (ticket: Ticket | undefined) => void
+    /** Told how the attempt goes, and once the relay has proven itself, so that others may use the ticket. */
+    admission: Pick<Admission, 'heard' | 'proven'>
+    clock: Clock
     /** The relay has accepted the endpoint. The link's handler is to be changed before this returns: more may lie behind WELCOME in the same bytes. */
     welcomed: (welcome: Welcome) => void
   }) {
@@ -47,20 +65,24 @@ export class Handshake implements LinkHandler {
     this.#proof = options.proof
     this.#configuration = options.configuration
     this.#greeting = options.greeting
-    this.#proven = options.proven
+    this.#admission = options.admission
+    this.#clock = options.clock
+    this.#beganMs = options.clock.nowMs()
     this.#welcomed = options.welcomed
   }
 
   /** Resolves once the relay has accepted the endpoint; rejects with the reason why not. */
   run(): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise<void>((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
       this.#link.write(encodeProofFrame(this.#proof.start()))
-    })
+      this.#listen()
+    }).finally(() => this.#silence?.cancel())
   }
 
   frame(type: number, buffer: Buffer, start: number, end: number): void {
+    this.#listen()
     // Before the relay is proven, its words count for nothing: not even for a refusal.
     if (!this.#authenticated) {
       this.#takeProof(type, buffer.subarray(start + FRAME_HEADER_BYTES, end))
@@ -88,7 +110,16 @@ export class Handshake implements LinkHandler {
   }
 
   #takeProof(type: number, body: Uint8Array): void {
-    const { send, outcome } = this.#proof.receive({ type, body })
+    const waitedMs = this.#clock.nowMs() - this.#beganMs
+    if (type === proofMessageTypes.LOGIN_QUEUED && waitedMs > QUEUED_MS_MAX) {
+      this.#end(createError('HANDSHAKE_TIMEOUT', `The relay has let the login wait for ${Math.round(waitedMs)} ms.`))
+      return
+    }
+    this.#follow(this.#proof.receive({ type, body }))
+  }
+
+  #follow({ send, compute, outcome }: EndpointStep): void {
+    if (compute !== undefined) this.#compute(compute)
     if (send !== undefined) this.#link.write(encodeProofFrame(send))
     if (outcome === undefined) return
     if ('refused' in outcome) {
@@ -96,7 +127,7 @@ export class Handshake implements LinkHandler {
       return
     }
     this.#authenticated = true
-    this.#proven(outcome.ticket)
+    this.#admission.proven(outcome.ticket)
     this.#link.allowControlFrames()
     this.#greet()
   }
@@ -122,6 +153,32 @@ export class Handshake implements LinkHandler {
       const message = `The names of the groups take ${hello.length} bytes; ${fixedLimits.controlFrameBytesMax} are possible. Join fewer.`
       this.#end(createError('INVALID_OPTION', message, { details: { option: 'groups' } }))
     }
+  }
+
+  /** It is this side's turn meanwhile. */
+  #compute(computation: LoginComputation): void {
+    this.#silence?.cancel()
+    this.#admission.heard(STRETCHING_QUIET_MS)
+    finishLoginElsewhere(computation)
+      .catch((thrown: unknown) => toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'))
+      .then((result) => {
+        if (this.#link.closed) return
+        this.#listen()
+        this.#follow(this.#proof.computed(result))
+      })
+      .catch((thrown: unknown) => this.#end(toObjectRelayError(thrown, 'HANDSHAKE_FAILED')))
+  }
+
+  /** The relay has said something, or it is its turn now. */
+  #listen(): void {
+    this.#admission.heard()
+    this.#silence?.cancel()
+    const sinceMs = this.#clock.nowMs()
+    this.#silence = this.#clock.after(SILENCE_MS, () => {
+      // If this thread was suspended, what the relay said meanwhile has not been read yet.
+      if (this.#clock.nowMs() - sinceMs > SILENCE_MS * 1.2) this.#listen()
+      else this.#end(createError('HANDSHAKE_TIMEOUT', `The relay has said nothing for ${SILENCE_MS} ms.`))
+    })
   }
 
   #end(error: ObjectRelayError): void {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../clock.fixture.ts'
+import { createError } from '../errors.ts'
 import type { Ticket } from '../security/tickets.ts'
 import { type Admission, TicketPool } from './ticketPool.ts'
 
 function ticket(lifetimeMs = 100_000): Ticket {
-  return { id: new Uint8Array(16), key: new Uint8Array(32), lifetimeMs }
+  return { sealed: new Uint8Array(72), key: new Uint8Array(32), lifetimeMs }
 }
 
 /** A pool, and one that has the ticket of a login. */
@@ -98,20 +99,98 @@ describe('The tickets of a process', () => {
     expect(all.map((admission) => admission.ticket)).toEqual([known, known, known])
   })
 
-  it('are not waited for longer than a login of its own leaves time for', async () => {
+  it('are not waited for when nothing is heard: there are two attempts after a second, four after two', async () => {
+    const { clock, pool } = emptyPool()
+    const all = admitted(pool, 100)
+    const counts: number[] = []
+    for (let second = 0; second < 5; second++) {
+      await turn()
+      counts.push(all.length)
+      clock.advance(1_000)
+    }
+    expect(counts).toEqual([1, 2, 4, 8, 16])
+    // What is late is of use to whoever comes next.
+    const fresh = ticket()
+    all[2]?.proven(fresh)
+    await turn()
+    expect(all).toHaveLength(100)
+    expect((await pool.admit('relay')).ticket).toBe(fresh)
+    for (const admission of all) admission.over()
+    expect(clock.timers).toBe(0)
+  })
+
+  it('are waited for as long as the attempt that will bring one is heard of', async () => {
     const { clock, pool } = emptyPool()
     const all = admitted(pool, 3)
     await turn()
-    clock.advance(2_499)
+    for (let step = 0; step < 20; step++) {
+      clock.advance(900)
+      all[0]?.heard()
+    }
+    all[0]?.heard(5_000)
+    clock.advance(4_999)
     await turn()
     expect(all).toHaveLength(1)
     clock.advance(1)
     await turn()
-    expect(all.map((admission) => admission.ticket)).toEqual([undefined, undefined, undefined])
-    // What is late is of use to whoever comes next.
-    const fresh = ticket()
-    all[2]?.proven(fresh)
-    expect((await pool.admit('relay')).ticket).toBe(fresh)
-    expect(clock.timers).toBe(0)
+    expect(all).toHaveLength(2)
+  })
+
+  it('are not waited for at a relay that gives none', async () => {
+    const { pool } = emptyPool()
+    const all = admitted(pool, 50)
+    await turn()
+    all[0]?.proven(undefined)
+    await turn()
+    expect(all).toHaveLength(50)
+  })
+})
+
+describe('The attempts of a process', () => {
+  it('are finished before more are begun, in order', async () => {
+    const { pool } = await poolWith(ticket())
+    const all = admitted(pool, 500)
+    await turn()
+    // One more is under way: the one that brought the ticket.
+    expect(all).toHaveLength(127)
+    for (let done = 0; done < 400; done++) {
+      all[done]?.over()
+      all[done]?.over()
+      await turn()
+      expect(all).toHaveLength(Math.min(500, 128 + done))
+    }
+  })
+
+  it('are not held up by a hundred that are swallowed', async () => {
+    const { clock, pool } = await poolWith(ticket())
+    const all = admitted(pool, 500)
+    await turn()
+    expect(all).toHaveLength(127)
+    clock.advance(1_000)
+    await turn()
+    all.at(-1)?.proven(all.at(-1)?.ticket)
+    await turn()
+    expect(all.length).toBeGreaterThan(127)
+  })
+
+  it('find out once for all who wait that the password is wrong', async () => {
+    const { pool } = emptyPool()
+    const first = await pool.admit('relay')
+    const others = Array.from({ length: 20 }, () => pool.admit('relay'))
+    const other = pool.admit('another relay')
+    first.over(createError('WRONG_PASSWORD', 'wrong'))
+    const outcomes = await Promise.allSettled(others)
+    expect(outcomes.every((outcome) => outcome.status === 'rejected' && outcome.reason.code === 'WRONG_PASSWORD')).toBe(
+      true,
+    )
+    expect((await other).ticket).toBeUndefined()
+    // Whoever comes later tries again.
+    expect((await pool.admit('relay')).ticket).toBeUndefined()
+  })
+
+  it('do not wait for tickets where there are none', async () => {
+    const { pool } = emptyPool()
+    const all = await Promise.all(Array.from({ length: 100 }, () => pool.admit('relay', false)))
+    expect(all).toHaveLength(100)
   })
 })

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
+import { type AddressPrefixes, addressPrefixes } from '../security/address.ts'
 import type { RelayAuthenticator, RelayProof, RelayStep } from '../security/relayProof.ts'
 import { Link, type LinkHandler } from '../transport/link.ts'
 import type { PendingConnection } from '../transport/pendingConnections.ts'
@@ -17,7 +18,7 @@ export interface AdmissionHost {
   readonly authenticator: RelayAuthenticator
   readonly logins: LoginQueue
   /** Somebody at this address has proven the password, with a ticket. */
-  known(address: string): void
+  known(from: AddressPrefixes): void
   /** The endpoint has proven the password and said who it is: answers with WELCOME, or throws why not. */
   welcome(hello: Hello, link: Link): void
   refused(error: ObjectRelayError, refused: RefusedPeer): void
@@ -25,7 +26,7 @@ export interface AdmissionHost {
 
 /** The first frames on a link, from the relay's side: the password proof, then HELLO and WELCOME, or the reason why not. */
 export class Admission implements LinkHandler, WaitingLogin {
-  readonly address: string
+  readonly from: AddressPrefixes
   readonly #host: AdmissionHost
   readonly #connection: PendingConnection
   readonly #proof: RelayProof
@@ -40,7 +41,7 @@ export class Admission implements LinkHandler, WaitingLogin {
   constructor(connection: PendingConnection, host: AdmissionHost) {
     this.#host = host
     this.#connection = connection
-    this.address = connection.transport.peerAddress
+    this.from = addressPrefixes(connection.transport.peerAddress)
     this.#proof = host.authenticator.begin(connection.transport.channelBinding)
     this.#link = new Link(connection.transport, host.clock, this)
   }
@@ -90,7 +91,7 @@ export class Admission implements LinkHandler, WaitingLogin {
     // Who proved the password for another channel has not guessed it: a man in the middle must not lock the user out.
     if (this.#isTrying && !this.#proof.guessing) {
       this.#isTrying = false
-      this.#host.logins.succeeded(this.address)
+      this.#host.logins.succeeded(this.from)
     }
     this.#follow(step)
   }
@@ -102,7 +103,7 @@ export class Admission implements LinkHandler, WaitingLogin {
       this.#refuse(outcome.refused)
       return
     }
-    if (outcome.method === 'ticket') this.#host.known(this.address)
+    if (outcome.method === 'ticket') this.#host.known(this.from)
     this.#connection.reached('proven')
     this.#authenticated = true
     this.#link.allowControlFrames()

@@ -1,10 +1,11 @@
 import type { Clock, Timer } from '../clock.ts'
+import type { AddressPrefixes } from '../security/address.ts'
 import type { LoginRateLimiter } from '../security/loginRateLimiter.ts'
 
 /** A login that waits for its turn. */
 export interface WaitingLogin {
   /** Where it comes from. */
-  readonly address: string
+  readonly from: AddressPrefixes
   /** Its turn has come; the limiter has been told. */
   answer(): void
   /** It is told that its turn will come: what says nothing is taken for dead. */
@@ -51,9 +52,10 @@ export class LoginQueue {
 
   /** Waits for a turn. */
   enter(login: WaitingLogin): void {
-    const queue = this.#queueOf(login.address)
-    const others = queue.get(login.address)
-    if (others === undefined) queue.set(login.address, [login])
+    const [address] = login.from
+    const queue = this.#queueOf(login.from)
+    const others = queue.get(address)
+    if (others === undefined) queue.set(address, [login])
     else others.push(login)
     this.#count++
     if (this.#count > this.#waitingMax) this.#refuseOne()
@@ -63,21 +65,23 @@ export class LoginQueue {
 
   /** It waits no more: its connection is gone. */
   leave(login: WaitingLogin): void {
+    const [address] = login.from
     for (const queue of [this.#known, this.#unknown]) {
-      const others = queue.get(login.address)
+      const others = queue.get(address)
       const index = others?.indexOf(login) ?? -1
       if (others === undefined || index < 0) continue
       others.splice(index, 1)
-      if (others.length === 0) queue.delete(login.address)
+      if (others.length === 0) queue.delete(address)
       this.#count--
     }
     if (this.#count === 0) this.#rest()
   }
 
-  #queueOf(address: string): Map<string, WaitingLogin[]> {
+  #queueOf(from: AddressPrefixes): Map<string, WaitingLogin[]> {
+    const [address] = from
     // Those who wait already keep their place, and those who come later go behind them.
     if (this.#unknown.has(address)) return this.#unknown
-    return this.#known.has(address) || this.#limiter.isKnown(address) ? this.#known : this.#unknown
+    return this.#known.has(address) || this.#limiter.isKnown(from) ? this.#known : this.#unknown
   }
 
   /** The newest one of the address from which most wait. */
@@ -109,7 +113,7 @@ export class LoginQueue {
         this.#waitForTurn()
         return
       }
-      this.#limiter.answered(next.address, this.#clock.nowMs())
+      this.#limiter.answered(next.from, this.#clock.nowMs())
       next.answer()
     }
     this.#request()
@@ -122,11 +126,11 @@ export class LoginQueue {
     // Neither those that are known nor those that are not can keep the others waiting for ever.
     for (const queue of this.#knownIsNext ? [this.#known, this.#unknown] : [this.#unknown, this.#known]) {
       for (const [address, others] of queue) {
-        if (this.#limiter.waitMs(address, nowMs) > 0) continue
-        const next = others.shift()
+        const [next] = others
+        if (next === undefined || this.#limiter.waitMs(next.from, nowMs) > 0) continue
+        others.shift()
         queue.delete(address)
         if (others.length > 0) queue.set(address, others)
-        if (next === undefined) continue
         this.#count--
         this.#knownIsNext = queue === this.#unknown
         return next
@@ -136,8 +140,8 @@ export class LoginQueue {
   }
 
   /** A login that succeeds gives way to the next one: its tokens are back. */
-  succeeded(address: string): void {
-    this.#limiter.succeeded(address, this.#clock.nowMs())
+  succeeded(from: AddressPrefixes): void {
+    this.#limiter.succeeded(from, this.#clock.nowMs())
     this.#request()
   }
 
@@ -149,7 +153,8 @@ export class LoginQueue {
     const nowMs = this.#clock.nowMs()
     let waitMs = Number.POSITIVE_INFINITY
     for (const queue of [this.#known, this.#unknown])
-      for (const address of queue.keys()) waitMs = Math.min(waitMs, this.#limiter.waitMs(address, nowMs))
+      for (const [next] of queue.values())
+        if (next !== undefined) waitMs = Math.min(waitMs, this.#limiter.waitMs(next.from, nowMs))
     this.#timer?.cancel()
     this.#timer = this.#clock.after(Math.max(1, Math.ceil(waitMs)), () => {
       this.#timer = undefined

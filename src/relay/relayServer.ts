@@ -95,7 +95,7 @@ export class RelayServer {
       clock: this.#parts.clock,
       authenticator: this.#parts.authenticator,
       logins: this.#logins,
-      known: (address) => this.#limiter.know(address),
+      known: (from) => this.#limiter.know(from),
       welcome: (hello, link) => this.#sessions.welcome(hello, link),
       refused: (error, refused) => this.#events.refusal(error, refused),
     })

@@ -13,11 +13,14 @@ export function unmapAddress(bytes: Uint8Array): Uint8Array {
   return isMapped ? bytes.subarray(12) : bytes
 }
 
+/** The narrowest first. */
+export type AddressPrefixes = readonly [string, ...string[]]
+
 /**
  * What an address counts as, from what one machine may have to what one customer may have: an IPv4 address itself; the /64, /56 and /48
  * of an IPv6 one. Text that is no address (a test, a pipe) counts as it is, cut short.
  */
-export function addressPrefixes(address: string): readonly [string, ...string[]] {
+export function addressPrefixes(address: string): AddressPrefixes {
   const bytes = parseAddress(address)
   if (bytes === undefined) return [address.slice(0, 64)]
   const plain = unmapAddress(bytes)

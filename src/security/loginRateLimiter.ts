@@ -1,4 +1,4 @@
-import { addressPrefixes } from './address.ts'
+import type { AddressPrefixes } from './address.ts'
 import { TokenBucket, type TokenRate } from './tokenBucket.ts'
 
 /** How often a password may be tried in vain. */
@@ -54,10 +54,9 @@ export class LoginRateLimiter {
   }
 
   /** How long a login from this address has to wait; 0: it may be answered now. Changes nothing. */
-  waitMs(address: string, nowMs: number): number {
+  waitMs(from: AddressPrefixes, nowMs: number): number {
     let waitMs = this.#total.waitMs(nowMs)
-    for (const prefix of addressPrefixes(address))
-      waitMs = Math.max(waitMs, this.#buckets.get(prefix)?.waitMs(nowMs) ?? 0)
+    for (const prefix of from) waitMs = Math.max(waitMs, this.#buckets.get(prefix)?.waitMs(nowMs) ?? 0)
     return waitMs
   }
 
@@ -67,26 +66,25 @@ export class LoginRateLimiter {
   }
 
   /** The relay answers a login for which {@link waitMs} is 0; a right password is followed by {@link succeeded}. */
-  answered(address: string, nowMs: number): void {
+  answered(from: AddressPrefixes, nowMs: number): void {
     this.#total.take(nowMs)
-    for (const [index, prefix] of addressPrefixes(address).entries()) this.#bucket(prefix, index, nowMs).take(nowMs)
+    for (const [index, prefix] of from.entries()) this.#bucket(prefix, index, nowMs).take(nowMs)
     this.#forgetFull(nowMs)
   }
 
   /** The login that was answered proved the password: it counts as if it had not been. */
-  succeeded(address: string, nowMs: number): void {
+  succeeded(from: AddressPrefixes, nowMs: number): void {
     this.#total.giveBack(nowMs)
-    for (const prefix of addressPrefixes(address)) {
+    for (const prefix of from) {
       const bucket = this.#buckets.get(prefix)
       bucket?.giveBack(nowMs)
       if (bucket?.isFull(nowMs) === true) this.#buckets.delete(prefix)
     }
-    this.know(address)
+    this.know(from)
   }
 
   /** Somebody at this address has proven the password, by whatever means. */
-  know(address: string): void {
-    const [place] = addressPrefixes(address)
+  know([place]: AddressPrefixes): void {
     this.#known.delete(place)
     this.#known.add(place)
     for (const oldest of this.#known) {
@@ -96,8 +94,8 @@ export class LoginRateLimiter {
   }
 
   /** Whether the password was proven from there: where tokens are scarce, such an address goes before those that nobody knows. */
-  isKnown(address: string): boolean {
-    return this.#known.has(addressPrefixes(address)[0])
+  isKnown([place]: AddressPrefixes): boolean {
+    return this.#known.has(place)
   }
 
   #bucket(prefix: string, index: number, nowMs: number): TokenBucket {

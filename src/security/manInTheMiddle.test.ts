@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeCertificate, makePrivateKey } from './certificate.ts'
 import { channelBindingOf } from './channelProof.ts'
 import { EndpointProof, type EndpointStep } from './endpointProof.ts'
-import type { ProofMessage, ReceivedMessage } from './proofMessages.ts'
 import { receiveAtOnce } from './proofExchange.fixture.ts'
+import type { ProofMessage, ReceivedMessage } from './proofMessages.ts'
 import { RelayAuthenticator, type RelayStep } from './relayProof.ts'
 import type { Ticket } from './tickets.ts'
 import { tlsOptionsForEndpoint, tlsOptionsForRelay } from './tlsOptions.ts'
@@ -68,7 +68,10 @@ async function tryTo(port: number, ticket?: Ticket): Promise<EndpointStep['outco
 }
 
 beforeAll(async () => {
-  const authenticator = await RelayAuthenticator.create({ password }, { ticketMs: 60_000, ticketKey: new Uint8Array(32) })
+  const authenticator = await RelayAuthenticator.create(
+    { password },
+    { ticketMs: 60_000, ticketKey: new Uint8Array(32) },
+  )
   let tell: (outcome: RelayStep['outcome']) => void = () => {}
   const relay = createServer(tlsOptionsForRelay(ownKeys()), (socket) => {
     const proof = authenticator.begin(channelBindingOf(socket))

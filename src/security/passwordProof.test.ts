@@ -4,7 +4,7 @@ import { ObjectRelayError } from '../errors.ts'
 import { Transcript } from './channelProof.ts'
 import { EndpointProof, type EndpointStep } from './endpointProof.ts'
 import { loadPasswordProof } from './passwordLogin.ts'
-import { binding, runExchange } from './proofExchange.fixture.ts'
+import { binding, receiveAtOnce, runExchange } from './proofExchange.fixture.ts'
 import {
   appendProof,
   loginFailed,
@@ -83,7 +83,7 @@ describe('the proof by password', () => {
     const proof = relay.begin(channelBinding)
     const endpoint = new EndpointProof({ password, channelBinding })
     expect(proof.guessing).toBe(false)
-    const response = proof.receive(endpoint.start(), 0).send
+    const response = receiveAtOnce(proof, endpoint.start()).send
     expect(proof.guessing).toBe(true)
     if (response === undefined) throw new Error('The relay was silent')
     const finish = endpoint.receive(response).send
@@ -123,7 +123,7 @@ describe('the proof by password', () => {
     const proof = relay.begin(channelBinding)
     const [start, , finish] = recorded
     if (start === undefined || finish === undefined) throw new Error('Nothing was recorded')
-    expect(proof.receive(start, 0).send?.type).toBe(proofMessageTypes.LOGIN_RESPONSE)
+    expect(receiveAtOnce(proof, start).send?.type).toBe(proofMessageTypes.LOGIN_RESPONSE)
     expect(codeOf(proof.receive(finish, 0).outcome)).toBe('WRONG_PASSWORD')
   })
 
@@ -223,8 +223,25 @@ describe('the proof by ticket', () => {
     expect(codeOf(exchange.relay)).toBe('authenticated')
   })
 
-  it('goes on with the password at a relay that was restarted', async () => {
+  it('is taken by a relay that was restarted with its ticket key and the same password', async () => {
     const restarted = await RelayAuthenticator.create({ password }, { ticketMs: 60_000, ticketKey })
+    const proof = new EndpointProof({ password, channelBinding, ticket: login() })
+    const exchange = runExchange(proof, restarted.begin(channelBinding))
+    expect(namesOf(exchange.frames)).toEqual([5, 6])
+    expect(codeOf(exchange.endpoint)).toBe('authenticated')
+  })
+
+  it('is worth nothing at a relay that was given another password', async () => {
+    const changed = await RelayAuthenticator.create({ password: 'another one' }, { ticketMs: 60_000, ticketKey })
+    const proof = new EndpointProof({ password, channelBinding, ticket: login() })
+    const exchange = runExchange(proof, changed.begin(channelBinding))
+    expect(namesOf(exchange.frames)).toEqual([5, 7, 1, 2, 8])
+    expect(codeOf(exchange.relay)).toBe('WRONG_PASSWORD')
+  })
+
+  it('goes on with the password at a relay that was restarted with another ticket key', async () => {
+    const options = { ticketMs: 60_000, ticketKey: new Uint8Array(32) }
+    const restarted = await RelayAuthenticator.create({ password }, options)
     const proof = new EndpointProof({ password, channelBinding, ticket: login() })
     const exchange = runExchange(proof, restarted.begin(channelBinding))
     expect(namesOf(exchange.frames)).toEqual([5, 7, 1, 2, 3, 4])
@@ -238,9 +255,9 @@ describe('the proof by ticket', () => {
   })
 
   it('takes no ticket where nothing names the channel, since the same proof would be good every time', () => {
-    const { id, key } = login()
+    const { sealed, key } = login()
     const bare = new Uint8Array(0)
-    const start = ticketStart(id)
+    const start = ticketStart(sealed)
     const message = appendProof(start, new Transcript(bare).proof(key, 'endpoint', start))
     expect(relay.begin(bare).receive(message, 0)).toEqual({ send: ticketUnknown() })
   })
@@ -265,7 +282,7 @@ describe('the proof by ticket', () => {
     endpoint.start()
     const start = endpoint.receive({ type: proofMessageTypes.TICKET_UNKNOWN, body: new Uint8Array(0) }).send
     if (start === undefined) throw new Error('The endpoint was silent')
-    const response = relayProof.receive(start, 0).send
+    const response = receiveAtOnce(relayProof, start).send
     if (response === undefined) throw new Error('The relay was silent')
     const finish = endpoint.receive(response).send
     if (finish === undefined) throw new Error('The endpoint was silent')
@@ -282,7 +299,7 @@ function partiesInEveryState(ticket: Ticket): Party[] {
     const endpoint = new EndpointProof({ password, channelBinding })
     let next: ProofMessage | undefined = endpoint.start()
     for (let step = 0; step < frames && next !== undefined; step += 1) {
-      const answer: ProofMessage | undefined = proof.receive(next, 0).send
+      const answer: ProofMessage | undefined = receiveAtOnce(proof, next).send
       next = answer === undefined ? undefined : endpoint.receive(answer).send
     }
     return { receive: (frame) => proof.receive(frame, 0) }
@@ -292,13 +309,15 @@ function partiesInEveryState(ticket: Ticket): Party[] {
     const endpoint = new EndpointProof({ password, channelBinding, ticket: withTicket ? ticket : undefined })
     let next: ProofMessage | undefined = endpoint.start()
     for (let step = 0; step < frames && next !== undefined; step += 1) {
-      const answer: ProofMessage | undefined = proof.receive(next, 0).send
+      const answer: ProofMessage | undefined = receiveAtOnce(proof, next).send
       next = answer === undefined ? undefined : endpoint.receive(answer).send
     }
     return endpoint
   }
   const afterUnknown = relay.begin(channelBinding)
-  afterUnknown.receive({ type: proofMessageTypes.TICKET_START, body: new Uint8Array(48) }, 0)
+  afterUnknown.receive({ type: proofMessageTypes.TICKET_START, body: new Uint8Array(104) }, 0)
+  const queued = relay.begin(channelBinding)
+  queued.receive(new EndpointProof({ password, channelBinding }).start(), 0)
   return [
     relayIn(0),
     { receive: (frame) => afterUnknown.receive(frame, 0) },
@@ -309,18 +328,19 @@ function partiesInEveryState(ticket: Ticket): Party[] {
     endpointIn(1, false),
     endpointIn(2, false),
     new EndpointProof({ password, channelBinding }),
+    { receive: (frame) => queued.receive(frame, 0) },
   ]
 }
 
 describe('frames that do not belong', () => {
-  const lengths = [96, 328, 96, 52, 48, 32, 0, 5]
+  const lengths = [96, 328, 96, 108, 104, 32, 0, 5, 0]
 
   it('are refused, typed, when truncated, extended, of an unknown type or of the other direction, in any state', () => {
     const ticket = login()
     for (let type = 0; type <= 16; type += 1) {
       const exact = lengths[type - 1] ?? 0
       for (const length of new Set([0, Math.max(exact - 1, 0), exact + 1, 4_000])) {
-        if (length === exact && type >= 1 && type <= 8) continue
+        if (length === exact && type >= 1 && type <= 9) continue
         for (const party of partiesInEveryState(ticket)) {
           expect(codeOf(party.receive({ type, body: new Uint8Array(length) }).outcome)).toBe('PROTOCOL_VIOLATION')
           const after = party.receive({ type: 1, body: new Uint8Array(96) })
@@ -333,8 +353,8 @@ describe('frames that do not belong', () => {
   it('are refused when they are well-formed but out of order, in any state', () => {
     const ticket = login()
     // By the order of partiesInEveryState: what may come.
-    const legal = [[1, 5], [1], [3, 8], [], [6, 7, 8], [2, 8], [4, 8], [], []]
-    for (let type = 1; type <= 8; type += 1) {
+    const legal = [[1, 5], [1], [3, 8], [], [6, 7, 8], [2, 8, 9], [4, 8], [], [], []]
+    for (let type = 1; type <= 9; type += 1) {
       for (const [index, party] of partiesInEveryState(ticket).entries()) {
         if (legal[index]?.includes(type)) continue
         const step = party.receive({ type, body: new Uint8Array(lengths[type - 1] ?? 0) })
@@ -345,7 +365,7 @@ describe('frames that do not belong', () => {
 
   it('never make either side throw, accept, or fail with anything but a typed error', () => {
     const ticket = login()
-    const frame = fc.integer({ min: 0, max: 9 }).chain((type) =>
+    const frame = fc.integer({ min: 0, max: 10 }).chain((type) =>
       fc.record({
         type: fc.constant(type),
         body: fc.oneof(

@@ -82,7 +82,10 @@ describe('a password verifier', () => {
     for (const [index, content] of bad.entries()) {
       const file = join(folder, `bad-${index}.json`)
       await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content), { mode: 0o600 })
-      const attempt = RelayAuthenticator.create({ passwordVerifier: file }, { ticketMs: 0, ticketKey: new Uint8Array(32) })
+      const attempt = RelayAuthenticator.create(
+        { passwordVerifier: file },
+        { ticketMs: 0, ticketKey: new Uint8Array(32) },
+      )
       await expect(attempt, `case ${index}`).rejects.toMatchObject({ code: 'KEY_INVALID' })
       await expect(attempt).rejects.not.toThrow('secret')
     }

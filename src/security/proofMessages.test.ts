@@ -103,9 +103,7 @@ describe('the input of a proof', () => {
   })
 
   it('gives a ticket a key of its own', () => {
-    const expected = createHmac('sha256', key)
-      .update('objectrelay/1 ticket\0')
-      .digest()
+    const expected = createHmac('sha256', key).update('objectrelay/1 ticket\0').digest()
     expect(Buffer.from(ticketKeyOf(key))).toEqual(expected)
   })
 

@@ -3,7 +3,12 @@ import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type 
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { channelBindingOf, noChannelBinding } from '../security/channelProof.ts'
 import { explainApplicationProtocol, explainTlsError } from '../security/tlsErrors.ts'
-import { type EvictionReason, type PendingConnection, PendingConnections, type PendingPlace } from './pendingConnections.ts'
+import {
+  type EvictionReason,
+  type PendingConnection,
+  PendingConnections,
+  type PendingPlace,
+} from './pendingConnections.ts'
 import { readPreface, sayWhatIsSpoken, writePreface } from './preface.ts'
 import { SocketTransport } from './socketTransport.ts'
 import type { Transport } from './transport.ts'

@@ -5,6 +5,7 @@ import { relayLimitDefaults } from '../../src/limits.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'
 import { receiveAtOnce } from '../../src/security/proofExchange.fixture.ts'
 import { RelayAuthenticator } from '../../src/security/relayProof.ts'
+import { StretchingBudget } from '../../src/security/stretchingBudget.ts'
 import type { Ticket } from '../../src/security/tickets.ts'
 import { createMemoryLink, type MemoryLink } from '../../src/transport/memoryTransport.ts'
 import type { SeededRandom } from '../simulation/random.ts'
@@ -32,7 +33,10 @@ export function sharedKeyring(): Promise<Keyring> {
 }
 
 async function logIn(): Promise<Keyring> {
-  const authenticator = await RelayAuthenticator.create({ password: PASSWORD }, { ticketMs: TICKET_MS, ticketKey: new Uint8Array(32) })
+  const authenticator = await RelayAuthenticator.create(
+    { password: PASSWORD },
+    { ticketMs: TICKET_MS, ticketKey: new Uint8Array(32) },
+  )
   const relay = authenticator.begin(channelBinding)
   const endpoint = new EndpointProof({ password: PASSWORD, channelBinding })
   for (let message = endpoint.start(); ; ) {
@@ -54,6 +58,7 @@ export function ticketProof({ ticket }: Keyring): EndpointProof {
 /** A pool that gives the ticket to everybody. */
 export class OneTicket extends TicketPool {
   readonly #ticket: Ticket
+  readonly #budget = new StretchingBudget(() => systemClock.nowMs())
 
   constructor({ ticket }: Keyring) {
     super(systemClock)
@@ -61,7 +66,8 @@ export class OneTicket extends TicketPool {
   }
 
   override async admit(): Promise<Admission> {
-    return { ticket: this.#ticket, proven: () => undefined, over: () => undefined }
+    const nothing = () => undefined
+    return { ticket: this.#ticket, budget: this.#budget, heard: nothing, proven: nothing, over: nothing }
   }
 }
 

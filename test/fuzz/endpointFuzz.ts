@@ -77,7 +77,8 @@ export class EndpointFuzz {
 
   #connect(port: number, server: RelayServer): MemoryTransport {
     const link = fuzzLink((run) => this.#clock.soon(run), this.#random)
-    if (port === HONEST_PORT) server.admit({ transport: link.far, reached: () => undefined, authenticated: () => undefined })
+    if (port === HONEST_PORT)
+      server.admit({ transport: link.far, reached: () => undefined, authenticated: () => undefined })
     else this.#liar = new Liar(link.far, this.#keyring.authenticator.begin(link.far.channelBinding), this.#book)
     return link.near
   }

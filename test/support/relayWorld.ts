@@ -34,7 +34,10 @@ let authenticator: Promise<RelayAuthenticator> | undefined
 
 /** Registering the password takes a moment: once for all tests of a file. */
 export function sharedAuthenticator(): Promise<RelayAuthenticator> {
-  authenticator ??= RelayAuthenticator.create({ password: PASSWORD }, { ticketMs: 1_000_000, ticketKey: new Uint8Array(32) })
+  authenticator ??= RelayAuthenticator.create(
+    { password: PASSWORD },
+    { ticketMs: 1_000_000, ticketKey: new Uint8Array(32) },
+  )
   return authenticator
 }
 

@@ -103,10 +103,18 @@ describe('lmdbStore', () => {
 describe('the folder of a store', () => {
   it('is made, for this user only', async () => {
     await opened()
-    expect(readdirSync(dir).sort()).toEqual(['bodies', 'data.mdb', 'lock.mdb', MARKER, 'relay.socket', 'segments'])
+    expect(readdirSync(dir).sort()).toEqual([
+      'bodies',
+      'data.mdb',
+      'lock.mdb',
+      MARKER,
+      'relay.socket',
+      'segments',
+      'ticket.key',
+    ])
     if (process.platform === 'win32') return
     for (const path of [dir, join(dir, 'bodies')]) expect(statSync(path).mode & 0o777).toBe(0o700)
-    for (const name of ['data.mdb', MARKER]) expect(statSync(join(dir, name)).mode & 0o777).toBe(0o600)
+    for (const name of ['data.mdb', MARKER, 'ticket.key']) expect(statSync(join(dir, name)).mode & 0o777).toBe(0o600)
   })
 
   it('is refused if there is something else in it, which stays as it is', async () => {

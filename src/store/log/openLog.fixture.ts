@@ -26,7 +26,13 @@ export async function openLog(
   const disk = content ?? new MemoryDisk(files)
   const reports: ObjectRelayError[] = []
   const host = { report: (error: ObjectRelayError): void => void reports.push(error) }
-  return { disk, files, clock, reports, store: await LogStore.open(disk, { newRelayName, ticketKey: new Uint8Array(32).fill(4), clock, host }) }
+  return {
+    disk,
+    files,
+    clock,
+    reports,
+    store: await LogStore.open(disk, { newRelayName, ticketKey: new Uint8Array(32).fill(4), clock, host }),
+  }
 }
 
 /** Lets the disk do what it was asked for, and time pass, until `promise` is settled. */

@@ -1,0 +1,116 @@
+import { Worker } from 'node:worker_threads'
+import { createError, fromPlainError, type ObjectRelayError } from '../errors.ts'
+import {
+  type LoginTask,
+  type LoginThreadReply,
+  type LoginThreadRequest,
+  type LoginValue,
+  runTask,
+} from './loginTask.ts'
+import { type LoginComputation, type LoginResult, loadPasswordProof, type PasswordRecord } from './passwordLogin.ts'
+import type { KeyStretching } from './proofMessages.ts'
+
+interface Pending {
+  readonly task: LoginTask
+  readonly resolve: (value: LoginValue) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** A thread that has nothing to do ends: what stretching needs is up to 256 MiB, which only then is free again. */
+const IDLE_MS = 2_000
+
+/**
+ * Does password stretching in a thread of its own, one after the other: what a verifier file asks for takes half a second, and more if
+ * somebody else asks for it. Where that thread's module is not at hand, because the program was bundled into one file, it is
+ * done on the calling thread instead.
+ */
+class LoginWorker {
+  readonly #pending = new Map<number, Pending>()
+  #worker: Worker | undefined
+  #idle: NodeJS.Timeout | undefined
+  #nextId = 1
+
+  run(task: LoginTask): Promise<LoginValue> {
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++
+      this.#pending.set(id, { task, resolve, reject })
+      clearTimeout(this.#idle)
+      const worker = this.#started()
+      if (worker === undefined) {
+        this.#runHere()
+        return
+      }
+      // Who waits for it is not to be left alone.
+      worker.ref()
+      worker.postMessage({ id, task } satisfies LoginThreadRequest)
+    })
+  }
+
+  #started(): Worker | undefined {
+    if (this.#worker !== undefined) return this.#worker
+    try {
+      const url = new URL('./loginThread.js', import.meta.url)
+      const worker = new Worker(url, { name: 'objectrelay login', execArgv: [] })
+      this.#worker = worker
+      worker.on('message', (reply: LoginThreadReply) => this.#settle(reply))
+      worker.on('error', () => this.#lose(worker))
+      worker.on('exit', () => this.#lose(worker))
+      return worker
+    } catch {
+      return undefined
+    }
+  }
+
+  #settle(reply: LoginThreadReply): void {
+    const pending = this.#pending.get(reply.id)
+    this.#pending.delete(reply.id)
+    if ('error' in reply) pending?.reject(fromPlainError(reply.error))
+    else pending?.resolve(reply.value)
+    if (this.#pending.size > 0) return
+    this.#worker?.unref()
+    this.#idle = setTimeout(() => this.#end(), IDLE_MS)
+    this.#idle.unref()
+  }
+
+  #end(): void {
+    const worker = this.#worker
+    this.#worker = undefined
+    void worker?.terminate()
+  }
+
+  /** It could not start, or ended by itself: what it had to do is done here. */
+  #lose(worker: Worker): void {
+    if (this.#worker !== worker) return
+    this.#worker = undefined
+    this.#runHere()
+  }
+
+  #runHere(): void {
+    const pending = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const { task, resolve, reject } of pending)
+      loadPasswordProof()
+        .then(() => resolve(runTask(task)))
+        .catch(reject)
+  }
+}
+
+const worker = new LoginWorker()
+
+/** `finishLogin`, off this thread. Rejects with `PROTOCOL_VIOLATION` as that throws. */
+export async function finishLoginElsewhere(computation: LoginComputation): Promise<LoginResult | undefined> {
+  const value = await worker.run({ kind: 'finish', computation })
+  if (value === undefined || 'ke3' in value) return value
+  throw unexpected()
+}
+
+/** `registerPassword`, off this thread. */
+export async function registerPasswordElsewhere(password: string, stretching: KeyStretching): Promise<PasswordRecord> {
+  const value = await worker.run({ kind: 'register', password, stretching })
+  if (value !== undefined && 'serverSetup' in value) return value
+  throw unexpected()
+}
+
+function unexpected(): ObjectRelayError {
+  return createError('BACKGROUND_FAILED', 'The thread for password stretching answered something else.')
+}
