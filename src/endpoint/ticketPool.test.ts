@@ -152,25 +152,25 @@ describe('The attempts of a process', () => {
     const all = admitted(pool, 500)
     await turn()
     // One more is under way: the one that brought the ticket.
-    expect(all).toHaveLength(127)
+    expect(all).toHaveLength(63)
     for (let done = 0; done < 400; done++) {
       all[done]?.over()
       all[done]?.over()
       await turn()
-      expect(all).toHaveLength(Math.min(500, 128 + done))
+      expect(all).toHaveLength(Math.min(500, 64 + done))
     }
   })
 
-  it('are not held up by a hundred that are swallowed', async () => {
+  it('are not held up by many that are swallowed', async () => {
     const { clock, pool } = await poolWith(ticket())
     const all = admitted(pool, 500)
     await turn()
-    expect(all).toHaveLength(127)
+    expect(all).toHaveLength(63)
     clock.advance(1_000)
     await turn()
     all.at(-1)?.proven(all.at(-1)?.ticket)
     await turn()
-    expect(all.length).toBeGreaterThan(127)
+    expect(all.length).toBeGreaterThan(63)
   })
 
   it('find out once for all who wait that the password is wrong', async () => {

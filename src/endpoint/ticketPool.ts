@@ -10,7 +10,7 @@ const TRUST_MS = 1_000
  * Attempts of one process under way at once to one relay. What was begun is finished before more is begun: a thousand endpoints that
  * all begin at once would all be late.
  */
-const ATTEMPTS_MAX = 128
+const ATTEMPTS_MAX = 64
 
 /** How long others wait for an attempt of which nothing is heard, before more are made beside it. */
 const PATIENCE_MS = 1_000

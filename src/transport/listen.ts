@@ -1,8 +1,8 @@
-import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { createServer as createTcpServer, type Server, Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { channelBindingOf, noChannelBinding } from '../security/channelProof.ts'
-import { explainApplicationProtocol, explainTlsError } from '../security/tlsErrors.ts'
+import { explainApplicationProtocol, explainTlsError, type LinkContext } from '../security/tlsErrors.ts'
 import {
   type EvictionReason,
   type PendingConnection,
@@ -66,7 +66,11 @@ const BEGINNINGS_PER_TURN = 16
 interface Visitor {
   readonly socket: Socket
   readonly peer: string
+  /** Where it comes from, as long as the socket knows it and longer. */
+  readonly context: LinkContext
   readonly place: PendingPlace
+  /** Whether it was turned away; why is reported once. */
+  isRefused: boolean
 }
 
 /** Bounds what those may cost who have not proven the password: their number, and the time that each has. */
@@ -75,8 +79,7 @@ class Door {
   readonly #handler: ListenHandler
   readonly #places: PendingConnections
   readonly #tls: TlsServer | undefined
-  /** By remote address and port, since node:tls does not tell which TCP connection a TLS socket is on. */
-  readonly #visitors = new Map<string, Visitor>()
+  readonly #visitors = new WeakMap<Socket, Visitor>()
   /** Those that have said something and whose TLS handshake has not begun, in order. */
   #beginning: Visitor[] = []
   #isTurnDue = false
@@ -108,12 +111,13 @@ class Door {
       socket.destroy()
       return
     }
-    const peer = peerOf(socket)
+    const context = { host: socket.remoteAddress, port: socket.remotePort ?? 0, side: 'relay' } as const
+    const peer = `${context.host}:${context.port}`
     this.#startTicking()
-    const place = this.#places.enter(socket.remoteAddress, (reason) => this.#evict(peer, socket, reason))
-    const visitor: Visitor = { socket, peer, place }
-    this.#visitors.set(peer, visitor)
-    socket.on('close', () => this.#leave(visitor))
+    const place = this.#places.enter(socket.remoteAddress, (reason) => this.#evict(visitor, reason))
+    const visitor: Visitor = { socket, peer, context, place, isRefused: false }
+    this.#visitors.set(socket, visitor)
+    socket.on('close', () => this.#places.leave(place))
     if (this.#places.isCrowded) this.#requestTurn()
     if (this.#tls === undefined) void this.#greetPlainly(visitor)
     else this.#awaitFirstBytes(visitor)
@@ -125,19 +129,24 @@ class Door {
     const server = createTlsServer({ ...options, handshakeTimeout: 0x7fff_ffff })
     server.on('secureConnection', (socket: TLSSocket) => this.#greetSecurely(socket))
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
-      const peer = peerOf(socket)
+      const visitor = this.#visitorOn(socket)
       // Whoever ran out of time was reported as such already.
-      const known = this.#visitors.get(peer)
-      if (known === undefined && socket.remotePort !== undefined) {
+      if (visitor === undefined || visitor.isRefused) {
         socket.destroy()
         return
       }
-      const refusal = explainTlsError(error, contextOf(socket))
-      this.#refuse(refusal, peer)
-      if (refusal.code === 'SECURITY_MISMATCH' && known !== undefined) sayWhatIsSpoken(known.socket, true)
+      const refusal = explainTlsError(error, visitor.context)
+      this.#refuse(visitor, refusal)
+      if (refusal.code === 'SECURITY_MISMATCH') sayWhatIsSpoken(visitor.socket, true)
       else socket.destroy()
     })
     return server
+  }
+
+  /** Whose TCP connection a TLS socket is on; node:tls has that in a property of its own. */
+  #visitorOn(socket: TLSSocket): Visitor | undefined {
+    const parent: unknown = '_parent' in socket ? socket._parent : undefined
+    return parent instanceof Socket ? this.#visitors.get(parent) : undefined
   }
 
   /** A connection that says nothing costs no more than its place. */
@@ -193,8 +202,9 @@ class Door {
     this.#places.passTime(Math.min(passedMs, this.#tickMs * 1.5))
   }
 
-  #evict(peer: string, socket: Socket, reason: EvictionReason): void {
+  #evict(visitor: Visitor, reason: EvictionReason): void {
     const { handshakeMs, unauthenticatedMax } = this.#options
+    const { socket, peer } = visitor
     const error =
       reason === 'silent'
         ? createError('HANDSHAKE_TIMEOUT', `${peer} was silent for ${handshakeMs} ms and has not proven the password.`)
@@ -202,69 +212,62 @@ class Door {
             'TOO_MANY_CONNECTIONS',
             `More than ${unauthenticatedMax} connections have not proven the password; this one was silent for longest. limits.unauthenticatedMax allows no more.`,
           )
-    this.#refuse(error, peer)
+    this.#refuse(visitor, error)
     if (reason === 'silent') socket.destroy()
     else socket.resetAndDestroy()
   }
 
-  #leave({ peer, place }: Visitor): void {
-    this.#places.leave(place)
-    if (this.#visitors.get(peer)?.place === place) this.#visitors.delete(peer)
-  }
-
-  #refuse(error: ObjectRelayError, peer: string): void {
-    const visitor = this.#visitors.get(peer)
-    if (visitor !== undefined) this.#leave(visitor)
-    this.#handler.refused(error, peer)
+  #refuse(visitor: Visitor, error: ObjectRelayError): void {
+    this.#places.leave(visitor.place)
+    if (visitor.isRefused) return
+    visitor.isRefused = true
+    this.#handler.refused(error, visitor.peer)
   }
 
   #greetSecurely(socket: TLSSocket): void {
-    const peer = peerOf(socket)
     socket.on('error', () => undefined)
-    const foreign = explainApplicationProtocol(socket.alpnProtocol, contextOf(socket))
-    if (foreign !== undefined) {
-      this.#refuse(foreign, peer)
+    const visitor = this.#visitorOn(socket)
+    if (visitor === undefined || visitor.isRefused) {
       socket.destroy()
       return
     }
-    this.#introduce(new SocketTransport(socket, channelBindingOf(socket)), peer)
+    const foreign = explainApplicationProtocol(socket.alpnProtocol, visitor.context)
+    if (foreign !== undefined) {
+      this.#refuse(visitor, foreign)
+      socket.destroy()
+      return
+    }
+    this.#introduce(visitor, new SocketTransport(socket, channelBindingOf(socket)))
   }
 
-  async #greetPlainly({ socket, peer, place }: Visitor): Promise<void> {
+  async #greetPlainly(visitor: Visitor): Promise<void> {
+    const { socket } = visitor
     try {
       await readPreface(socket, undefined, 'endpoint')
     } catch (thrown) {
       const refusal = toObjectRelayError(thrown, 'LINK_LOST')
-      if (this.#visitors.get(peer)?.place === place) this.#refuse(refusal, peer)
+      this.#refuse(visitor, refusal)
       if (refusal.code === 'SECURITY_MISMATCH') sayWhatIsSpoken(socket, false)
       else socket.destroy()
       return
     }
     writePreface(socket)
-    this.#introduce(new SocketTransport(socket, noChannelBinding()), peer)
+    this.#introduce(visitor, new SocketTransport(socket, noChannelBinding()))
   }
 
-  #introduce(transport: Transport, peer: string): void {
-    const visitor = this.#visitors.get(peer)
-    if (visitor === undefined) {
+  #introduce(visitor: Visitor, transport: Transport): void {
+    if (visitor.isRefused) {
       transport.destroy()
       return
     }
-    this.#places.reached(visitor.place, 'quiet')
+    const { place } = visitor
+    this.#places.reached(place, 'quiet')
     this.#handler.connected({
       transport,
-      reached: (stage) => this.#places.reached(visitor.place, stage),
-      authenticated: () => this.#leave(visitor),
+      reached: (stage) => this.#places.reached(place, stage),
+      authenticated: () => this.#places.leave(place),
     })
   }
-}
-
-function peerOf(socket: Socket): string {
-  return `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
-}
-
-function contextOf(socket: Socket): { host: string; port: number; side: 'relay' } {
-  return { host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0, side: 'relay' }
 }
 
 function untilListening(server: Server, { host, port }: ListenOptions): Promise<void> {

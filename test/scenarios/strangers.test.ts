@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { Endpoint, Relay, RelayEvents } from 'objectrelay'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { loadPasswordProof, startLogin } from '../../src/security/passwordLogin.ts'
 import { proofMessageTypes } from '../../src/security/proofMessages.ts'
 import { applicationProtocol } from '../../src/security/tlsOptions.ts'
 import { encodeJson } from '../../src/wire/controlFrames.ts'
@@ -12,6 +13,7 @@ import { FrameType } from '../../src/wire/frameTypes.ts'
 import { encodeProofFrame } from '../../src/wire/proofFrame.ts'
 import { useDataFolder } from '../support/folders.ts'
 import { host, Network, relayEvent, take } from '../support/network.ts'
+import { endPrograms, Program } from '../support/programs.ts'
 import { helloOf, RawPeer } from '../support/rawPeer.ts'
 import { eventually, within } from '../support/waiting.ts'
 
@@ -26,6 +28,7 @@ let receiver: Endpoint
 const sockets: Socket[] = []
 
 beforeAll(async () => {
+  await loadPasswordProof()
   relay = await network.relay({ limits: { handshakeMs } })
   sender = await network.connect(relay)
   receiver = await network.connect(relay, { groups: 'g' })
@@ -37,7 +40,10 @@ afterEach(async () => {
     (count) => count === 0,
   )
 })
-afterAll(() => network.end())
+afterAll(async () => {
+  await endPrograms()
+  await network.end()
+})
 
 function tcp(): Socket {
   const socket = connectTcp({ host, port: relay.port })
@@ -170,14 +176,22 @@ describe('a stranger at the door of a relay with TLS', () => {
 
   it('gains nothing by a ticket that it made up, and may still prove the password', async () => {
     const peer = await RawPeer.connect(relay)
-    peer.send(encodeProofFrame({ type: proofMessageTypes.TICKET_START, body: randomBytes(48) }))
+    peer.send(encodeProofFrame({ type: proofMessageTypes.TICKET_START, body: randomBytes(104) }))
     expect((await peer.next()).type).toBe(proofMessageTypes.TICKET_UNKNOWN)
     peer.socket.destroy()
+  })
+
+  it('is turned away when it says more while its login waits for its turn', async () => {
+    const socket = tls()
+    await once(socket, 'secureConnect')
+    const start = encodeProofFrame({ type: proofMessageTypes.LOGIN_START, body: randomBytes(96) })
+    const { error } = await turnedAway(socket, () => socket.write(Buffer.concat([start, start])))
+    expect(error.code).toBe('PROTOCOL_VIOLATION')
   })
 })
 
 describe('many strangers', () => {
-  it('find no more than unauthenticatedMax places, and leave them after handshakeMs', async () => {
+  it('find no more than unauthenticatedMax places, and give them up to whoever comes', async () => {
     const small = await network.relay({ limits: { handshakeMs, unauthenticatedMax: 4 } })
     const crowd: Socket[] = []
     for (let count = 0; count < 4; count++) {
@@ -191,16 +205,64 @@ describe('many strangers', () => {
       (count) => count === 4,
     )
     const refused = relayEvent(small, 'endpointRefused', ({ error }) => error.code === 'TOO_MANY_CONNECTIONS')
-    const fifth = connectTcp({ host, port: small.port })
-    fifth.on('error', () => undefined)
-    await Promise.all([closeOf(fifth), refused])
-    // An endpoint goes on trying, and finds a place when the strangers have run out of time.
-    const endpoint = await network.connect(small, { reconnect: { initialDelayMs: 50, maxDelayMs: 100 } })
+    const [oldest] = crowd
+    const endpoint = await network.connect(small)
     expect(await endpoint.broadcast('in', 'g')).toEqual({ members: { g: 0 } })
+    await refused
+    expect(oldest?.closed).toBe(true)
+    expect((await small.stats()).unauthenticated).toBeLessThanOrEqual(4)
     await eventually(
       async () => (await small.stats()).unauthenticated,
       (count) => count === 0,
     )
+  })
+
+  it('of 1 500 who say nothing and come again at once do not keep an endpoint out', async () => {
+    const open = await network.relay()
+    const flood = new Program(
+      `import { connect } from 'node:net'
+       let ended = 0
+       const come = () => {
+         const socket = connect({ host: settings.host, port: settings.port })
+         socket.on('error', () => undefined)
+         socket.on('close', () => {
+           if (++ended === 2_000) say('crowded')
+           setImmediate(come)
+         })
+       }
+       for (let count = 0; count < 1_500; count++) come()`,
+      { host, port: open.port },
+    )
+    await flood.heard('crowded')
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const began = performance.now()
+      const peer = await RawPeer.joined(open, ['g'])
+      expect(performance.now() - began, 'an endpoint that speaks gets in').toBeLessThan(5_000)
+      peer.socket.destroy()
+    }
+    const endpoint = await network.connect(open, { connectTimeoutMs: 10_000 })
+    expect(await endpoint.broadcast('in', 'h')).toEqual({ members: { h: 0 } })
+    expect((await open.stats()).unauthenticated).toBeLessThanOrEqual(2 * 1_024)
+    flood.kill('SIGKILL')
+    await flood.exited
+  }, 60_000)
+
+  it('who each show a login and then nothing leave room for others', async () => {
+    const small = await network.relay({ limits: { unauthenticatedMax: 20 } })
+    const crowd: RawPeer[] = []
+    for (let count = 0; count < 40; count++) {
+      const peer = await RawPeer.connect(small)
+      const { ke1 } = startLogin('a wrong password')
+      peer.send(encodeProofFrame({ type: proofMessageTypes.LOGIN_START, body: ke1 }))
+      crowd.push(peer)
+    }
+    const { ticket } = await RawPeer.authenticated(relay)
+    expect(ticket).toBeDefined()
+    const peer = await RawPeer.connect(small)
+    peer.send(encodeProofFrame({ type: proofMessageTypes.TICKET_START, body: randomBytes(104) }))
+    expect((await peer.next()).type).toBe(proofMessageTypes.TICKET_UNKNOWN)
+    expect((await small.stats()).unauthenticated).toBeLessThanOrEqual(41)
+    for (const { socket } of [...crowd, peer]) socket.destroy()
   })
 
   it('do not flood the program with events: beyond some in a second they are counted', async () => {

@@ -3,6 +3,7 @@ import { connect, type TLSSocket } from 'node:tls'
 import { channelBindingOf } from '../../src/security/channelProof.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'
 import { loadPasswordProof } from '../../src/security/passwordLogin.ts'
+import type { Ticket } from '../../src/security/tickets.ts'
 import { applicationProtocol } from '../../src/security/tlsOptions.ts'
 import { encodeJson, readJson } from '../../src/wire/controlFrames.ts'
 import { FrameReader } from '../../src/wire/frameReader.ts'
@@ -25,12 +26,15 @@ export class RawPeer {
   /** All bytes that were written by `send`. */
   readonly sent: Buffer[] = []
   readonly closed: Promise<unknown>
+  /** What it may prove itself with next time. */
+  ticket: Ticket | undefined
   #read = 0
   #arrived: () => void = () => undefined
 
   private constructor(socket: TLSSocket) {
     this.socket = socket
-    this.closed = once(socket, 'close')
+    // Unlike `once` of node:events it does not mind an error before.
+    this.closed = new Promise((resolve) => socket.once('close', resolve))
     const reader = new FrameReader({
       frame: (type, buffer, start, end) => this.#take(type, Buffer.from(buffer.subarray(start, end))),
       chunk: (_stream, _offset, buffer, start, end) =>
@@ -48,11 +52,11 @@ export class RawPeer {
     return new RawPeer(socket)
   }
 
-  /** A connection on which the password was proven. */
-  static async authenticated(relay: { readonly port: number }): Promise<RawPeer> {
+  /** A connection on which the password was proven, or a ticket if there is one. */
+  static async authenticated(relay: { readonly port: number }, ticket?: Ticket): Promise<RawPeer> {
     const peer = await RawPeer.connect(relay)
     await loadPasswordProof()
-    const proof = new EndpointProof({ password, channelBinding: channelBindingOf(peer.socket) })
+    const proof = new EndpointProof({ password, channelBinding: channelBindingOf(peer.socket), ticket })
     peer.send(encodeProofFrame(proof.start()))
     for (;;) {
       const { type, bytes } = await peer.next()
@@ -60,6 +64,7 @@ export class RawPeer {
       if (send !== undefined) peer.send(encodeProofFrame(send))
       if (outcome === undefined) continue
       if ('refused' in outcome) throw outcome.refused
+      peer.ticket = outcome.ticket
       return peer
     }
   }
