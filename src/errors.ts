@@ -134,7 +134,8 @@ export const errorCatalogue = {
   TOO_MANY_ATTEMPTS: {
     category: 'refused',
     retryable: true,
-    meaning: 'Wrong passwords came from that address; it has to wait before the next.',
+    meaning:
+      'Too many logins wait at the relay; or what answers in its place has asked for too much password stretching.',
   },
   GROUP_RESERVED: {
     category: 'refused',
@@ -185,7 +186,11 @@ export const errorCatalogue = {
     retryable: false,
     meaning: 'The peer sent what the protocol does not allow.',
   },
-  HANDSHAKE_TIMEOUT: { category: 'peer', retryable: true, meaning: 'The peer did not authenticate itself in time.' },
+  HANDSHAKE_TIMEOUT: {
+    category: 'peer',
+    retryable: true,
+    meaning: 'The peer was silent for too long before it was authenticated.',
+  },
   HANDSHAKE_FAILED: { category: 'peer', retryable: true, meaning: 'The TLS handshake did not come to an end.' },
   NOT_DESERIALIZABLE: {
     category: 'peer',

@@ -29,9 +29,9 @@ export interface RelayLimits {
   relayBytesMax: number
   /** Bytes of broadcasts that wait for one slow member; beyond, its oldest are dropped and counted. Default 64 MiB. */
   memberBacklogBytesMax: number
-  /** Time from the TCP connection to the proven password. Default 5 000: several round trips to the other side of the world. */
+  /** How long a connection may be silent in all before it has proven the password. Default 5 000: several round trips to the other side of the world. */
   handshakeMs: number
-  /** Connections that have not proven the password yet, at once. Default 1 024. */
+  /** Connections that have not proven the password yet, at once; beyond, the one that has said least for longest is ended. Default 1 024. */
   unauthenticatedMax: number
   /** Connections of endpoints at once. Default 10 000. */
   endpointsMax: number

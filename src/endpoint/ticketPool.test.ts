@@ -101,7 +101,7 @@ describe('The tickets of a process', () => {
 
   it('are not waited for when nothing is heard: there are two attempts after a second, four after two', async () => {
     const { clock, pool } = emptyPool()
-    const all = admitted(pool, 100)
+    const all = admitted(pool, 50)
     const counts: number[] = []
     for (let second = 0; second < 5; second++) {
       await turn()
@@ -113,7 +113,7 @@ describe('The tickets of a process', () => {
     const fresh = ticket()
     all[2]?.proven(fresh)
     await turn()
-    expect(all).toHaveLength(100)
+    expect(all).toHaveLength(50)
     expect((await pool.admit('relay')).ticket).toBe(fresh)
     for (const admission of all) admission.over()
     expect(clock.timers).toBe(0)
@@ -190,7 +190,7 @@ describe('The attempts of a process', () => {
 
   it('do not wait for tickets where there are none', async () => {
     const { pool } = emptyPool()
-    const all = await Promise.all(Array.from({ length: 100 }, () => pool.admit('relay', false)))
-    expect(all).toHaveLength(100)
+    const all = await Promise.all(Array.from({ length: 50 }, () => pool.admit('relay', false)))
+    expect(all).toHaveLength(50)
   })
 })

@@ -112,6 +112,7 @@ function stamped(frame: Buffer, source: number, attempt: number): Buffer {
 /** Each frame as this implementation writes it. */
 const written: Record<string, () => Buffer> = {
   TICKET_UNKNOWN: () => encodeProofFrame({ type: proofMessageTypes.TICKET_UNKNOWN, body: new Uint8Array(0) }),
+  LOGIN_QUEUED: () => encodeProofFrame({ type: proofMessageTypes.LOGIN_QUEUED, body: new Uint8Array(0) }),
   LOGIN_FAILED: () =>
     encodeProofFrame({ type: proofMessageTypes.LOGIN_FAILED, body: Uint8Array.of(3, 0xd0, 0x07, 0, 0) }),
   HELLO: () => encodeJson(FrameType.HELLO, json('HELLO')),

@@ -15,7 +15,7 @@ export const PASSWORD = 'correct horse battery staple'
 /** What both ends know of every channel here, so that tickets are given. */
 const channelBinding = new Uint8Array(32).fill(7)
 /** About when the clocks of the fuzzers begin. */
-const BEGAN_DATE_MS = 1_700_000_000_000
+export const BEGAN_DATE_MS = 1_700_000_000_000
 /** Longer than any run. */
 const TICKET_MS = 10 * 365 * 24 * 60 * 60 * 1000
 

@@ -1,5 +1,6 @@
 import { isGroupName } from '../../src/core/groupName.ts'
 import { fixedLimits, relayLimitDefaults } from '../../src/limits.ts'
+import { receiveAtOnce } from '../../src/security/proofExchange.fixture.ts'
 import type { RelayProof } from '../../src/security/relayProof.ts'
 import type { MemoryTransport } from '../../src/transport/memoryTransport.ts'
 import {
@@ -17,6 +18,7 @@ import { FrameReader } from '../../src/wire/frameReader.ts'
 import { FIRST_CLAIMED_LEASE, FIRST_NUMBERED_TYPE, FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
 import { OBJECT_HEAD_BYTES, parseRoute, readSequence, readStreamBeginTail } from '../../src/wire/objectHeader.ts'
 import { encodeProofFrame } from '../../src/wire/proofFrame.ts'
+import { BEGAN_DATE_MS } from './channel.ts'
 import { fail } from './failure.ts'
 import { codeOf } from './peer.ts'
 
@@ -126,7 +128,7 @@ export class Liar {
   #frame(type: number, buffer: Buffer, start: number, end: number): void {
     if (this.phase === 'proving') {
       const body = buffer.subarray(start + FRAME_HEADER_BYTES, end)
-      const { send, outcome } = this.#proof.receive({ type, body }, 0)
+      const { send, outcome } = receiveAtOnce(this.#proof, { type, body }, BEGAN_DATE_MS)
       if (send !== undefined) this.write(encodeProofFrame(send))
       if (outcome === undefined) return
       if ('refused' in outcome) fail(`The endpoint does not prove the password: ${outcome.refused.message}`)
