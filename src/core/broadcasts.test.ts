@@ -91,13 +91,23 @@ describe('a broadcast', () => {
     expect(relay.heard(...gets)).toEqual(['alice gets b of g #1'])
   })
 
-  test('is rejected when the relay is full', () => {
+  test('is rejected when the relay is full of what somebody is there for', () => {
     const relay = new TestBroker({ relayBytesMax: 25 })
-    const alice = relay.join('alice')
+    const alice = relay.join('alice', ['g', 'h'])
     relay.broadcast(alice, 'a', 'g')
     relay.broadcast(alice, 'b', 'h')
     relay.broadcast(alice, 'c', 'i')
     expect(relay.heard('rejected', 'released')).toEqual(['rejected 2 QUEUE_FULL', 'released c'])
+    expect(relay.errors[0]?.message).toContain('clearRetained(group)')
     expect(relay.broker.stats().groups.map(({ name }) => name)).toEqual(['g', 'h'])
+  })
+
+  test('takes the room of the one that it replaces', () => {
+    const relay = new TestBroker({ relayBytesMax: 25 })
+    const alice = relay.join('alice', ['g', 'h'])
+    relay.broadcast(alice, 'a b', ['g', 'h'], 20)
+    expect(relay.heard('rejected', 'released')).toEqual(['released a'])
+    relay.broadcast(alice, 'c', 'g', 20)
+    expect(relay.heard('rejected', 'released')).toEqual(['rejected 2 QUEUE_FULL', 'released c'])
   })
 })

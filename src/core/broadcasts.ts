@@ -2,32 +2,78 @@ import type { BacklogEntry } from './backlog.ts'
 import type { DropReason, Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { wake } from './dispatch.ts'
+import { accept, reject } from './entering.ts'
 import type { Group, LastBroadcast } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Membership } from './membership.ts'
 import type { Parcel, Plan } from './parcel.ts'
+import { clearRetained, retain } from './retained.ts'
+import { makeRoomForBroadcast, relayFullError } from './room.ts'
 import type { Session } from './session.ts'
 
-/** Gives a broadcast to all members of all its groups, or into their backlogs. */
-export function broadcast<P extends Payload>(core: Core<P>, { groups }: Plan<P>, parcel: Parcel<P>): void {
-  for (const [groupIndex, group] of groups.entries()) {
+/** Which of them is retained. */
+export type BroadcastKind = 'broadcast' | 'unretained'
+
+/** A whole broadcast arrived: it goes to all members of all its groups, or into their backlogs. */
+export function broadcastWhole<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  sequence: number,
+  kind: BroadcastKind,
+  plan: Plan<P>,
+  payload: P,
+): void {
+  const isRetained = kind === 'broadcast'
+  if (!makeRoomForBroadcast(core, plan, payload.bytes, isRetained)) {
+    reject(core, session, sequence, plan, payload, relayFullError(core, payload.bytes))
+    return
+  }
+  core.keep(payload.bytes)
+  const parcel: Parcel<P> = { payload, references: 1, deadReferences: 0, epoch: core.blocked.epoch, large: undefined }
+  for (const [groupIndex, group] of plan.groups.entries()) {
     const order = ++group.broadcastOrder
-    const { large } = parcel
-    if (large === undefined) {
-      keepAsLast(core, group, parcel, order, groupIndex)
-    } else {
-      large.orders.push(order)
-      group.begunBroadcasts.add(large)
-    }
+    completeIn(core, group, isRetained, { parcel, order, groupIndex })
+    for (const member of group.members) offer(core, member, parcel, order, groupIndex)
+  }
+  accept(core, session, sequence, plan)
+  core.letParcelGo(parcel)
+}
+
+/** A large broadcast begins: it takes its place as if it were whole. */
+export function beginBroadcast<P extends Payload>(core: Core<P>, session: Session<P>, large: LargeObject<P>): void {
+  const { parcel, plan, sequence } = large
+  const { payload } = parcel
+  // What is retained now stays so until this one is whole.
+  if (!makeRoomForBroadcast(core, plan, payload.bytes, false)) {
+    reject(core, session, sequence, plan, payload, relayFullError(core, payload.bytes))
+    return
+  }
+  core.keep(payload.bytes)
+  parcel.epoch = core.blocked.epoch
+  core.output.admitted(session, sequence)
+  for (const [groupIndex, group] of plan.groups.entries()) {
+    const order = ++group.broadcastOrder
+    large.orders.push(order)
+    group.begunBroadcasts.add(large)
     for (const member of group.members) offer(core, member, parcel, order, groupIndex)
   }
 }
 
 /** All of a large broadcast has arrived: from now on, it is for members to come too. */
 export function completeBroadcast<P extends Payload>(core: Core<P>, large: LargeObject<P>): void {
-  for (const [groupIndex, group] of large.plan.groups.entries()) {
+  const { plan, parcel, orders, kind } = large
+  for (const [groupIndex, group] of plan.groups.entries()) {
     group.begunBroadcasts.delete(large)
-    keepAsLast(core, group, large.parcel, large.orders[groupIndex] ?? 0, groupIndex)
+    completeIn(core, group, kind === 'broadcast', { parcel, order: orders[groupIndex] ?? 0, groupIndex })
+  }
+}
+
+/** Nothing that was broadcast to these groups before is retained any more, nor what is still arriving. */
+export function clearBroadcasts<P extends Payload>(core: Core<P>, { groups }: Plan<P>): void {
+  for (const group of groups) {
+    group.clearedOrder = ++group.broadcastOrder
+    clearRetained(core, group)
+    core.touch(group)
   }
 }
 
@@ -46,15 +92,19 @@ export function abortBroadcast<P extends Payload>(core: Core<P>, large: LargeObj
   for (const { member, order } of large.missed) if (member.seenOrder < order) member.skipped--
 }
 
-/** A new member gets the last broadcast of the group, and what is on its way to all others. */
+/** A new member gets the retained broadcast of the group, and what is on its way to all others and will be retained. */
 export function welcome<P extends Payload>(core: Core<P>, member: Membership<P>): void {
   const { group } = member
   const { last, begunBroadcasts } = group
   if (last !== undefined) offer(core, member, last.parcel, last.order, last.groupIndex)
-  for (const { parcel, plan, orders } of begunBroadcasts) {
-    const groupIndex = plan.groups.indexOf(group)
-    const order = orders[groupIndex] ?? 0
-    if (order > (last?.order ?? 0)) offer(core, member, parcel, order, groupIndex)
+  for (const large of begunBroadcasts) {
+    const groupIndex = large.plan.groups.indexOf(group)
+    const order = large.orders[groupIndex] ?? 0
+    if (large.kind === 'broadcast' && isToBeRetained(group, order)) {
+      offer(core, member, large.parcel, order, groupIndex)
+    } else {
+      large.strangers.add(member)
+    }
   }
 }
 
@@ -80,22 +130,28 @@ export function emptyBacklog<P extends Payload>(core: Core<P>, session: Session<
   }
 }
 
-function keepAsLast<P extends Payload>(
+/** A broadcast is whole in one of its groups. */
+function completeIn<P extends Payload>(
   core: Core<P>,
   group: Group<P>,
-  parcel: Parcel<P>,
-  order: number,
-  groupIndex: number,
+  isRetained: boolean,
+  whole: LastBroadcast<P>,
 ): void {
-  const { last } = group
   group.counts.accepted++
   core.counts.accepted++
-  // A small broadcast may have overtaken the rest of a large one that was begun before it.
-  if (last !== undefined && last.order > order) return
-  parcel.references++
-  group.last = { parcel, order, groupIndex }
-  core.journal.lastBroadcast(parcel.payload, group.name, groupIndex, order)
-  if (last !== undefined) core.letParcelGo(last.parcel)
+  group.wholeOrder = Math.max(group.wholeOrder, whole.order)
+  if (isRetained && isToBeRetained(group, whole.order)) {
+    whole.parcel.references++
+    retain(core, group, whole)
+  } else if (group.members.size === 0) {
+    // It may have been made for this one.
+    core.touch(group)
+  }
+}
+
+/** A small broadcast may have overtaken the rest of a large one that was begun before it; and what was cleared since is not wanted. */
+function isToBeRetained<P extends Payload>({ last, clearedOrder }: Group<P>, order: number): boolean {
+  return order > clearedOrder && order > (last?.order ?? 0)
 }
 
 function offer<P extends Payload>(
@@ -177,7 +233,7 @@ function leaveBacklog<P extends Payload>(entry: BacklogEntry<P>): void {
 /** An aborted broadcast leaves a backlog. If it had taken the place of another that is still good, that one is wanted again. */
 function withdrawEntry<P extends Payload>(core: Core<P>, entry: BacklogEntry<P>): void {
   const { member, parcel } = entry
-  const newest = member.pending === entry ? newestOf(member.group) : undefined
+  const newest = member.pending === entry ? newestOf(member) : undefined
   if (newest !== undefined && newest.order > member.seenOrder) {
     const { large } = newest.parcel
     parcel.large?.backlogged.delete(entry)
@@ -195,15 +251,17 @@ function withdrawEntry<P extends Payload>(core: Core<P>, entry: BacklogEntry<P>)
   core.letParcelGo(parcel)
 }
 
-/** The newest broadcast of a group, be it whole or on its way. */
-function newestOf<P extends Payload>(group: Group<P>): LastBroadcast<P> | undefined {
+/** The newest broadcast that was for a member, be it whole or on its way, if it is still there. */
+function newestOf<P extends Payload>(member: Membership<P>): LastBroadcast<P> | undefined {
+  const { group } = member
   let newest = group.last
-  for (const { parcel, plan, orders } of group.begunBroadcasts) {
+  for (const { parcel, plan, orders, strangers } of group.begunBroadcasts) {
     const groupIndex = plan.groups.indexOf(group)
     const order = orders[groupIndex] ?? 0
-    if (order > (newest?.order ?? 0)) newest = { parcel, order, groupIndex }
+    if (order > (newest?.order ?? 0) && !strangers.has(member)) newest = { parcel, order, groupIndex }
   }
-  return newest
+  // What is older than one that is gone would come out of its order.
+  return newest !== undefined && newest.order >= group.wholeOrder ? newest : undefined
 }
 
 /** A member will not get a broadcast, and is told with the next one that it gets. */

@@ -1,22 +1,24 @@
 import type { DeathReason } from '../deadLetter.ts'
 import { createError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
-import { accept, admitHeld, admitNew, mayEnterTogether, reject, relayFullError } from './admission.ts'
-import { broadcast, drainBacklog } from './broadcasts.ts'
+import { admitBlocked, admitNew, admitNext, mayEnterTogether } from './admission.ts'
+import { broadcastWhole, clearBroadcasts, drainBacklog } from './broadcasts.ts'
 import type { BrokerOptions, BrokerOutput, JoinOptions, Payload, Route } from './contract.ts'
 import { Core } from './core.ts'
 import { trimDeadLetters } from './deadLetters.ts'
 import { addCredit, dispatch } from './dispatch.ts'
+import { accept } from './entering.ts'
 import type { BrokerJournal, KeptPlace } from './journal.ts'
 import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject.ts'
 import { acknowledge, noteProgress, type ReleaseTerms, release, see } from './leases.ts'
 import * as lifecycle from './lifecycle.ts'
-import type { Parcel, Plan } from './parcel.ts'
+import type { Plan } from './parcel.ts'
 import { keptPayloads } from './payloads.ts'
 import { keptPlaces } from './places.ts'
 import { planFor } from './planning.ts'
 import { acknowledgeReclaimed, endReclaim, reclaim, reclaimedLeaseMin, releaseReclaimed } from './reclaim.ts'
 import { Restoration } from './restore.ts'
+import { evictGroups } from './retained.ts'
 import type { Session } from './session.ts'
 import { type BrokerStats, readStats } from './stats.ts'
 
@@ -87,7 +89,7 @@ export class Broker<P extends Payload> {
   /** A large object of `payload.bytes` begins. It is admitted or rejected, now or when there is room. */
   begin(session: Session<P>, sequence: number, route: Route, payload: P): void {
     checkNotEnded(session)
-    checkBegin(this.core, session, sequence)
+    checkBegin(this.core, session, sequence, route.kind)
     const plan = planFor(this.core, session, sequence, route, payload)
     if (plan !== undefined) beginLarge(this.core, session, sequence, route.kind, plan, payload)
     this.settle()
@@ -266,20 +268,14 @@ export class Broker<P extends Payload> {
     const plan = planFor(core, session, sequence, route, payload)
     if (plan === undefined) return
     if (route.kind === 'produce') admitNew(core, session, sequence, plan, payload, undefined)
-    else this.broadcastWhole(session, sequence, plan, payload)
+    else if (route.kind === 'clear') this.clear(session, sequence, plan, payload)
+    else broadcastWhole(core, session, sequence, route.kind, plan, payload)
   }
 
-  private broadcastWhole(session: Session<P>, sequence: number, plan: Plan<P>, payload: P): void {
-    const { core } = this
-    if (core.keptBytes + payload.bytes > core.limits.relayBytesMax) {
-      reject(core, session, sequence, plan, payload, relayFullError(core))
-      return
-    }
-    core.keptBytes += payload.bytes
-    const parcel: Parcel<P> = { payload, references: 1, deadReferences: 0, large: undefined }
-    broadcast(core, plan, parcel)
-    accept(core, session, sequence, plan)
-    core.letParcelGo(parcel)
+  private clear(session: Session<P>, sequence: number, plan: Plan<P>, payload: P): void {
+    clearBroadcasts(this.core, plan)
+    accept(this.core, session, sequence, plan)
+    this.core.output.released(payload)
   }
 
   /** Moves what can move in the groups that were touched, until nothing more can. */
@@ -297,13 +293,17 @@ export class Broker<P extends Payload> {
         group.touched = false
         dispatch(core, group)
         if (group.isDeadLetter) trimDeadLetters(core, group)
-        if (group.rotation.length > 0) admitHeld(core, group)
-        if (group.members.size === 0) core.directory.forgetIfEmpty(group)
+        if (group.blocked.length > 0) admitBlocked(core, group.blocked)
+        if (group.members.size > 0) continue
+        core.unattended.classify(group)
+        core.directory.forgetIfEmpty(group)
       }
       // To set its length is a slow call, even if there is nothing in it.
       while (touched.length > 0) touched.pop()
-      if (core.rotation.length > 0) admitHeld(core, core)
-    } while (touched.length > 0)
+      if (core.nextSends.length > 0) admitNext(core)
+      if (core.blocked.length > 0) admitBlocked(core, core.blocked)
+      if (core.directory.surplus > 0) evictGroups(core)
+    } while (touched.length > 0 || core.nextSends.length > 0)
   }
 }
 

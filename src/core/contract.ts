@@ -16,9 +16,12 @@ export interface Payload {
 /** To every member of a group, or into its queue. */
 export type Kind = 'broadcast' | 'produce'
 
+/** What is sent: an object for a queue, a broadcast that is retained for members to come or not, or the wish that none is retained. */
+export type RouteKind = Kind | 'unretained' | 'clear'
+
 /** Where an object goes: `copies[i]` copies (1 for a broadcast) to `groups[i]`. Using the same route again saves looking it up. */
 export interface Route {
-  readonly kind: Kind
+  readonly kind: RouteKind
   readonly groups: readonly string[]
   readonly copies: readonly number[]
 }
@@ -41,8 +44,11 @@ export interface Delivery<P extends Payload> {
   readonly leaseNumber: number
 }
 
-/** Why objects were dropped: the queue's policy, the member's backlog, a newer broadcast, or the dead-letter queue's bound. */
-export type DropReason = 'overflow' | 'backlog' | 'latest' | 'dead-overflow'
+/**
+ * Why objects were dropped: the queue's policy, the member's backlog, a newer broadcast, the dead-letter queue's bound; or the room that
+ * a retained broadcast took in a group without members.
+ */
+export type DropReason = 'overflow' | 'backlog' | 'latest' | 'dead-overflow' | 'evicted'
 
 /** What the operator of a relay may want to know. */
 export type BrokerEvent =

@@ -1,14 +1,15 @@
 import type { AbsentSession } from './absentSession.ts'
+import { type BlockedSend, BlockedSends } from './blockedSends.ts'
 import type { BrokerLimits, BrokerOptions, BrokerOutput, Packing, Payload } from './contract.ts'
 import { forgetDeadLetter, hasMoreDead, keepDeadIndex } from './deadLetters.ts'
 import { Directory } from './directory.ts'
 import type { Group } from './group.ts'
 import { Heap } from './heap.ts'
-import { createHeldLine, type Rotation } from './heldObject.ts'
 import type { BrokerJournal } from './journal.ts'
 import type { Item, Parcel } from './parcel.ts'
 import { isDueBefore, keepDueIndex, type SetAside } from './retries.ts'
 import type { Session } from './session.ts'
+import { UnattendedBroadcasts } from './unattended.ts'
 
 /** What happened in the whole relay; copies counted. */
 export interface BrokerCounts {
@@ -47,7 +48,13 @@ export class Core<P extends Payload> {
   /** Of objects that were tried in vain and are not gone: the id of the session that tried last. */
   readonly failedAt: WeakMap<Item<P>, string> = new WeakMap()
   /** What waits until fewer bytes are kept. */
-  readonly rotation: Rotation<P> = createHeldLine()
+  readonly blocked: BlockedSends<P> = new BlockedSends<P>(undefined)
+  /** Who was behind another of its session and has its turn now: whether they get in is to be seen. */
+  readonly nextSends: BlockedSend<P>[] = []
+  /** The turns that were given to blocked sends. */
+  turns = 0
+  /** Retained broadcasts that go when room is needed. */
+  readonly unattended: UnattendedBroadcasts<P> = new UnattendedBroadcasts<P>()
   /** Groups in which something may be able to move. */
   readonly touched: Group<P>[] = []
   /** Sessions whose backlog lost what was aborted, so that they may have room for the rest. */
@@ -77,7 +84,7 @@ export class Core<P extends Payload> {
     this.output = output
     this.journal = journal
     this.packing = options.packing
-    this.directory = new Directory(options)
+    this.directory = new Directory(options, this.unattended)
   }
 
   /** Something in `group` changed: the broker looks at it before its call returns. */
@@ -87,13 +94,20 @@ export class Core<P extends Payload> {
     this.touched.push(group)
   }
 
+  /** A payload of so many bytes is kept from now on. */
+  keep(bytes: number): void {
+    this.keptBytes += bytes
+    if (this.blocked.length > 0) this.blocked.bytesAfter += bytes
+  }
+
   /** So many copies of an object of `group` are not needed any more. */
   letItemGo(item: Item<P>, group: Group<P>, copies = 1): void {
-    const { payload, parcel } = item
+    const { payload, parcel, order } = item
     const { isDeadLetter } = group
     if (isDeadLetter) forgetDeadLetter(this, group, item)
+    if (group.blocked.length > 0) leaveGroup(group, order, copies * payload.bytes)
     if (parcel === undefined) {
-      if (!isDeadLetter) this.keptBytes -= payload.bytes
+      if (!isDeadLetter) this.letBytesGo(payload.bytes, this.isAfterFirst(group, order))
       this.output.released(payload)
     } else if (isDeadLetter) {
       parcel.deadReferences -= copies
@@ -109,12 +123,34 @@ export class Core<P extends Payload> {
   letParcelGo(parcel: Parcel<P>, count = 1): void {
     parcel.references -= count
     if (parcel.references > parcel.deadReferences) return
-    this.keptBytes -= parcel.payload.bytes
+    this.letBytesGo(parcel.payload.bytes, this.isParcelAfterFirst(parcel))
     if (parcel.references === 0) this.output.released(parcel.payload)
   }
 
-  /** A copy became a dead letter, whose bytes take no room from anybody. */
-  died({ payload, parcel }: Item<P>): void {
-    if (parcel === undefined || ++parcel.deadReferences === parcel.references) this.keptBytes -= payload.bytes
+  /** A copy in the queue of `group` is about to become a dead letter, whose bytes take no room from anybody. */
+  died(group: Group<P>, { payload, parcel, order }: Item<P>): void {
+    if (group.blocked.length > 0) leaveGroup(group, order, payload.bytes)
+    if (parcel === undefined) this.letBytesGo(payload.bytes, this.isAfterFirst(group, order))
+    else if (++parcel.deadReferences === parcel.references)
+      this.letBytesGo(payload.bytes, this.isParcelAfterFirst(parcel))
   }
+
+  /** Whether the object at that order of a group, which is there only, came after the first that waits for room in the relay. */
+  isAfterFirst({ relayEpoch, relayOrder }: Group<P>, order: number): boolean {
+    return this.blocked.length > 0 && relayEpoch === this.blocked.epoch && order >= relayOrder
+  }
+
+  /** The same of an object that several places refer to. */
+  isParcelAfterFirst({ epoch }: Parcel<P>): boolean {
+    return this.blocked.length > 0 && epoch === this.blocked.epoch
+  }
+
+  private letBytesGo(bytes: number, isAfterFirst: boolean): void {
+    this.keptBytes -= bytes
+    if (isAfterFirst) this.blocked.bytesAfter -= bytes
+  }
+}
+
+function leaveGroup<P extends Payload>({ blocked, ready }: Group<P>, order: number, bytes: number): void {
+  if (order >= ready.from) blocked.bytesAfter -= bytes
 }

@@ -18,6 +18,7 @@ export function bury<P extends Payload>(
 ): void {
   const dead = core.directory.deadLettersOf(group)
   const { payload, order } = item
+  core.died(group, item)
   group.counts.dead++
   core.counts.dead++
   core.output.event({ type: 'objectDead', group: group.name, deadLetter })
@@ -32,7 +33,6 @@ export function bury<P extends Payload>(
   } else {
     large.waiting.set(item, dead)
   }
-  core.died(item)
   keepDeadLetter(core, dead, item, deadLetter)
   dead.ready.push(item)
   core.touch(dead)

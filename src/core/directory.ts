@@ -5,35 +5,53 @@ import { Group } from './group.ts'
 import { deadLetterName, groupOfDeadLetters, isDeadLetterName, isGroupName } from './groupName.ts'
 import type { Plan } from './parcel.ts'
 import type { Session } from './session.ts'
+import type { UnattendedBroadcasts } from './unattended.ts'
 
 /** Which groups there are and which there may be. Groups are made when they are first used and forgotten when they are empty. */
 export class Directory<P extends Payload> {
   readonly groups: Map<string, Group<P>> = new Map()
+  /** Whether there are groups that accept an object only when a member takes it at once. */
+  readonly hasDirectGroups: boolean
+  /** So many of the groups are there only because others are about to go for them. */
+  surplus = 0
+  private readonly unattended: UnattendedBroadcasts<P>
   private readonly accepted: ReadonlyMap<string, AcceptedGroup> | undefined
   private readonly limits: BrokerLimits
   private readonly packing: Packing<P> | undefined
   private readonly plans = new WeakMap<Route, Plan<P>>()
 
-  constructor({ acceptedGroups, limits, packing }: BrokerOptions<P>) {
+  constructor({ acceptedGroups, limits, packing }: BrokerOptions<P>, unattended: UnattendedBroadcasts<P>) {
     this.limits = limits
+    this.unattended = unattended
     this.packing = packing
     this.accepted = acceptedGroups === null ? undefined : new Map(Object.entries(acceptedGroups))
+    this.hasDirectGroups = Object.values(acceptedGroups ?? {}).some(({ maxConsumables }) => maxConsumables === 0)
   }
 
-  /** Why the groups `names` cannot be used, if so. */
-  refusal(names: Iterable<string>): ObjectRelayError | undefined {
+  /** Why the groups `names` cannot be used, if so. Otherwise they are about to be. */
+  refusal(names: ReadonlySet<string>): ObjectRelayError | undefined {
     let missing = 0
     for (const name of names) {
-      if (!this.accepts(name)) {
-        const message = `The relay does not accept the group "${name}". Use one of its acceptedGroups, or add it there.`
-        return createError('GROUP_NOT_ACCEPTED', message, { details: { group: name } })
-      }
+      if (!this.accepts(name)) return notAccepted(name)
       if (!this.groups.has(name)) missing++
     }
     const { groupsMax } = this.limits
-    if (missing === 0 || this.groups.size + missing <= groupsMax) return undefined
-    const message = `The relay has ${this.groups.size} groups and may have ${groupsMax}. Use fewer, or raise limits.groupsMax.`
+    const surplus = this.groups.size + missing - groupsMax
+    if (missing === 0 || surplus <= 0) return undefined
+    const evictable = this.unattended.findGroups(surplus, ({ name }) => names.has(name))
+    if (evictable.length === surplus) {
+      this.surplus = surplus
+      return undefined
+    }
+    const message = `The relay has ${this.groups.size} groups with members or objects, and may have ${groupsMax}. Use fewer: empty their queues, remove retained broadcasts with clearRetained(group); or raise limits.groupsMax.`
     return createError('TOO_MANY_GROUPS', message, { details: { groupsMax } })
+  }
+
+  /** How many groups are still too many, after those that were made in vain are forgotten. They go now. */
+  takeSurplus(): number {
+    const count = Math.min(this.surplus, this.groups.size - this.limits.groupsMax)
+    this.surplus = 0
+    return Math.max(0, count)
   }
 
   /** The group `name`, made if need be; ask {@link Directory.refusal} before. */
@@ -75,7 +93,7 @@ export class Directory<P extends Payload> {
       checkRoute(route, this.limits)
       const reserved = route.groups.find(isDeadLetterName)
       if (reserved !== undefined) return reservedName(reserved)
-      const refusal = this.refusal(route.groups)
+      const refusal = this.refusalOf(route)
       if (refusal !== undefined) return refusal
       plan = this.makePlan(route)
       this.plans.set(route, plan)
@@ -83,6 +101,13 @@ export class Directory<P extends Payload> {
     session.recentRoute = route
     session.recentPlan = plan
     return plan
+  }
+
+  /** To clear is no use of a group: it makes room. */
+  private refusalOf({ kind, groups }: Route): ObjectRelayError | undefined {
+    if (kind !== 'clear') return this.refusal(new Set(groups))
+    const wrong = groups.find((name) => !this.accepts(name))
+    return wrong === undefined ? undefined : notAccepted(wrong)
   }
 
   private accepts(name: string): boolean {
@@ -99,11 +124,18 @@ export class Directory<P extends Payload> {
       groups,
       copies,
       copiesTotal: copies.reduce((sum, count) => sum + count, 0),
+      directGroups: produced ? groups.filter(({ maxConsumables }) => maxConsumables === 0).length : 0,
+      drops: produced && groups.some(({ overflow }) => overflow === 'drop-oldest'),
       bytesMax: Math.min(objectBytesMax, relayBytesMax, perGroup),
       tooManyFor: produced ? groups.find((group, index) => isBeyond(copies[index] ?? 0, group)) : undefined,
       memberCounts: groups.map(() => 0),
     }
   }
+}
+
+function notAccepted(group: string): ObjectRelayError {
+  const message = `The relay does not accept the group "${group}". Use one of its acceptedGroups, or add it there.`
+  return createError('GROUP_NOT_ACCEPTED', message, { details: { group } })
 }
 
 function isKnown<P extends Payload>(group: Group<P>): boolean {

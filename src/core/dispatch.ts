@@ -77,21 +77,6 @@ function findOther<P extends Payload>(
   return best
 }
 
-/** How many objects of so many bytes the members of `group` would take at once; it counts no further than `enough`. */
-export function countTakers<P extends Payload>(group: Group<P>, bytes: number, enough: number): number {
-  // Brings those that may have enough room now among the takers.
-  if (findTaker(group, bytes) === undefined) return 0
-  let count = 0
-  for (const member of group.takers.values()) {
-    const { session } = member
-    if (!mayTake(member, bytes)) continue
-    const fitting = bytes === 0 ? enough : Math.max(1, Math.floor(session.workRoom / bytes))
-    count += Math.min(member.credit, fitting)
-    if (count >= enough) return enough
-  }
-  return count
-}
-
 /** Adds credit to a member, who waits from now on if it did not before. */
 export function addCredit<P extends Payload>(core: Core<P>, member: Membership<P>, count: number): void {
   if (member.credit === 0) member.since = ++core.ticks
@@ -122,6 +107,7 @@ export function offerAgain<P extends Payload>(core: Core<P>, session: Session<P>
 
 /** The session has more room than before: its stalled members are looked at again, who waits longest first. */
 export function wake<P extends Payload>(core: Core<P>, session: Session<P>): void {
+  if (core.directory.hasDirectGroups) touchDirect(core, session)
   if (session.stalledCount === 0) return
   const stalled = [...session.memberships.values()].filter((member) => member.stalled)
   stalled.sort((one, other) => one.since - other.since)
@@ -129,6 +115,12 @@ export function wake<P extends Payload>(core: Core<P>, session: Session<P>): voi
     unstall(member)
     core.touch(member.group)
   }
+}
+
+/** An object that waits to be taken at once may need more room than a member has who could take a smaller one, and is not stalled. */
+function touchDirect<P extends Payload>(core: Core<P>, { memberships }: Session<P>): void {
+  for (const { group } of memberships.values())
+    if (group.maxConsumables === 0 && group.blocked.length > 0) core.touch(group)
 }
 
 /** Takes a member out of the heap that it is in, if any. */
@@ -155,12 +147,14 @@ function stall<P extends Payload>(member: Membership<P>): void {
   member.group.stalled.push(member)
 }
 
-function unstall<P extends Payload>(member: Membership<P>): void {
+/** A member that had no room for what was the first object may be looked at again. */
+export function unstall<P extends Payload>(member: Membership<P>): void {
   leaveHeap(member)
   member.group.takers.push(member)
 }
 
-function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: Item<P>): void {
+/** Lends an object, or a run, to a member. */
+export function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: Item<P>): void {
   const { session, group } = member
   const { payload, groupIndex, attempt } = item
   const { bytes, objects } = payload

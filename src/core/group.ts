@@ -1,8 +1,8 @@
 import type { DeadLetter } from '../deadLetter.ts'
+import { BlockedSends } from './blockedSends.ts'
 import type { AcceptedGroup, BrokerLimits, Overflow, Packing, Payload } from './contract.ts'
 import { isDeadLetterName } from './groupName.ts'
 import { Heap } from './heap.ts'
-import { createHeldLine, type Rotation } from './heldObject.ts'
 import type { LargeObject } from './largeObject.ts'
 import { hadMoreRoom, isServedBefore, keepHeapIndex, type Membership } from './membership.ts'
 import type { Parcel } from './parcel.ts'
@@ -44,11 +44,20 @@ export class Group<P extends Payload> {
   countBound = 0
   bytesBound = 0
   /** What waits for room here, and how many sessions hold something back for this group. */
-  readonly rotation: Rotation<P> = createHeldLine()
+  readonly blocked: BlockedSends<P> = new BlockedSends<P>(this)
   heldLines = 0
+  /** What came into this queue in that epoch of those who wait for room in the relay, has this order or a higher one. */
+  relayEpoch = -1
+  relayOrder = 0
 
   last: LastBroadcast<P> | undefined = undefined
   broadcastOrder = 0
+  /** The order of the newest broadcast that was whole, retained or not. */
+  wholeOrder = 0
+  /** What was broadcast before is not retained. */
+  clearedOrder = 0
+  /** Of the retained broadcast, while there are no members, else -1; see `unattended.ts`. */
+  unattendedBytes = -1
   /** Broadcasts that are not whole yet. */
   readonly begunBroadcasts: Set<LargeObject<P>> = new Set()
 
@@ -81,11 +90,19 @@ export class Group<P extends Payload> {
 
   /** Whether there is nothing in it that would have to be remembered. */
   get isEmpty(): boolean {
+    return this.last === undefined && this.hasNothingElse
+  }
+
+  /** Whether all that has to be remembered of it is its retained broadcast. */
+  get hasOnlyRetained(): boolean {
+    return this.last !== undefined && this.hasNothingElse
+  }
+
+  private get hasNothingElse(): boolean {
     return (
       this.members.size === 0 &&
       this.ready.count === 0 &&
       this.leased === 0 &&
-      this.last === undefined &&
       this.heldLines === 0 &&
       this.begunBroadcasts.size === 0
     )

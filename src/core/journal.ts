@@ -51,6 +51,8 @@ export interface BrokerJournal<P extends Payload> {
   dropped(payload: P, group: string, attempt: number, copies: number, order: number): void
   /** The object is the last broadcast of `group` now; what was before is not. */
   lastBroadcast(payload: P, group: string, groupIndex: number, order: number): void
+  /** The object, which was the last broadcast of `group` at `order`, is it no more, and none is. */
+  lastCleared(payload: P, group: string, order: number): void
 }
 
 /** A journal for who need not know. */
@@ -64,6 +66,7 @@ export const silentJournal: BrokerJournal<Payload> = {
   acknowledged: () => {},
   dropped: () => {},
   lastBroadcast: () => {},
+  lastCleared: () => {},
 }
 
 /** Some equal copies in one place, or a run: what a {@link BrokerJournal} was told, summed up. */

@@ -1,12 +1,14 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import { accept, admitNew, giveUpHeld, reject, relayFullError } from './admission.ts'
+import { admitNew } from './admission.ts'
 import type { BacklogEntry } from './backlog.ts'
-import { abortBroadcast, broadcast, completeBroadcast } from './broadcasts.ts'
-import type { Kind, Payload } from './contract.ts'
+import type { BlockedSend } from './blockedSends.ts'
+import { giveUpHeld } from './blocking.ts'
+import { abortBroadcast, beginBroadcast, completeBroadcast } from './broadcasts.ts'
+import type { Payload, RouteKind } from './contract.ts'
 import type { Core } from './core.ts'
 import { addCredit } from './dispatch.ts'
+import { accept } from './entering.ts'
 import type { Group } from './group.ts'
-import type { HeldObject } from './heldObject.ts'
 import { endLease } from './leases.ts'
 import type { Membership } from './membership.ts'
 import type { Item, Parcel, Plan } from './parcel.ts'
@@ -18,11 +20,11 @@ const abortedLeasesMax = 1024
 /** An object that was begun and has not arrived as a whole: all places that must forget it if it never will. */
 export interface LargeObject<P extends Payload> {
   readonly sequence: number
-  readonly kind: Kind
+  readonly kind: RouteKind
   readonly plan: Plan<P>
   readonly parcel: Parcel<P>
   /** Set while it is held back and not admitted. */
-  held: HeldObject<P> | undefined
+  held: BlockedSend<P> | undefined
   /** Produced: where it waits. */
   readonly waiting: Map<Item<P>, Group<P>>
   /** Produced: the lease number of each delivery that is on lease. */
@@ -33,6 +35,8 @@ export interface LargeObject<P extends Payload> {
   readonly recipients: Session<P>[]
   /** Broadcast: the backlogs that it waits in. */
   readonly backlogged: Set<BacklogEntry<P>>
+  /** Broadcast: members that joined meanwhile, and whom it is not for. */
+  readonly strangers: Set<Membership<P>>
   /** Broadcast: the members that it was dropped for, with its order in their group. */
   missed: { readonly member: Membership<P>; readonly order: number }[]
 }
@@ -50,11 +54,11 @@ export function beginLarge<P extends Payload>(
   core: Core<P>,
   session: Session<P>,
   sequence: number,
-  kind: Kind,
+  kind: RouteKind,
   plan: Plan<P>,
   payload: P,
 ): void {
-  const parcel: Parcel<P> = { payload, references: 1, deadReferences: 0, large: undefined }
+  const parcel: Parcel<P> = { payload, references: 1, deadReferences: 0, epoch: 0, large: undefined }
   const large: LargeObject<P> = {
     sequence,
     kind,
@@ -66,19 +70,13 @@ export function beginLarge<P extends Payload>(
     orders: [],
     recipients: [],
     backlogged: new Set(),
+    strangers: new Set(),
     missed: [],
   }
   parcel.large = large
   session.begun.set(sequence, large)
-  if (kind === 'produce') {
-    admitNew(core, session, sequence, plan, payload, large)
-  } else if (core.keptBytes + payload.bytes > core.limits.relayBytesMax) {
-    reject(core, session, sequence, plan, payload, relayFullError(core))
-  } else {
-    core.keptBytes += payload.bytes
-    core.output.admitted(session, sequence)
-    broadcast(core, plan, parcel)
-  }
+  if (kind === 'produce') admitNew(core, session, sequence, plan, payload, large)
+  else beginBroadcast(core, session, large)
 }
 
 /** The last byte of a large object arrived: from now on it is as any other. */
@@ -89,7 +87,7 @@ export function completeLarge<P extends Payload>(core: Core<P>, session: Session
   }
   const { plan, parcel, kind } = large
   session.begun.delete(sequence)
-  if (kind === 'broadcast') {
+  if (kind !== 'produce') {
     completeBroadcast(core, large)
   } else {
     for (const [index, group] of plan.groups.entries()) group.counts.accepted += plan.copies[index] ?? 0
@@ -146,7 +144,7 @@ export function abortLarge<P extends Payload>(core: Core<P>, session: Session<P>
     giveUpHeld(core, held)
     return
   }
-  if (kind === 'broadcast') {
+  if (kind !== 'produce') {
     abortBroadcast(core, large)
   } else {
     abortWaiting(core, large)
@@ -162,8 +160,14 @@ export function abortAllLarge<P extends Payload>(core: Core<P>, session: Session
 }
 
 /** Whether a large object may be begun under this number; it throws if not. */
-export function checkBegin<P extends Payload>(core: Core<P>, session: Session<P>, sequence: number): void {
+export function checkBegin<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  sequence: number,
+  kind: RouteKind,
+): void {
   const { streamsMax } = core.limits
+  if (kind === 'clear') throw violation(session, sequence, 'begins an object where none can be')
   if (session.begun.has(sequence)) throw violation(session, sequence, 'begins an object twice')
   if (session.begun.size < streamsMax) return
   throw violation(session, sequence, `begins more than ${streamsMax} objects at once (limits.streamsMax)`)

@@ -34,7 +34,7 @@ export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P
     core.counts.acknowledged += objects
     core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, isSeen, item.order)
     core.letItemGo(item, group)
-    if (group.rotation.length > 0) core.touch(group)
+    if (group.blocked.length > 0) core.touch(group)
   }
 }
 

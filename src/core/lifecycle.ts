@@ -1,6 +1,6 @@
 import type { DeathReason } from '../deadLetter.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
-import { giveUpHeld } from './admission.ts'
+import { giveUpHeld } from './blocking.ts'
 import { drainBacklog, emptyBacklog, welcome } from './broadcasts.ts'
 import type { JoinOptions, Payload } from './contract.ts'
 import type { Core } from './core.ts'
@@ -28,6 +28,7 @@ export function join<P extends Payload>(
     const member = new Membership(session, group)
     session.memberships.set(name, member)
     group.members.add(member)
+    core.unattended.changed(group)
     welcome(core, member)
     if (group.isDeadLetter) endRest(core, group)
   }
@@ -74,6 +75,7 @@ export function leave<P extends Payload>(
   for (const member of session.memberships.values()) {
     leaveHeap(member)
     member.group.members.delete(member)
+    core.unattended.changed(member.group)
     core.touch(member.group)
   }
   takeLeasesBack(core, session, reason, attemptsCounted)
@@ -176,13 +178,13 @@ function checkJoin<P extends Payload>(core: Core<P>, id: string, names: Set<stri
   if (!Number.isSafeInteger(inboxBytes) || inboxBytes < 1) {
     throw wrong('inboxBytes', `inboxBytes is ${inboxBytes}. Give a positive integer.`)
   }
-  const refusal = core.directory.refusal(names)
-  if (refusal !== undefined) throw refusal
   for (const name of names) {
     if (core.directory.memberRoom(name) > 0) continue
     const message = `The group "${name}" has as many members as it may have. Raise its maxCount, or wait until one leaves.`
     throw createError('GROUP_FULL', message, { details: { group: name } })
   }
+  const refusal = core.directory.refusal(names)
+  if (refusal !== undefined) throw refusal
 }
 
 function wrong(argument: string, message: string): ObjectRelayError {

@@ -8,6 +8,8 @@ export interface Parcel<P extends Payload> {
   readonly payload: P
   /** How many; the payload is released with the last. */
   references: number
+  /** The epoch of those who wait for room in the relay in which it was accepted. */
+  epoch: number
   /** How many of those are dead letters. */
   deadReferences: number
   /** The large object that it is part of, while not all of it has arrived. */
@@ -58,6 +60,10 @@ export interface Plan<P extends Payload> {
   /** Copies for each group. */
   readonly copies: readonly number[]
   readonly copiesTotal: number
+  /** How many of the groups accept an object only when a member takes it at once. */
+  readonly directGroups: number
+  /** Whether any of them drops its oldest when it is full. */
+  readonly drops: boolean
   /** An object beyond this can never be accepted. */
   readonly bytesMax: number
   /** The group that can never take so many copies. */

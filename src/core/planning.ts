@@ -1,7 +1,7 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import { reject } from './admission.ts'
 import type { Payload, Route } from './contract.ts'
 import type { Core } from './core.ts'
+import { reject } from './entering.ts'
 import type { Plan } from './parcel.ts'
 import type { Session } from './session.ts'
 

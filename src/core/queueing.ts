@@ -1,7 +1,7 @@
 import type { DropReason, Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
-import { cutRun, type Parcel, waitingItem } from './parcel.ts'
+import { cutRun, type Item, type Parcel, waitingItem } from './parcel.ts'
 
 /** Puts `copies` of an object, or a run, at the end of a group's queue. `parcel` is there if anything else refers to the payload. */
 export function enqueue<P extends Payload>(
@@ -18,6 +18,11 @@ export function enqueue<P extends Payload>(
   if (large === undefined) core.journal.queued(payload, group.name, groupIndex, item.order, copies)
   else large.waiting.set(item, group)
   group.ready.push(item)
+  if (group.blocked.length > 0) group.blocked.bytesAfter += copies * payload.bytes
+  const { blocked } = core
+  if (blocked.length === 0 || group.relayEpoch === blocked.epoch) return
+  group.relayEpoch = blocked.epoch
+  group.relayOrder = item.order
 }
 
 /** Drops the oldest waiting objects of a group until so many objects and so many bytes are gone, or nothing waits. */
@@ -28,26 +33,42 @@ export function dropOldest<P extends Payload>(
   countExcess: number,
   bytesExcess: number,
 ): void {
+  let count = countExcess
+  let bytes = bytesExcess
+  const isEnough = (): boolean => count <= 0 && bytes <= 0
+  dropUntil(core, group, reason, isEnough, ({ payload, copies }) => {
+    // What has no bytes helps no bound of bytes, and goes because it is the oldest.
+    const forBytes = bytes <= 0 ? 0 : payload.bytes === 0 ? copies : Math.ceil(bytes / payload.bytes)
+    const dropped = Math.min(copies, Math.max(count, forBytes))
+    count -= dropped
+    bytes -= dropped * payload.bytes
+    return dropped
+  })
+}
+
+/** Drops the oldest waiting objects of a group, of each as many copies as `copiesOf` says, until that is enough or nothing waits. */
+export function dropUntil<P extends Payload>(
+  core: Core<P>,
+  group: Group<P>,
+  reason: DropReason,
+  isEnough: () => boolean,
+  copiesOf: (item: Item<P>) => number,
+): void {
   let count = 0
-  let bytes = 0
-  while (count < countExcess || bytes < bytesExcess) {
+  while (!isEnough()) {
     const item = group.ready.oldest()
     if (item === undefined) break
     if (item.payload.objects > 1) {
       group.ready.putFirst(cutRun(core.output, item, 1))
       continue
     }
-    const each = item.payload.bytes
-    // What has no bytes helps no bound of bytes, and goes because it is the oldest.
-    const forBytes = bytes >= bytesExcess ? 0 : each === 0 ? item.copies : Math.ceil((bytesExcess - bytes) / each)
-    const copies = Math.min(item.copies, Math.max(countExcess - count, forBytes))
+    const copies = copiesOf(item)
     const large = item.parcel?.large
     if (large === undefined) core.journal.dropped(item.payload, group.name, item.attempt, copies, item.order)
     else if (copies === item.copies) large.waiting.delete(item)
     group.ready.drop(item, copies)
     core.letItemGo(item, group, copies)
     count += copies
-    bytes += copies * each
   }
   if (count === 0) return
   group.counts.dropped += count

@@ -19,6 +19,10 @@ export class ReadyQueue<P extends Payload> {
     return this.returned.size
   }
 
+  /** How many of those that wait have this order or a higher one. */
+  from: number = Number.POSITIVE_INFINITY
+  fromCount = 0
+
   /** Those that were never given back, or were restored. */
   fresh: FreshLine<P>
   private readonly returned: Heap<Item<P>> = new Heap<Item<P>>(isEarlier, ignore)
@@ -38,6 +42,12 @@ export class ReadyQueue<P extends Payload> {
     return this.aside.size
   }
 
+  /** Counts those that come from now on, whose order is `from` or higher. */
+  countFrom(from: number): void {
+    this.from = from
+    this.fromCount = 0
+  }
+
   /** Adds one that was never delivered from here; its order is higher than that of all before. */
   push(item: Item<P>): void {
     this.pushTo(this.fresh, item)
@@ -46,22 +56,19 @@ export class ReadyQueue<P extends Payload> {
   /** Adds one to a line that will be part of this queue. */
   pushTo(line: FreshLine<P>, item: Item<P>): void {
     line.push(item)
-    this.count += item.copies * item.payload.objects
-    this.bytes += item.copies * item.payload.bytes
+    this.add(item.order, item.copies * item.payload.objects, item.copies * item.payload.bytes)
   }
 
   /** Puts one that was delivered back into its old place. */
   giveBack(item: Item<P>): void {
     this.returned.push(item)
-    this.count++
-    this.bytes += item.payload.bytes
+    this.add(item.order, 1, item.payload.bytes)
   }
 
   /** Keeps one that was delivered, and is not to be delivered yet. */
   setAside(entry: SetAside<P>): void {
     this.aside.push(entry)
-    this.count++
-    this.bytes += entry.item.payload.bytes
+    this.add(entry.item.order, 1, entry.item.payload.bytes)
   }
 
   /** One that was set aside may be delivered now, from its old place. */
@@ -97,8 +104,7 @@ export class ReadyQueue<P extends Payload> {
   take(): Item<P> | undefined {
     const item = this.first()
     if (item === undefined) return undefined
-    this.count -= item.payload.objects
-    this.bytes -= item.payload.bytes
+    this.add(item.order, -item.payload.objects, -item.payload.bytes)
     if (item.copies > 1) {
       item.copies--
       return { ...item, copies: 1 }
@@ -115,14 +121,12 @@ export class ReadyQueue<P extends Payload> {
       return
     }
     item.copies -= copies
-    this.count -= copies
-    this.bytes -= copies * item.payload.bytes
+    this.add(item.order, -copies, -copies * item.payload.bytes)
   }
 
   /** Takes all copies of `item` out, wherever it stands. */
   remove(item: Item<P>): void {
-    this.count -= item.copies * item.payload.objects
-    this.bytes -= item.copies * item.payload.bytes
+    this.add(item.order, -item.copies * item.payload.objects, -item.copies * item.payload.bytes)
     if (item !== this.first() && this.removeAside(item)) return
     // Among those, only a large object that came back before it was whole is not the first, which is rare: a search will do.
     const index = this.returned.values().indexOf(item)
@@ -154,6 +158,20 @@ export class ReadyQueue<P extends Payload> {
     }
   }
 
+  /** All items from the oldest on, those that are set aside included. */
+  *oldestFirst(): Generator<Item<P>, void, undefined> {
+    const before = [...this.returned.values()]
+    for (const { item } of this.aside.values()) before.push(item)
+    before.sort(byAge)
+    let next = 0
+    for (const item of this.fresh) {
+      for (let earlier = before[next]; earlier !== undefined && isEarlier(earlier, item); earlier = before[++next])
+        yield earlier
+      yield item
+    }
+    yield* before.slice(next)
+  }
+
   /** All items in no order. */
   *everything(): Generator<Item<P>> {
     yield* this.returned.values()
@@ -163,11 +181,18 @@ export class ReadyQueue<P extends Payload> {
 
   /** All items that may be delivered, from the oldest on; for tests. */
   items(): Item<P>[] {
-    return [
-      ...[...this.returned.values()].sort((one, other) => one.order - other.order || other.attempt - one.attempt),
-      ...this.fresh,
-    ]
+    return [...[...this.returned.values()].sort(byAge), ...this.fresh]
   }
+
+  private add(order: number, objects: number, bytes: number): void {
+    this.count += objects
+    this.bytes += bytes
+    if (order >= this.from) this.fromCount += objects
+  }
+}
+
+function byAge<P extends Payload>(one: Item<P>, other: Item<P>): number {
+  return one.order - other.order || other.attempt - one.attempt
 }
 
 /** Of copies of one object, that which was tried more often. */

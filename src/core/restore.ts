@@ -63,7 +63,7 @@ export class Restoration<P extends Payload> {
     const isShared = references > 1 || places[0]?.kind === 'broadcast'
     const deadReferences = places.reduce((sum, { group, copies }) => sum + (isDeadLetterName(group) ? copies : 0), 0)
     const parcel: Parcel<P> | undefined = isShared
-      ? { payload, references, deadReferences, large: undefined }
+      ? { payload, references, deadReferences, epoch: 0, large: undefined }
       : undefined
     if (references > deadReferences) core.keptBytes += payload.bytes
     for (const place of places) {
@@ -174,5 +174,7 @@ function putLast<P extends Payload>(
   }
   group.last = { parcel, order, groupIndex }
   group.broadcastOrder = order
+  group.wholeOrder = order
+  core.unattended.changed(group)
   if (last !== undefined) core.letParcelGo(last.parcel)
 }

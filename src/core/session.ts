@@ -1,8 +1,8 @@
 import type { AbsentSession } from './absentSession.ts'
 import { Backlog } from './backlog.ts'
+import type { BlockedSend } from './blockedSends.ts'
 import type { JoinOptions, Payload, Route } from './contract.ts'
 import type { Group } from './group.ts'
-import type { HeldObject } from './heldObject.ts'
 import type { LargeObject } from './largeObject.ts'
 import { LeaseTable } from './leaseTable.ts'
 import type { Line } from './line.ts'
@@ -50,7 +50,7 @@ export class Session<P extends Payload> {
   readonly abortedLeases: Set<number> = new Set()
 
   /** What it sent and found no room, by group. */
-  readonly held: Map<Group<P>, Line<HeldObject<P>>> = new Map()
+  readonly held: Map<Group<P>, Line<BlockedSend<P>>> = new Map()
   /** What it began and did not complete, by sequence. */
   readonly begun: Map<number, LargeObject<P>> = new Map()
   /** The last route it sent along, for which no look-up is needed. */

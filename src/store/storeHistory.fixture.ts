@@ -41,8 +41,11 @@ export function happen(witness: StoreWitness, [what, which, amount]: Step): void
     )
     if (one !== undefined) witness.letGo(one)
   } else if (what < 94) witness.answer(SESSIONS[which % 3] ?? '', answersOf(amount), heardOf(which, amount))
-  else if (what < 97) witness.store.takeSource()
-  else witness.tidy(({ id, places }) => which % 2 === 0 && places.length === 0 && id % 2 === 0)
+  else if (what < 96) witness.store.takeSource()
+  else if (what < 98) {
+    const [one, place] = pair(({ kind }) => kind === 'broadcast') ?? []
+    if (one !== undefined && place !== undefined) witness.clear(one, place)
+  } else witness.tidy(({ id, places }) => which % 2 === 0 && places.length === 0 && id % 2 === 0)
 }
 
 function produce(witness: StoreWitness, one: Witnessed, which: number): void {

@@ -187,6 +187,12 @@ export class StoreWitness {
     add(one, { kind: 'broadcast', group, groupIndex, order, attempt: 1, copies: 1, ...waiting, deadLetter: undefined })
   }
 
+  clear(one: Witnessed, place: Place): void {
+    this.store.journal.lastCleared(one.object, place.group, place.order)
+    take(one, place, 1)
+    this.releaseIfGone(one)
+  }
+
   /** Nothing but its places needs it any more. */
   letGo(one: Witnessed): void {
     one.isNeeded = false

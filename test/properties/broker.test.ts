@@ -12,8 +12,10 @@ const accepted: Record<string, AcceptedGroup> = {
   direct: { maxConsumables: 0 },
   rejecting: { maxConsumables: 2, overflow: 'reject' },
   plain: {},
+  direct2: { maxConsumables: 0 },
+  direct3: { maxConsumables: 0, overflow: 'reject' },
+  free: { overflow: 'drop-oldest' },
 }
-const names = [...Object.keys(accepted), 'plain.dead', 'few.dead']
 
 const options: BrokerOptions<ModelPayload> = {
   acceptedGroups: accepted,
@@ -31,9 +33,10 @@ const options: BrokerOptions<ModelPayload> = {
   },
 }
 
+const everyKind = ['produce', 'broadcast', 'unretained', 'clear'] as const
+
 const routes: Route[] = [
-  ...Object.keys(accepted).map((name): Route => ({ kind: 'produce', groups: [name], copies: [1] })),
-  ...Object.keys(accepted).map((name): Route => ({ kind: 'broadcast', groups: [name], copies: [1] })),
+  ...everyKind.flatMap((kind) => Object.keys(accepted).map((name): Route => ({ kind, groups: [name], copies: [1] }))),
   { kind: 'produce', groups: ['plain', 'few'], copies: [1, 2] },
   { kind: 'produce', groups: ['few', 'plain'], copies: [2, 1] },
   { kind: 'produce', groups: ['direct', 'dropping'], copies: [1, 2] },
@@ -41,7 +44,37 @@ const routes: Route[] = [
   { kind: 'produce', groups: ['direct'], copies: [2] },
   { kind: 'produce', groups: ['few'], copies: [4] },
   { kind: 'broadcast', groups: ['plain', 'few'], copies: [1, 1] },
+  { kind: 'broadcast', groups: ['free', 'direct2', 'plain'], copies: [1, 1, 1] },
+  { kind: 'unretained', groups: ['plain', 'few'], copies: [1, 1] },
+  { kind: 'clear', groups: ['plain', 'few', 'free'], copies: [1, 1, 1] },
+  { kind: 'produce', groups: ['direct', 'direct2'], copies: [1, 1] },
+  { kind: 'produce', groups: ['direct', 'direct2'], copies: [1, 1] },
+  { kind: 'produce', groups: ['direct2', 'direct', 'direct3'], copies: [1, 1, 1] },
+  { kind: 'produce', groups: ['direct3', 'direct2', 'plain'], copies: [1, 2, 1] },
+  { kind: 'produce', groups: ['dropping', 'plain'], copies: [1, 1] },
+  { kind: 'produce', groups: ['free', 'plain'], copies: [1, 1] },
+  { kind: 'produce', groups: ['free', 'dropping'], copies: [2, 1] },
+  { kind: 'produce', groups: ['plain', 'free'], copies: [1, 2] },
 ]
+
+/** What some of the runs are about: bounds that are reached by little, or a few groups that have much to do with each other. */
+interface Theme {
+  readonly limits: Partial<BrokerOptions['limits']>
+  readonly groups: readonly string[]
+}
+
+const dead = ['plain.dead', 'few.dead']
+const themes: readonly Theme[] = [
+  { limits: {}, groups: [...Object.keys(accepted), ...dead] },
+  { limits: { relayBytesMax: 100 }, groups: [...Object.keys(accepted), ...dead] },
+  { limits: { relayBytesMax: 40, groupBytesMax: 40 }, groups: [...Object.keys(accepted), ...dead] },
+  { limits: {}, groups: ['direct', 'direct2', 'direct3'] },
+  { limits: { relayBytesMax: 60, groupBytesMax: 40 }, groups: ['free', 'dropping', 'plain'] },
+  { limits: { groupsMax: 5 }, groups: [...Object.keys(accepted), ...dead] },
+  { limits: { relayBytesMax: 60, groupBytesMax: 30, groupsMax: 4 }, groups: [...Object.keys(accepted), ...dead] },
+]
+/** Those in which there may be as many groups as there are names. */
+const unboundedThemes = themes.filter(({ limits }) => limits.groupsMax === undefined).length
 
 const steps = [
   ...['join', 'leave', 'detach', 'attach', 'advance', 'complete', 'abort'],
@@ -65,16 +98,22 @@ function courseOf(some: readonly Step[]): fc.Arbitrary<{ step: Step; who: number
   })
 }
 
+const someTheme = fc.nat(themes.length - 1)
 const someSteps = courseOf(steps)
 const stepsAndRestarts = courseOf([...steps, ...restartSteps])
 
 /** A run of the broker and its model: each step is told by numbers, which are taken as far as they make sense. */
 class Run {
   readonly model: BrokerModel
+  private readonly groups: readonly string[]
+  private readonly routes: readonly Route[]
   private joined = 0
 
   /** With `pageObjects`, waiting objects are packed early, in pages of so many. */
-  constructor(isRestricted: boolean, pageObjects = 0) {
+  constructor(isRestricted: boolean, theme: number, pageObjects = 0) {
+    const { limits, groups } = themes[theme] ?? { limits: {}, groups: [] }
+    this.groups = groups
+    this.routes = routes.filter((route) => route.groups.every((group) => groups.includes(group)))
     const packing = {
       pack: ({ id, objects }: ModelPayload): number => (id % 5 === 3 || objects > 1 ? Number.NaN : id + 0.5),
       unpack: (packed: number): ModelPayload => this.model.payloadOf(packed - 0.5),
@@ -82,7 +121,11 @@ class Run {
       pageObjects,
     }
     const acceptedGroups = isRestricted ? accepted : null
-    this.model = new BrokerModel({ ...options, acceptedGroups, ...(pageObjects > 0 && { packing }) })
+    this.model = new BrokerModel({
+      acceptedGroups,
+      limits: { ...options.limits, ...limits },
+      ...(pageObjects > 0 && { packing }),
+    })
   }
 
   take(step: Step, who: number, what: number, size: number): void {
@@ -108,7 +151,7 @@ class Run {
 
   private join(id: string, what: number, size: number): void {
     if (this.model.sessions.size >= 4) return
-    const groups = names.filter((_, index) => (what >> index) & 1)
+    const groups = this.groups.filter((_, index) => (what >> index) & 1)
     this.model.join(id, groups, what % 3 === 0 ? 'latest' : 'every', 10 + size)
   }
 
@@ -122,7 +165,7 @@ class Run {
 
   private takeAttached(step: Step, session: ModelSession, what: number, size: number): void {
     const { model } = this
-    const route = routes[what % routes.length]
+    const route = this.routes[what % this.routes.length]
     const groups = [...session.members.keys()]
     const group = groups[what % Math.max(1, groups.length)]
     const leases = [...session.leases.keys()]
@@ -136,7 +179,7 @@ class Run {
     if (step === 'widen') model.widen(session, size)
     if (step === 'send' && route !== undefined) model.send(session, route, [what % 10 === 0 ? size * 4 : size])
     if (step === 'sendRun' && route !== undefined) model.send(session, route, sizesOf(what, size))
-    if (step === 'begin' && route !== undefined && this.unfinishedOf(session).length < 3)
+    if (step === 'begin' && route !== undefined && route.kind !== 'clear' && this.unfinishedOf(session).length < 3)
       model.begin(session, route, size)
     if (step === 'notify' && group !== undefined) model.notify(session, group, size === 0 ? -1 : 1 + (size % 4))
     if (step === 'release') {
@@ -196,8 +239,8 @@ function consecutive({ abortedLeases }: ModelSession, numbers: number[], size: n
 describe('a broker, in any course of events,', () => {
   test('gives each object to who may have it, in order, and keeps its bounds and its books', () => {
     fc.assert(
-      fc.property(someSteps, fc.nat(4), (course, unrestricted) => {
-        const run = new Run(unrestricted < 4)
+      fc.property(someSteps, fc.nat(4), someTheme, (course, unrestricted, theme) => {
+        const run = new Run(unrestricted < 4, theme)
         for (const { step, who, what, size } of course) {
           run.take(step, who, what, size)
           run.check()
@@ -209,8 +252,8 @@ describe('a broker, in any course of events,', () => {
 
   test('is the same after a restart as it was before, and packed as it is unpacked', () => {
     fc.assert(
-      fc.property(stepsAndRestarts, fc.nat(4), fc.nat(3), (course, unrestricted, pageObjects) => {
-        const run = new Run(unrestricted < 4, pageObjects)
+      fc.property(stepsAndRestarts, fc.nat(4), someTheme, fc.nat(3), (course, unrestricted, theme, pageObjects) => {
+        const run = new Run(unrestricted < 4, theme, pageObjects)
         for (const { step, who, what, size } of course) {
           run.take(step, who, what, size)
           run.check()
@@ -222,13 +265,18 @@ describe('a broker, in any course of events,', () => {
 
   test('has released every object but the last broadcasts when everybody left and every queue was drained', () => {
     fc.assert(
-      fc.property(someSteps, fc.nat(4), (course, unrestricted) => {
-        const run = new Run(unrestricted < 4)
+      fc.property(someSteps, fc.nat(4), fc.nat(unboundedThemes - 1), (course, unrestricted, theme) => {
+        const run = new Run(unrestricted < 4, theme)
         for (const { step, who, what, size } of course) run.take(step, who, what, size)
         const { model } = run
         for (const session of [...model.sessions.values()]) model.leave(session)
         run.check()
-        model.join('last', [...names, 'dropping.dead', 'direct.dead', 'rejecting.dead'], 'every', 1_000_000)
+        model.join(
+          'last',
+          Object.keys(accepted).flatMap((name) => [name, `${name}.dead`]),
+          'every',
+          1_000_000,
+        )
         const last = model.sessions.get('last')
         for (const name of last?.members.keys() ?? []) if (last !== undefined) model.notify(last, name, 1000)
         // What failed waits for its next attempt.

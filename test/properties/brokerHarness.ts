@@ -8,6 +8,7 @@ import type {
   Delivery,
   JoinOptions,
   Route,
+  RouteKind,
 } from '../../src/core/contract.ts'
 import { silentJournal } from '../../src/core/journal.ts'
 import type { Session } from '../../src/core/session.ts'
@@ -64,8 +65,17 @@ export class TestBroker implements BrokerOutput<TestPayload> {
     for (const name of names.split(' ')) this.send(session, name, this.route('broadcast', copies), bytes)
   }
 
+  /** A broadcast that is not retained. */
+  announce(session: TestSession, name: string, group: string, bytes = 10): void {
+    this.send(session, name, this.route('unretained', { [group]: 1 }), bytes)
+  }
+
+  clear(session: TestSession, group: string): void {
+    this.send(session, 'clear', this.route('clear', { [group]: 1 }), 1)
+  }
+
   /** Begins a large object and returns its sequence number. */
-  begin(session: TestSession, name: string, kind: 'broadcast' | 'produce', group: string, bytes = 10): number {
+  begin(session: TestSession, name: string, kind: RouteKind, group: string, bytes = 10): number {
     const sequence = this.sequence++
     this.broker.begin(session, sequence, this.route(kind, { [group]: 1 }), { bytes, objects: 1, name })
     return sequence
@@ -163,7 +173,7 @@ export class TestBroker implements BrokerOutput<TestPayload> {
   }
 
   /** The same object for the same route, as the shell does it. */
-  private route(kind: 'broadcast' | 'produce', copies: Record<string, number>): Route {
+  private route(kind: RouteKind, copies: Record<string, number>): Route {
     const key = kind + JSON.stringify(copies)
     const known = this.routes.get(key)
     if (known !== undefined) return known

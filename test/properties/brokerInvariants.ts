@@ -1,9 +1,10 @@
+import type { BlockedSends } from '../../src/core/blockedSends.ts'
 import type { Broker } from '../../src/core/broker.ts'
 import type { Payload } from '../../src/core/contract.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { Group } from '../../src/core/group.ts'
 import { isServedBefore, type Membership } from '../../src/core/membership.ts'
-import type { Item, Parcel, Plan } from '../../src/core/parcel.ts'
+import type { Item, Parcel } from '../../src/core/parcel.ts'
 import { keptPayloads } from '../../src/core/payloads.ts'
 import type { SetAside } from '../../src/core/retries.ts'
 import type { Session } from '../../src/core/session.ts'
@@ -23,7 +24,8 @@ export function checkInvariants<P extends Payload>(broker: Broker<P>): void {
   checkReferences(core)
   checkAllDeadLetters(core)
   atMost('core.keptBytes', core.keptBytes, core.limits.relayBytesMax)
-  checkRotation(core, core.rotation.first()?.plan, core.rotation.first()?.payload.bytes ?? 0)
+  checkBlocked(core.blocked)
+  checkUnattended(core)
 }
 
 function hasRoom<P extends Payload>({ limitBytes, sentBytes, inboxBytes }: Session<P>, bytes: number): boolean {
@@ -77,7 +79,8 @@ function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
     const above = waiting[(index - 1) >> 1]
     same(`${name}: who is served first`, above !== undefined && isServedBefore(member, above), false)
   }
-  checkRotation(core, group.rotation.first()?.plan, group.rotation.first()?.payload.bytes ?? 0)
+  checkBlocked(group.blocked)
+  checkCountAfter(group)
 }
 
 function checkAside<P extends Payload>({ retries, nowMs }: Core<P>, entry: SetAside<P>): void {
@@ -239,16 +242,45 @@ function checkReferences<P extends Payload>(core: Core<P>): void {
   )
 }
 
-/** What is the first to wait for room must really lack it. */
-function checkRotation<P extends Payload>(core: Core<P>, plan: Plan<P> | undefined, bytes: number): void {
-  if (plan === undefined) return
-  const isFull = plan.groups.some((group, index) => {
-    const copies = plan.copies[index] ?? 0
-    if (group.bytes + copies * bytes > core.limits.groupBytesMax) return true
-    if (group.maxConsumables > 0) return group.ready.count + copies > group.maxConsumables
-    return group.ready.availableCount > 0 || ![...group.members].some((member) => mayGet(member, bytes)) || copies > 1
-  })
-  same('what could enter is held back', isFull || core.keptBytes + bytes > core.limits.relayBytesMax, true)
+/** Who waits for room at a bound, waits by its turn, and is the first in all lines of its session. */
+function checkBlocked<P extends Payload>(blocked: BlockedSends<P>): void {
+  let turn = 0
+  for (let index = 0; index < blocked.length; index++) {
+    const send = blocked.at(index)
+    if (send === undefined) throw new Error('there are fewer blocked sends than it says')
+    atLeast('turns ascend', send.turn, turn + 1)
+    turn = send.turn
+    same('send.gone', send.gone, false)
+    same('it stands there', send.bounds.has(blocked), true)
+    same('it lacks something', send.lacking !== undefined && send.bounds.has(send.lacking), true)
+    for (const group of send.plan.groups)
+      same('it is the first of its session', send.session.held.get(group)?.first(), send)
+  }
+  if (blocked.length === 0) same('nothing is after nobody', blocked.bytesAfter, 0)
+}
+
+/** What came after the first that waits for room in a queue is counted. */
+function checkCountAfter<P extends Payload>({ name, ready, blocked }: Group<P>): void {
+  const after = [...ready.oldestFirst()].filter(({ order }) => order >= ready.from)
+  same(
+    `${name}: waiting after the first`,
+    ready.fromCount,
+    sum(after, ({ copies, payload }) => copies * payload.objects),
+  )
+  same(`${name}: counts what is after`, ready.from < Number.POSITIVE_INFINITY, blocked.length > 0)
+}
+
+/** Which retained broadcasts nobody is there for. */
+function checkUnattended<P extends Payload>({ directory, unattended }: Core<P>): void {
+  const found = new Set(unattended)
+  let bytes = 0
+  for (const group of directory.groups.values()) {
+    const { name, last, members } = group
+    same(`${name}: is unattended`, found.has(group), last !== undefined && members.size === 0)
+    if (found.delete(group)) bytes += last?.parcel.payload.bytes ?? 0
+  }
+  same('unattended groups that there are not', found.size, 0)
+  same('unattended.bytes', unattended.bytes, bytes)
 }
 
 // Thousands of runs check this after each step: plain comparisons, for those of the test runner take microseconds each.

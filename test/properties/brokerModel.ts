@@ -3,8 +3,9 @@ import type { BrokerEvent, BrokerOptions, BrokerOutput, Delivery, Route } from '
 import { reclaimedLeaseMin } from '../../src/core/reclaim.ts'
 import type { Session } from '../../src/core/session.ts'
 import type { DeadLetter, DeathReason, LeaseFailure } from '../../src/deadLetter.ts'
-import type { ObjectRelayError } from '../../src/errors.ts'
+import { ObjectRelayError } from '../../src/errors.ts'
 import { deadLetterBytes } from './brokerInvariants.ts'
+import { type Asking, BrokerRoom, type RoomFacts } from './brokerRoom.ts'
 import { JournalModel } from './journalModel.ts'
 import { type ModelPayload, ModelRuns } from './modelRuns.ts'
 
@@ -30,7 +31,14 @@ interface Sent {
   readonly route: Route
   readonly large: boolean
   state: 'offered' | 'admitted' | 'accepted' | 'rejected' | 'aborted'
+  /** When it was taken in; 0: before all that counts. */
+  entered: number
+  /** What has to be said of it before the call returns, if that is foreseen. */
+  expected: Expected | undefined
 }
+
+/** It gets in at once, is held back, or is rejected with that. */
+type Expected = 'in' | 'held' | { readonly code: string; readonly details: object }
 
 interface Copy {
   readonly sent: Sent
@@ -92,6 +100,8 @@ interface ModelGroup {
   nextOrder: number
   broadcasts: Sent[]
   last: Sent | undefined
+  /** What was begun before this sequence is not retained. */
+  clearedAt: number
 }
 
 /**
@@ -116,13 +126,27 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private readonly discards = new Map<number, string>()
   /** What was to die and of which the broker has not told yet. */
   private readonly deaths: DeadLetter[] = []
+  private readonly room: BrokerRoom
+  /** Counts what is taken in, and the changes of who is the first that waits for room somewhere. */
+  private moments = 0
+  private readonly firsts = new WeakMap<object, { epoch: number; since: number }>()
+  /** Objects that were dropped, or broadcasts that were evicted, for something that has to come in next. */
+  private droppedFor = 0
 
   constructor(options: BrokerOptions<ModelPayload>) {
     this.broker = new Broker(options, this, this.runs.journalOf(this.journal))
     this.options = options
+    this.room = new BrokerRoom(this.facts())
   }
 
   join(id: string, groups: string[], broadcasts: 'every' | 'latest', inboxBytes: number): void {
+    if (this.room.areTooMany(groups)) {
+      must(
+        codeOf(() => this.broker.join(id, groups, { broadcasts, inboxBytes })) === 'TOO_MANY_GROUPS',
+        'nobody joins more groups than there may be',
+      )
+      return
+    }
     const unarrivedBytesMax = broadcasts === 'latest' ? inboxBytes / 2 : Number.POSITIVE_INFINITY
     const model: ModelSession = {
       id,
@@ -142,10 +166,12 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       lastIn: new Map(),
     }
     for (const name of groups) {
-      const { last, broadcasts: all } = this.group(name)
+      const { last, broadcasts: all, clearedAt } = this.group(name)
       const due = last === undefined ? [] : [last]
       const later = all.slice(last === undefined ? 0 : all.indexOf(last) + 1)
-      due.push(...later.filter((sent) => sent.state === 'admitted'))
+      const isForAll = ({ state, route, sequence }: Sent): boolean =>
+        state === 'admitted' && route.kind === 'broadcast' && sequence > clearedAt
+      due.push(...later.filter(isForAll))
       model.members.set(name, { credit: 0, leases: 0, since: 0, due })
       for (const copy of this.group(name).queue) if (copy.dueMs === Number.POSITIVE_INFINITY) copy.dueMs = 0
     }
@@ -194,6 +220,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       if (kept.length > 0) this.absent.set(id, { leases: inOrderOfRestoring(kept, rank), endsMs })
     }
     this.broker = new Broker(this.options, this, this.runs.journalOf(this.journal))
+    for (const sent of this.sent) sent.entered = 0
     this.journal.restore(places)
     for (const { queue } of this.groups.values()) for (const copy of queue) Object.assign(copy, restoredCopy)
     for (const { leases: kept } of this.absent.values()) for (const { copy } of kept) Object.assign(copy, restoredCopy)
@@ -258,16 +285,26 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   begin(sender: ModelSession, route: Route, bytes: number): void {
-    const { payload, sequence } = this.offer(sender, route, bytes, true)
-    this.broker.begin(sessionOf(sender), sequence, route, payload)
+    this.notice()
+    const sent = this.offer(sender, route, bytes, true)
+    sent.expected = this.expect(sent)
+    this.broker.begin(sessionOf(sender), sent.sequence, route, sent.payload)
+    this.checkExpected([sent])
   }
 
   /** Several objects are sent as a run. */
   send(sender: ModelSession, route: Route, sizes: readonly number[]): void {
     const run = sizes.map((bytes) => this.offer(sender, route, bytes, false))
-    if (route.kind === 'broadcast') for (const sent of run) this.spread(sent)
+    this.notice()
+    const [only] = run
+    if (only !== undefined && run.length === 1) only.expected = this.expect(only)
+    for (const sent of run) {
+      if (route.kind === 'broadcast' || route.kind === 'unretained') this.spread(sent)
+      if (route.kind !== 'produce') sent.entered = ++this.moments
+    }
     const payload = this.runs.payloadOf(run.map((sent) => sent.payload))
     this.broker.send(sessionOf(sender), run[0]?.sequence ?? 0, route, payload)
+    this.checkExpected(run)
     if (route.kind === 'produce') return
     must(
       run.every(({ state }) => state !== 'offered'),
@@ -277,13 +314,159 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   private offer(sender: ModelSession, route: Route, bytes: number, large: boolean): Sent {
     const payload = this.runs.add(bytes)
-    const sent: Sent = { payload, sender, sequence: payload.id, route, large, state: 'offered' }
+    const offered = { payload, sender, sequence: payload.id, route, large }
+    const sent: Sent = { ...offered, state: 'offered', entered: 0, expected: undefined }
     this.sent.push(sent)
     return sent
   }
 
+  /** What has to become of an object that is about to be sent. */
+  private expect(sent: Sent): Expected {
+    const refusal = this.room.refusalOf(sent)
+    if (refusal !== undefined) return refusal
+    const { route, sender, large } = sent
+    if (route.kind === 'clear') return 'in'
+    if (route.kind !== 'produce') {
+      const fits = this.room.fitsBroadcast(sent, route.kind === 'broadcast' && !large)
+      return fits ? 'in' : this.full(undefined)
+    }
+    const { held } = sessionOf(sender)
+    const isBehind = [...held.keys()].some(({ name }) => route.groups.includes(name))
+    if (isBehind) return 'held'
+    const obstacle = this.room.obstacleOf(sent)
+    if (obstacle === undefined) return 'in'
+    return obstacle.overflow === 'block' ? 'held' : this.full(obstacle.group)
+  }
+
+  /** What has to become of an object that was sent before, or is part of a run. */
+  private expectNow(sent: Sent): Expected {
+    const turn = this.turnOf(sent)
+    if (turn === undefined) return this.expect(sent)
+    const obstacle = this.room.obstacleOf(sent, turn)
+    return obstacle === undefined || obstacle.overflow === 'block' ? 'held' : this.full(obstacle.group)
+  }
+
+  /** Its place among those that wait, if it waits. */
+  private turnOf({ sequence, sender }: Sent): number | undefined {
+    for (const line of sessionOf(sender).held.values()) {
+      for (const send of line) if (send.sequence === sequence) return send.turn
+    }
+    return undefined
+  }
+
+  private full(group: string | undefined): Expected {
+    const { relayBytesMax } = this.options.limits
+    return { code: 'QUEUE_FULL', details: group === undefined ? { relayBytesMax } : { group } }
+  }
+
+  private checkExpected(run: readonly Sent[]): void {
+    for (const sent of run) {
+      const { expected, state, payload } = sent
+      sent.expected = undefined
+      if (expected === undefined) continue
+      const isIn = state === 'accepted' || state === 'admitted'
+      if (expected === 'in') must(isIn, `object ${payload.id} finds room`)
+      else if (expected === 'held') must(state === 'offered', `object ${payload.id} is held back`)
+      else must(state === 'rejected', `object ${payload.id} is rejected with ${expected.code}`)
+    }
+  }
+
+  /** Who waits for room, and could not have it. */
+  private checkHeld(): void {
+    const { core } = this.broker
+    must(core.blocked.bytesAfter === this.room.bytesAfter(), 'what came after the first in the relay is counted')
+    for (const { name, blocked } of core.directory.groups.values())
+      must(blocked.bytesAfter === this.room.bytesAfter(name), `what came after the first in ${name} is counted`)
+    for (const { held } of core.sessions.values()) {
+      for (const line of held.values()) {
+        for (const { turn, sequence } of line) {
+          if (turn === 0) continue
+          const obstacle = this.room.obstacleOf(this.sentAs(sequence), turn)
+          must(obstacle !== undefined, `object ${sequence} waits for room that there is not`)
+        }
+      }
+    }
+  }
+
+  private facts(): RoomFacts {
+    const broker = (): Broker<ModelPayload> => this.broker
+    return {
+      options: this.options,
+      get core() {
+        return broker().core
+      },
+      waiting: (group) => this.waiting(group),
+      isAnyAvailable: (group) => this.availableIn(group).some(({ sent }) => sent.state !== 'aborted'),
+      leasedBytes: (group) => bytesOfCopies(this.leased(group)),
+      after: (name) => {
+        const since = this.firsts.get(this.broker.core.directory.groups.get(name) ?? this)?.since ?? 0
+        const waiting = this.waiting(name).filter(({ sent }) => sent.entered > since)
+        const leased = this.leased(name).filter(({ sent }) => sent.entered > since)
+        return { waiting: waiting.length, bytes: bytesOfCopies(waiting) + bytesOfCopies(leased) }
+      },
+      kept: () => this.kept(),
+      asking: (group) => this.asking(group),
+      retained: (group) => this.group(group).last?.payload,
+      memberCount: (group) => this.membersOf(group).length,
+    }
+  }
+
+  private everyLease(): ModelLease[] {
+    const absent = [...this.absent.values()].flatMap(({ leases }) => leases)
+    return [...absent, ...[...this.sessions.values()].flatMap(allLeases)]
+  }
+
+  private waiting(group: string): Copy[] {
+    return this.group(group).queue.filter(({ sent }) => sent.state !== 'aborted')
+  }
+
+  private leased(group: string): Copy[] {
+    return this.everyLease().flatMap(({ copy, group: name }) =>
+      name === group && copy.sent.state !== 'aborted' ? [copy] : [],
+    )
+  }
+
+  private asking(group: string): Asking[] {
+    return this.membersOf(group)
+      .filter(({ session, member }) => {
+        return session.state === 'attached' && member.credit > 0 && session.session?.backlog.count === 0
+      })
+      .map(({ session: { id, room, inboxBytes }, member: { credit } }) => ({ session: id, credit, room, inboxBytes }))
+  }
+
+  /** All payloads, and how many places refer to each. */
+  private kept(): Map<ModelPayload, { references: number; isAfterFirst: boolean }> {
+    const kept = new Map<ModelPayload, { references: number; isAfterFirst: boolean }>()
+    const since = this.firsts.get(this.broker.core.blocked)?.since ?? 0
+    const refer = ({ payload, entered }: Sent): void => {
+      const references = (kept.get(payload)?.references ?? 0) + 1
+      kept.set(payload, { references, isAfterFirst: entered > since })
+    }
+    for (const [name, { last }] of this.groups) {
+      // Dead letters take no room from others.
+      const copies = name.endsWith('.dead') ? [] : [...this.waiting(name), ...this.leased(name)]
+      for (const { sent } of copies) refer(sent)
+      if (last !== undefined) refer(last)
+    }
+    for (const { session } of this.sessions.values())
+      for (const { parcel } of session?.backlog ?? []) refer(this.sentAs(parcel.payload.id))
+    for (const sent of this.sent) if (sent.state === 'admitted') refer(sent)
+    return kept
+  }
+
+  /** Something was said: others may have become the first that wait for room. */
+  private notice(): void {
+    const { blocked, directory } = this.broker.core
+    this.noticeFirst(blocked, blocked.epoch)
+    for (const group of directory.groups.values()) this.noticeFirst(group, group.blocked.epoch)
+  }
+
+  private noticeFirst(bound: object, epoch: number): void {
+    if (epoch > (this.firsts.get(bound)?.epoch ?? 0)) this.firsts.set(bound, { epoch, since: ++this.moments })
+  }
+
   complete(sent: Sent): void {
-    if (sent.route.kind === 'broadcast') this.keepAsLast(sent)
+    if (sent.route.kind !== 'produce') this.keepAsLast(sent)
     this.broker.complete(sessionOf(sent.sender), sent.sequence)
     must(sent.state === 'accepted', 'what is complete is accepted')
   }
@@ -353,24 +536,21 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   /** What must hold between two calls: exactly what nobody refers to was released. */
   check(): void {
+    this.notice()
     this.journal.compare(this.runs.placesOf(this.broker.places()))
-    const kept = new Set<number>()
-    for (const { queue, last } of this.groups.values()) {
-      for (const { sent } of queue) kept.add(sent.payload.id)
-      if (last !== undefined) kept.add(last.payload.id)
-    }
-    for (const { leases } of this.absent.values()) for (const { copy } of leases) kept.add(copy.sent.payload.id)
-    for (const model of this.sessions.values()) {
-      for (const { copy } of allLeases(model)) kept.add(copy.sent.payload.id)
-      for (const { parcel } of model.session?.backlog ?? []) kept.add(parcel.payload.id)
-    }
+    must(this.droppedFor === 0, 'nothing is dropped for what does not come in')
+    this.checkHeld()
+    const kept = new Set(this.kept().keys())
+    for (const name of this.groups.keys())
+      for (const { sent } of [...this.waiting(name), ...this.leased(name)]) kept.add(sent.payload)
     for (const { state, payload } of this.sent) {
-      const isKept = kept.has(payload.id) || state === 'offered' || state === 'admitted'
+      const isKept = kept.has(payload) || state === 'offered' || state === 'admitted'
       must(isKept !== this.releasedIds.has(payload.id), `object ${payload.id} is ${isKept ? 'kept' : 'released'}`)
     }
   }
 
   deliver(session: Session<ModelPayload>, delivery: Delivery<ModelPayload>): void {
+    this.notice()
     this.expireAbsent()
     for (const single of this.runs.deliveriesOf(delivery)) this.deliverOne(this.modelOf(session), single)
   }
@@ -388,6 +568,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   accepted(_session: Session<ModelPayload>, sequence: number, objects: number, memberCounts: readonly number[]): void {
+    this.notice()
     this.expireAbsent()
     for (let index = 0; index < objects; index++) this.acceptOne(this.sentAs(sequence + index), memberCounts)
   }
@@ -398,22 +579,42 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     for (const [index, name] of groups.entries()) {
       must(memberCounts[index] === this.membersOf(name).length, `the members of ${name} are counted`)
     }
-    if (kind === 'broadcast' && !sent.large) this.keepAsLast(sent)
-    if (kind === 'produce' && !sent.large) this.enqueue(sent)
+    if (kind !== 'produce' && !sent.large) this.keepAsLast(sent)
+    if (kind === 'produce' && !sent.large) this.enter(sent)
+    this.droppedFor = 0
     sent.state = 'accepted'
+  }
+
+  /** A produced object is taken in: there is room for it, and what was in the way is gone. */
+  private enter(sent: Sent): void {
+    const obstacle = this.room.obstacleOf(sent, this.turnOf(sent))
+    must(obstacle === undefined, `there is room for object ${sent.sequence} in ${obstacle?.group ?? 'the relay'}`)
+    sent.entered = ++this.moments
+    this.droppedFor = 0
+    this.enqueue(sent)
   }
 
   admitted(_session: Session<ModelPayload>, sequence: number): void {
     const sent = this.sentAs(sequence)
     must(sent.large && sent.state === 'offered', 'a large object is admitted once')
+    this.notice()
+    sent.entered = ++this.moments
+    if (sent.route.kind !== 'produce') this.spread(sent)
+    else this.enter(sent)
+    this.droppedFor = 0
     sent.state = 'admitted'
-    if (sent.route.kind === 'broadcast') this.spread(sent)
-    else this.enqueue(sent)
   }
 
-  rejected(_session: Session<ModelPayload>, sequence: number, _error: ObjectRelayError): void {
+  rejected(_session: Session<ModelPayload>, sequence: number, error: ObjectRelayError): void {
+    this.notice()
     const sent = this.sentAs(sequence)
     must(sent.state === 'offered', 'what was accepted is not rejected')
+    must(this.droppedFor === 0, 'nothing is dropped for what is rejected')
+    const expected = sent.expected ?? this.expectNow(sent)
+    must(
+      typeof expected === 'object' && isRejectedWith(error, expected),
+      `object ${sequence} is rejected with ${JSON.stringify(expected)}, not with ${error.code} ${JSON.stringify(error.details)}`,
+    )
     this.forget(sent)
     sent.state = 'rejected'
   }
@@ -429,7 +630,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       return
     }
     must(model.state !== 'ended' && sent.state === 'aborted', 'only what is aborted is to be discarded')
-    if (sent.route.kind === 'broadcast') return
+    if (sent.route.kind !== 'produce') return
     const lease = this.endLease(model, number)
     must(lease?.copy.sent === sent, 'only what was delivered is to be discarded')
     model.abortedLeases.add(number)
@@ -473,8 +674,22 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       const model = this.sessions.get(event.session)
       if (model !== undefined) this.end(model)
     }
-    if (event.type === 'objectDropped') this.expireAbsent()
-    if (event.type === 'objectDropped' && event.kind === 'produce') this.group(event.group).queue.splice(0, event.count)
+    if (event.type === 'objectDropped') this.dropped(event)
+  }
+
+  private dropped({ group: name, kind, reason, count }: BrokerEvent & { type: 'objectDropped' }): void {
+    this.notice()
+    this.expireAbsent()
+    const group = this.group(name)
+    if (kind === 'produce') group.queue.splice(0, count)
+    if (reason === 'overflow') this.droppedFor++
+    if (reason !== 'evicted') return
+    const { last } = group
+    must(last !== undefined && this.membersOf(name).length === 0, 'only what nobody is there for is evicted')
+    group.last = undefined
+    group.clearedAt = Math.max(group.clearedAt, last?.sequence ?? -1)
+    const isForGroups = this.broker.core.directory.groups.size > this.options.limits.groupsMax
+    if (!isForGroups) this.droppedFor++
   }
 
   private checkBroadcast(model: ModelSession, { payload, group, skipped, leaseNumber }: Delivery<ModelPayload>): void {
@@ -546,10 +761,14 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   private keepAsLast(sent: Sent): void {
-    for (const name of sent.route.groups) {
+    const { route, sequence } = sent
+    for (const name of route.groups) {
       const group = this.group(name)
-      const isNewer = group.last === undefined || group.last.sequence < sent.sequence
-      if (isNewer) group.last = sent
+      const isNewer = group.clearedAt < sequence && (group.last?.sequence ?? -1) < sequence
+      if (route.kind === 'broadcast' && isNewer) group.last = sent
+      if (route.kind !== 'clear') continue
+      group.last = undefined
+      group.clearedAt = sequence
     }
   }
 
@@ -690,7 +909,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private group(name: string): ModelGroup {
     let group = this.groups.get(name)
     if (group === undefined) {
-      group = { queue: [], nextOrder: 0, broadcasts: [], last: undefined }
+      group = { queue: [], nextOrder: 0, broadcasts: [], last: undefined, clearedAt: -1 }
       this.groups.set(name, group)
     }
     return group
@@ -713,6 +932,10 @@ function memberOf(model: ModelSession, group: string): ModelMember {
   const member = model.members.get(group)
   if (member === undefined) throw new Error(`${model.id} is no member of ${group}`)
   return member
+}
+
+function bytesOfCopies(copies: readonly Copy[]): number {
+  return copies.reduce((sum, { sent }) => sum + sent.payload.bytes, 0)
 }
 
 /** Everything that a session has on lease. */
@@ -757,6 +980,20 @@ function sessionOf({ session, id }: ModelSession): Session<ModelPayload> {
 
 function ends(numbers: number[]): [from: number, to: number] {
   return [Math.min(...numbers), Math.max(...numbers)]
+}
+
+function isRejectedWith({ code, details }: ObjectRelayError, expected: Expected & object): boolean {
+  const facts = new Map<string, unknown>(Object.entries(details))
+  return code === expected.code && Object.entries(expected.details).every(([name, value]) => facts.get(name) === value)
+}
+
+function codeOf(run: () => unknown): string {
+  try {
+    run()
+    return ''
+  } catch (error) {
+    return error instanceof ObjectRelayError ? error.code : String(error)
+  }
 }
 
 function must(holds: boolean, rule: string): void {

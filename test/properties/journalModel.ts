@@ -110,6 +110,13 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
     this.lastPayloads.set(group, payload)
   }
 
+  lastCleared(payload: P, group: string, order: number): void {
+    must(this.lastPayloads.get(group) === payload, 'what is cleared is the last broadcast')
+    must(this.last.get(group)?.includes(` ${order} attempt`) === true, 'what is cleared is told by its order')
+    this.last.delete(group)
+    this.lastPayloads.delete(group)
+  }
+
   /** Told by the broker's output: nothing of it may be left. */
   released(payload: P): void {
     must(!this.places.has(payload), 'what is released has no place')

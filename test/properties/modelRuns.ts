@@ -88,6 +88,8 @@ export class ModelRuns {
         each(run, (payload, index) => journal.dropped(payload, group, attempt, copies, order + index)),
       lastBroadcast: (run, group, groupIndex, order) =>
         each(run, (payload, index) => journal.lastBroadcast(payload, group, groupIndex, order + index)),
+      lastCleared: (run, group, order) =>
+        each(run, (payload, index) => journal.lastCleared(payload, group, order + index)),
     }
   }
 }

@@ -121,6 +121,7 @@ export class KeptMemory {
         }),
       lastBroadcast: (payload, group, groupIndex, order) =>
         tell(() => void this.#broadcasts.set(group, { payload, group, groupIndex, order })),
+      lastCleared: (_payload, group) => tell(() => void this.#broadcasts.delete(group)),
     }
   }
 

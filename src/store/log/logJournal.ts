@@ -89,6 +89,11 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     this.#records().lastBroadcast(location, group, groupIndex, order)
   }
 
+  lastCleared(object: StoredObject, group: string, order: number): void {
+    const location = this.#locate(object)
+    this.#records().lastCleared(location, group, order)
+  }
+
   /** Where the frame of an object lies. */
   #locate(object: StoredObject): FrameLocation {
     if (object instanceof LogFrame) return object

@@ -34,7 +34,8 @@
  *  acknowledged:  attempt u32, session u16
  *  dropped:       attempt u32, copies u32
  *  place:         attempt u32, session u16 (0xffff: none), copies u32
- *  lastBroadcast: nothing more
+ *  lastBroadcast: nothing more             it is retained now, and what was before is not
+ *  lastCleared:   nothing more             it is retained no more, and nothing is
  * ```
  *
  * - `offset` and `distance`: the subject's frame lies at that offset of the segment that is `distance` segments before this one.
@@ -59,6 +60,7 @@ export const RecordType = {
   PLACE: 12,
   SEEN: 13,
   DIED: 14,
+  LAST_CLEARED: 15,
 } as const
 
 /** Bytes of a record's type and subject. */
@@ -68,7 +70,7 @@ export const SUBJECT_BYTES = 12
 export const PLACE_BYTES = 20
 
 /** The bytes of a whole record, by its type; of one with a text at its end, those before the text. */
-export const recordBytes: readonly number[] = [0, 2, 20, 24, 26, 30, 36, 26, 28, 20, 28, 12, 30, 26, 22]
+export const recordBytes: readonly number[] = [0, 2, 20, 24, 26, 30, 36, 26, 28, 20, 28, 12, 30, 26, 22, 20]
 
 /** A record without a text takes no more than this, and at most three names are told before it. */
 export const RECORD_ROOM_BYTES: number = 40 + 3 * (2 + 255)

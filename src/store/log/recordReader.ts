@@ -66,6 +66,8 @@ export class RecordReader {
         return objects.queued(subject, place, this.#copies(PLACE_BYTES))
       case RecordType.LAST_BROADCAST:
         return objects.lastBroadcast(subject, place)
+      case RecordType.LAST_CLEARED:
+        return objects.lastCleared(subject, place)
       case RecordType.DROPPED:
         return objects.dropped(subject, place, this.#uint32(PLACE_BYTES), this.#copies(PLACE_BYTES + 4))
       case RecordType.PLACE:

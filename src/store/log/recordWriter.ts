@@ -122,6 +122,10 @@ export class RecordWriter {
     this.#beginPlace(RecordType.LAST_BROADCAST, object, group, groupIndex, order)
   }
 
+  lastCleared(object: FrameLocation, group: string, order: number): void {
+    this.#beginPlace(RecordType.LAST_CLEARED, object, group, 0, order)
+  }
+
   /** The body of a large object is in the file of that number. */
   body(object: FrameLocation, number: number, bytes: number): void {
     const at = this.#begin(RecordType.BODY, object, 0, 0)

@@ -129,6 +129,13 @@ export class RecoveredObjects {
     return undefined
   }
 
+  lastCleared({ segment, index }: Subject, { group, order }: PlaceInGroup): string | undefined {
+    const isMeant = (other: Copies) => other.kind === 'broadcast' && other.group === group && other.order === order
+    if (segment.take(index, 1, isMeant) === undefined) return 'was cleared, but is not retained'
+    this.#lasts.delete(group)
+    return undefined
+  }
+
   body({ segment, index }: Subject, body: BodyReference): string | undefined {
     if (!segment.isLarge(index)) return 'has a body, but is no large object'
     segment.setBody(index, body)

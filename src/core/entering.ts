@@ -1,0 +1,110 @@
+import type { ObjectRelayError } from '../errors.ts'
+import { NEWCOMER } from './blockedSends.ts'
+import type { Payload } from './contract.ts'
+import type { Core } from './core.ts'
+import { dispatch } from './dispatch.ts'
+import type { Group } from './group.ts'
+import type { LargeObject } from './largeObject.ts'
+import type { Parcel, Plan } from './parcel.ts'
+import { bytesBound, countBound, dropOldest, enqueue } from './queueing.ts'
+import { free } from './relayRoom.ts'
+import { droppingGroup, hasRelayRoom, isNone, relayExcess } from './room.ts'
+import type { Session } from './session.ts'
+import { matchTakers } from './takers.ts'
+
+/** An object, or a run, that has room everywhere goes into the queues of its groups. What has to go for it, goes. */
+export function enter<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  sequence: number,
+  plan: Plan<P>,
+  payload: P,
+  large: LargeObject<P> | undefined,
+  turn: number = NEWCOMER,
+): void {
+  const { groups, copies, copiesTotal, directGroups } = plan
+  if (plan.drops || !hasRelayRoom(core, payload.bytes, turn)) makeRoom(core, plan, payload.bytes, turn)
+  core.keep(payload.bytes)
+  const takers = directGroups > 1 ? matchTakers(plan, payload.bytes) : undefined
+  const { epoch } = core.blocked
+  let parcel: Parcel<P> | undefined = large?.parcel
+  if (parcel === undefined && copiesTotal > 1)
+    parcel = { payload, references: 0, deadReferences: 0, epoch, large: undefined }
+  if (parcel !== undefined) {
+    parcel.references += copiesTotal
+    parcel.epoch = epoch
+  }
+  if (large !== undefined) large.held = undefined
+  for (let index = 0; index < groups.length; index++) {
+    const group = groups[index]
+    const count = copies[index]
+    if (group === undefined || count === undefined) continue
+    enqueue(core, group, payload, parcel, count, index)
+    if (large === undefined) group.counts.accepted += count * payload.objects
+  }
+  if (large === undefined) {
+    core.counts.accepted += copiesTotal * payload.objects
+    accept(core, session, sequence, plan, payload.objects)
+  } else {
+    core.output.admitted(session, sequence)
+  }
+  // What must not wait goes first, before the other groups use up the room of a common member.
+  if (takers !== undefined) takers.deliver(core)
+  else if (directGroups > 0) for (const group of groups) if (group.maxConsumables === 0) dispatch(core, group)
+  for (const group of groups) dispatch(core, group)
+}
+
+/** Drops what was found to be in the way. */
+function makeRoom<P extends Payload>(core: Core<P>, plan: Plan<P>, bytes: number, turn: number): void {
+  const { groups, copies } = plan
+  const dropping = droppingGroup(plan)
+  const excess = relayExcess(core, bytes, turn, dropping)
+  const { keptBytes } = core
+  const { bytesAfter } = core.blocked
+  for (let index = 0; index < groups.length; index++) {
+    const group = groups[index]
+    if (group?.overflow === 'drop-oldest') makeRoomInQueue(core, group, copies[index] ?? 0, bytes)
+  }
+  // What was dropped may have been all that had to be freed.
+  const left = {
+    bytes: excess.bytes - (keptBytes - core.keptBytes),
+    bytesAfter: excess.bytesAfter - (bytesAfter - core.blocked.bytesAfter),
+  }
+  if (!isNone(left)) free(core, left, { dropping })
+}
+
+function makeRoomInQueue<P extends Payload>(core: Core<P>, group: Group<P>, copies: number, bytes: number): void {
+  const countExcess = group.ready.count + copies - countBound(group)
+  const bytesExcess = group.bytes + copies * bytes - bytesBound(core, group)
+  if (countExcess > 0 || bytesExcess > 0) dropOldest(core, group, 'overflow', countExcess, bytesExcess)
+}
+
+/** Tells the sender that an object is kept, or a run of them. */
+export function accept<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  sequence: number,
+  plan: Plan<P>,
+  objects = 1,
+): void {
+  const { groups, memberCounts } = plan
+  for (let index = 0; index < groups.length; index++) memberCounts[index] = groups[index]?.members.size ?? 0
+  core.output.accepted(session, sequence, objects, memberCounts)
+}
+
+/** Tells the sender that an object was not taken, which may still be only a beginning. */
+export function reject<P extends Payload>(
+  core: Core<P>,
+  session: Session<P>,
+  sequence: number,
+  plan: Plan<P> | undefined,
+  payload: P,
+  error: ObjectRelayError,
+): void {
+  session.begun.delete(sequence)
+  // Some of its groups may have been made for it.
+  for (const group of plan?.groups ?? []) core.touch(group)
+  core.counts.rejected++
+  core.output.rejected(session, sequence, error)
+  core.output.released(payload)
+}
