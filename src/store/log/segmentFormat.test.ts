@@ -93,6 +93,7 @@ describe('A segment', () => {
       SEEN: 26,
       ACKNOWLEDGED: 26,
       DROPPED: 28,
+      LAST_CLEARED: 20,
       LAST_BROADCAST: 20,
       BODY: 28,
       MOVED: 12,
