@@ -13,7 +13,8 @@ import type { Bell } from './recordPort.ts'
  * the body; NOTIFY; and OPEN, TAKEN, LEASES, HANDED, STOP, CLAIM, FLUSH, REPLACEABLE, WITHDRAW of this list.
  *
  * To the program: CONTEXT; OBJECT; STREAM_BEGIN, whose stream is the number of the attachment with head and segments;
- * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, SPARE_MEMORY, RETURNED, STOPPED, SUPERSEDED of this list.
+ * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, SPARE_MEMORY, TRANSFER, RETURNED, STOPPED,
+ * SUPERSEDED of this list.
  */
 export const RecordType = {
   /** JSON of the endpoint's options. */
@@ -48,6 +49,8 @@ export const RecordType = {
   STOPPED: 0x92,
   /** `| u32 length | u8 type | 3 zero | u32 attachment |`: memory that large objects came in, for the next ones. */
   SPARE_MEMORY: 0x94,
+  /** `| u32 length | u8 type | 3 zero | u64 sentBytes | u64 arrivedBytes | u64 arrivingBytes |`: a {@link Transfer}. */
+  TRANSFER: 0x96,
   /**
    * `| u32 length | u8 type | 3 zero | u64 leaseNumber |`: the next object of kind produce has this lease number. Only
    * written where it is not one more than that of the one before: large objects come whole, later than they began.
@@ -182,6 +185,34 @@ export function encodeLeaseNumber(leaseNumber: number): Buffer {
   writeUint32(record, 4, RecordType.LEASE_NUMBER)
   writeUint64(record, 8, leaseNumber)
   return record
+}
+
+/** How far the large objects are that are under way. */
+export interface Transfer {
+  /** Of those that the relay has not accepted, what has gone to it. */
+  readonly sentBytes: number
+  /** Of those that have not come whole, what has come; and all of them. */
+  readonly arrivedBytes: number
+  readonly arrivingBytes: number
+}
+
+const TRANSFER_BYTES = 32
+export function encodeTransfer({ sentBytes, arrivedBytes, arrivingBytes }: Transfer): Buffer {
+  const record = Buffer.alloc(TRANSFER_BYTES)
+  writeUint32(record, 0, TRANSFER_BYTES)
+  writeUint32(record, 4, RecordType.TRANSFER)
+  writeUint64(record, 8, sentBytes)
+  writeUint64(record, 16, arrivedBytes)
+  writeUint64(record, 24, arrivingBytes)
+  return record
+}
+
+export function readTransfer(buffer: Buffer, start: number): Transfer {
+  return {
+    sentBytes: readUint64(buffer, start + 8),
+    arrivedBytes: readUint64(buffer, start + 16),
+    arrivingBytes: readUint64(buffer, start + 24),
+  }
 }
 
 /** A CLAIM of the session `epoch`. */

@@ -20,10 +20,15 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: 'the disk is read-only',
 }
 
+function reasonOf(cause: unknown): string {
+  const code = errorCodeOf(cause)
+  if (code !== undefined) return reasons[code] ?? code
+  return cause instanceof Error ? cause.message : 'unknown error'
+}
+
 /** The error about a file that a command should read. */
 export function unreadableFile(path: string, what: string, cause: unknown): ObjectRelayError {
-  const code = errorCodeOf(cause) ?? 'unknown error'
-  return createError('FILE_UNREADABLE', `The ${what} ${path} cannot be read: ${reasons[code] ?? code}.`, {
+  return createError('FILE_UNREADABLE', `The ${what} ${path} cannot be read: ${reasonOf(cause)}.`, {
     cause,
     details: { path },
   })
@@ -31,8 +36,7 @@ export function unreadableFile(path: string, what: string, cause: unknown): Obje
 
 /** The error about a file that a command should write. */
 export function unwritableFile(path: string, what: string, cause: unknown): ObjectRelayError {
-  const code = errorCodeOf(cause) ?? 'unknown error'
-  return createError('FILE_UNWRITABLE', `The ${what} ${path} cannot be written: ${reasons[code] ?? code}.`, {
+  return createError('FILE_UNWRITABLE', `The ${what} ${path} cannot be written: ${reasonOf(cause)}.`, {
     cause,
     details: { path },
   })

@@ -32,18 +32,20 @@ export interface InputContext {
 export const jsonBytesMax: number = 256 * 1024 * 1024
 const readBytes = 4 * 1024 * 1024
 
-/** Objects from the arguments of the command, each a JSON value. */
-export async function* fromArguments(texts: readonly string[], context: InputContext): AsyncGenerator<InputItem> {
-  for (const [index, text] of texts.entries()) {
+/** Objects from the arguments of the command, each a JSON value; all are read before there is the first. */
+export function fromArguments(
+  texts: readonly string[],
+  context: Pick<InputContext, 'plainJson'>,
+): readonly InputItem[] {
+  return texts.map((text, index) => {
     const where = `argument ${index + 1}`
-    context.onBytes(text.length)
-    yield { object: parseJson(text, where, context), bytes: text.length, where, transfer: false }
-  }
+    return { object: parseJson(text, where, context), bytes: text.length, where, transfer: false }
+  })
 }
 
 /** Objects from newline-delimited JSON: one value in each line that is not blank. */
-export async function* fromLines(input: Readable, context: InputContext): AsyncGenerator<InputItem> {
-  for await (const { line, number } of splitLines(untilAborted(input, context), jsonBytesMax)) {
+export async function* fromLines(input: AsyncIterable<Buffer>, context: InputContext): AsyncGenerator<InputItem> {
+  for await (const { line, number } of splitLines(counted(input, context), jsonBytesMax)) {
     const where = `line ${number}`
     const text = decodeText(line, where)
     if (text.trim() === '') continue
@@ -74,13 +76,15 @@ export async function* fromFiles(paths: readonly string[], context: InputContext
   }
 }
 
-/** The bytes of all files together, for a progress bar; what cannot be read is found out when it is its turn. */
+/** The bytes of all files together, for a progress bar; what cannot be opened is found out before anything is sent. */
 export async function totalBytes(paths: readonly string[]): Promise<number> {
   let total = 0
   for (const path of paths) {
     const handle = await openFile(path)
     try {
-      total += (await handle.stat()).size
+      const status = await handle.stat()
+      if (!status.isFile()) throw unreadableFile(path, 'file', new Error('it is not a plain file'))
+      total += status.size
     } finally {
       await handle.close()
     }
@@ -121,7 +125,7 @@ async function readFile(path: string, { signal, onBytes }: InputContext): Promis
 async function readAll(input: Readable, bytesMax: number, context: InputContext): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of untilAborted(input, context)) {
+  for await (const chunk of counted(untilAborted(input, context), context)) {
     bytes += chunk.length
     if (bytes > bytesMax) throw invalid('Standard input', `has more than ${bytesMax} bytes; use --input ndjson or raw`)
     chunks.push(chunk)
@@ -129,16 +133,14 @@ async function readAll(input: Readable, bytesMax: number, context: InputContext)
   return Buffer.concat(chunks, bytes)
 }
 
-/** The chunks of the input; ends, by the signal's reason, also while nothing comes. */
-async function* untilAborted(input: Readable, { signal, onBytes }: InputContext): AsyncGenerator<Buffer> {
+/** The chunks of a stream; ends, by the signal's reason, also while nothing comes. */
+export async function* untilAborted(input: Readable, { signal }: Pick<InputContext, 'signal'>): AsyncGenerator<Buffer> {
   const abort = (): void => void input.destroy()
   signal.throwIfAborted()
   signal.addEventListener('abort', abort, { once: true })
   try {
     for await (const chunk of input) {
-      const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
-      onBytes(bytes.length)
-      yield bytes
+      yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
     }
   } catch (thrown) {
     // A destroyed stream complains about its own end, which is not the reason.
@@ -150,6 +152,15 @@ async function* untilAborted(input: Readable, { signal, onBytes }: InputContext)
   signal.throwIfAborted()
 }
 
+/** What can be read to its end at any time, and needs no more than a look at the signal. */
+async function* counted(input: AsyncIterable<Buffer>, { signal, onBytes }: InputContext): AsyncGenerator<Buffer> {
+  for await (const chunk of input) {
+    signal.throwIfAborted()
+    onBytes(chunk.length)
+    yield chunk
+  }
+}
+
 function decodeText(bytes: Uint8Array, where: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -158,7 +169,7 @@ function decodeText(bytes: Uint8Array, where: string): string {
   }
 }
 
-function parseJson(text: string, where: string, { plainJson }: InputContext): unknown {
+function parseJson(text: string, where: string, { plainJson }: Pick<InputContext, 'plainJson'>): unknown {
   let json: unknown
   try {
     json = JSON.parse(text)

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import type { Delivery } from '../endpoint/endpointTypes.ts'
+import type { Delivery, EndpointStats } from '../endpoint/endpointTypes.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
 import {
   addCommonFlags,
@@ -18,12 +18,15 @@ import { Interrupt } from './interrupt.ts'
 import { openEndpoint } from './openEndpoint.ts'
 import { type Output, OutputClosed } from './output.ts'
 import { asFileObject, OutputFolder } from './outputFolder.ts'
+import { watchReader } from './pipeReader.ts'
+import { type Progress, ProgressBar } from './progressBar.ts'
 import { receiveObjects } from './receiveObjects.ts'
 import { broadcastsSetting, endpointSettings } from './settingCatalogue.ts'
 import { addSettings, type Flags } from './settings.ts'
 import { toJsonValue } from './toJsonValue.ts'
 
 const stopMs = 5_000
+const standardOutput = 1
 const settings = [...endpointSettings, broadcastsSetting]
 
 const examples = `
@@ -63,6 +66,7 @@ export function defineReceive(program: Command): void {
     )
     .option('--output-dir <folder>', 'write each object to a file there, and print the paths')
     .option('--force', 'overwrite files in --output-dir; without it, an equal name gets a number')
+    .option('--no-progress', 'show no progress on the terminal')
   addCommonFlags(command)
     .addHelpText('after', examples)
     .action((_flags, self: Command) => runReceive(self))
@@ -74,8 +78,11 @@ async function runReceive(command: Command): Promise<void> {
   const demand = parseDemand(textOf(flags.notify))
   const count = countFlag('--count', flags.count, 1)
   const timeoutMs = durationFlag('--timeout', flags.timeout)
-  const write = await chooseWriter(flags, output)
+  const progress = new ProgressBar(flags.progress !== false && !output.json)
+  const write = await chooseWriter(flags, output, progress)
   const interrupt = new Interrupt()
+  const closed = new AbortController()
+  const unwatch = watchReader(standardOutput, () => closed.abort(new OutputClosed()))
   // An object that cannot be read concerns nobody else; every other error ends the command, and is reported then.
   const on = {
     error: (error: ObjectRelayError): void => {
@@ -90,15 +97,30 @@ async function runReceive(command: Command): Promise<void> {
     }
     try {
       await credit.begin(groups, demand)
-      await receiveObjects(endpoint.deliveries(), { write, onTaken }, { count, timeoutMs, signal: interrupt.signal })
+      progress.show(() => receiveProgress(endpoint.stats()))
+      const signal = AbortSignal.any([interrupt.signal, closed.signal])
+      await receiveObjects(endpoint.deliveries(), { write, onTaken }, { count, timeoutMs, signal })
     } catch (thrown) {
       if (!isAskedEnd(thrown, count, interrupt)) throw thrown
     } finally {
       await endpoint.stop({ deadlineMs: stopMs })
     }
   } finally {
+    unwatch()
+    progress.end()
     interrupt.dispose()
   }
+}
+
+/** A large object on its way; what has come, where that is not on the same terminal anyway. */
+function receiveProgress({ received, underWay }: EndpointStats): Progress | undefined {
+  const { arrivedBytes, arrivingBytes } = underWay
+  const count = `${received.objects} received`
+  if (arrivingBytes > 0) {
+    return { doneBytes: arrivedBytes, totalBytes: arrivingBytes, verb: 'arriving', count, isDone: false }
+  }
+  if (process.stdout.isTTY) return undefined
+  return { doneBytes: received.bytes, totalBytes: undefined, verb: 'arrived', count, isDone: false }
 }
 
 /** Without a count, a signal is how the command is ended; and nobody has to read on. */
@@ -108,7 +130,16 @@ function isAskedEnd(thrown: unknown, count: number | undefined, { signal }: Inte
 
 type Write = (delivery: Delivery) => Promise<void>
 
-async function chooseWriter(flags: Flags, output: Output): Promise<Write> {
+async function chooseWriter(flags: Flags, output: Output, progress: ProgressBar): Promise<Write> {
+  const write = await writerOf(flags, output)
+  return async (delivery) => {
+    // It may be the same terminal.
+    if (process.stdout.isTTY) progress.wipe()
+    await write(delivery)
+  }
+}
+
+async function writerOf(flags: Flags, output: Output): Promise<Write> {
   const kind = choiceFlag('--output', flags.output, ['ndjson', 'raw']) ?? 'ndjson'
   const path = textOf(flags.outputDir)
   if (path === undefined && flags.force === true) throw usageError('--force', 'needs --output-dir')

@@ -74,18 +74,24 @@ async function runRelay(command: Command): Promise<void> {
   try {
     const stopDeadlineMs = durationFlag('--stop-deadline', flagsOf(command).stopDeadline) ?? stopDeadlineDefaultMs
     const relay = await interrupt.race(startRelay(command, { output, log }))
-    log.listening(relay)
+    let isTerminalGone = false
     const ignoreHangup = onHangup({
       reload: () => void reloadKeys(relay, log),
-      end: () => process.kill(process.pid, 'SIGTERM'),
+      end: () => {
+        isTerminalGone = true
+        process.kill(process.pid, 'SIGTERM')
+      },
     })
     try {
+      log.listening(relay)
       await untilStopAsked(relay, interrupt)
     } finally {
       ignoreHangup()
     }
     log.stopping(stopDeadlineMs)
     log.stopped(await relay.stop({ deadlineMs: stopDeadlineMs }))
+    // As if nobody had listened to the signal: Node.js 20 crashes where it wants to give a closed terminal back as it was.
+    if (isTerminalGone) process.kill(process.pid, 'SIGHUP')
   } finally {
     interrupt.dispose()
   }

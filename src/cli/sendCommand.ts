@@ -1,35 +1,16 @@
 import { type Command, Option } from 'commander'
 import type { Endpoint } from '../endpoint/endpoint.ts'
 import { createError } from '../errors.ts'
-import {
-  addCommonFlags,
-  addConfigFlag,
-  addPasswordFlags,
-  choiceFlag,
-  durationFlag,
-  flagsOf,
-  outputOf,
-  textOf,
-  textsOf,
-  usageError,
-} from './commandContext.ts'
-import {
-  fromArguments,
-  fromFiles,
-  fromJsonText,
-  fromLines,
-  fromRaw,
-  type InputContext,
-  type InputItem,
-  totalBytes,
-} from './inputs.ts'
+import { addCommonFlags, addConfigFlag, addPasswordFlags, durationFlag, flagsOf, outputOf } from './commandContext.ts'
+import type { InputItem } from './inputs.ts'
 import { Interrupt } from './interrupt.ts'
 import { openEndpoint } from './openEndpoint.ts'
 import type { Output } from './output.ts'
-import { ProgressBar } from './progressBar.ts'
+import { type Progress, ProgressBar } from './progressBar.ts'
+import { checkInputFlags, openInput, type SendInput, withOutcome } from './sendInput.ts'
 import { notAllAccepted, ObjectSending, type SendOutcome } from './sendObjects.ts'
 import { endpointSettings } from './settingCatalogue.ts'
-import { addSettings, collect, type Flags } from './settings.ts'
+import { addSettings, collect } from './settings.ts'
 import { formatBytes } from './units.ts'
 
 /** Rejections that are told one by one; the sum is told at the end. */
@@ -61,32 +42,46 @@ export function addSendFlags(command: Command): Command {
 export async function runSend(kind: SendKind, values: readonly string[], command: Command): Promise<void> {
   const output = outputOf(command)
   const flags = flagsOf(command)
-  checkInput(values, flags)
+  checkInputFlags(values, flags)
   const timeoutMs = durationFlag('--timeout', flags.timeout)
   const interrupt = new Interrupt()
-  const files = textsOf(flags.file)
-  const progress = new ProgressBar(
-    files.length > 0 ? await totalBytes(files) : undefined,
-    flags.progress !== false && !output.json,
-  )
+  const progress = new ProgressBar(flags.progress !== false && !output.json)
   try {
+    const input = await openInput(values, flags, { signal: interrupt.signal, progress })
     const joined = { settings: endpointSettings, joins: false }
     const { endpoint, groups } = await openEndpoint(command, joined, { output, interrupt })
     const sending = createSending((item) => endpoint[kind](item.object, [...groups], { transfer: item.transfer }), {
       output,
       progress,
     })
+    let readBytes = 0
+    progress.show(() => sendProgress(sending.outcome, input, { endpoint, readBytes }))
     const context = {
       signal: sending.signal,
       plainJson: flags.plainJson === true,
-      onBytes: (bytes: number) => progress.addBytes(bytes),
+      onBytes: (bytes: number) => {
+        readBytes += bytes
+      },
     }
-    await untilSent(sending, inputOf(values, flags, context), { endpoint, interrupt, timeoutMs, progress, output })
+    await untilSent(sending, input.items(context), { endpoint, interrupt, timeoutMs, progress, output })
     if (sending.outcome.rejected > 0) throw notAllAccepted(sending.outcome)
   } finally {
     progress.end()
     interrupt.dispose()
   }
+}
+
+/** What has reached the relay: the objects that it has accepted, and of large ones the parts that have gone to it. */
+function sendProgress(
+  { accepted, acceptedBytes }: SendOutcome,
+  { totalBytes }: SendInput,
+  { endpoint, readBytes }: { readonly endpoint: Endpoint; readonly readBytes: number },
+): Progress {
+  const doneBytes = acceptedBytes + endpoint.stats().underWay.sentBytes
+  const count = `${accepted} accepted`
+  // A large file is read before it is sent.
+  if (doneBytes === 0) return { doneBytes: readBytes, totalBytes, verb: 'read', count, isDone: false }
+  return { doneBytes, totalBytes, verb: 'sent', count, isDone: totalBytes !== undefined && acceptedBytes >= totalBytes }
 }
 
 function createSending(
@@ -95,10 +90,9 @@ function createSending(
 ): ObjectSending {
   const sending: ObjectSending = new ObjectSending({
     send,
-    onAccepted: ({ accepted }) => progress.setAccepted(accepted),
     onRejected: ({ where }, error) => {
       if (sending.outcome.rejected > toldRejectionsMax) return
-      progress.end()
+      progress.wipe()
       output.warn(`${where} was not accepted: ${error.message}`)
     },
   })
@@ -124,16 +118,21 @@ async function untilSent(
   interrupt.signal.addEventListener('abort', onSignal, { once: true })
   if (interrupt.signal.aborted) onSignal()
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => sending.abort(timedOut(timeoutMs)), timeoutMs)
+  let ended: { readonly thrown: unknown } | undefined
   try {
     await sending.run(items)
-  } finally {
-    clearTimeout(timer)
-    await endpoint.stop({ deadlineMs: stopMs })
-    // What the stop has rejected is counted in the turn after.
-    await new Promise((resolve) => setImmediate(resolve))
-    progress.end()
-    await report(sending.outcome, output)
+  } catch (thrown) {
+    ended = { thrown }
   }
+  clearTimeout(timer)
+  await endpoint.stop({ deadlineMs: stopMs })
+  // What the stop has rejected is counted in the turn after.
+  await new Promise((resolve) => setImmediate(resolve))
+  progress.end()
+  const { outcome } = sending
+  await report(outcome, output)
+  const sent = outcome.accepted + outcome.rejected + outcome.unanswered
+  if (ended !== undefined) throw withOutcome(ended.thrown, sent, outcome.accepted)
 }
 
 async function report(outcome: SendOutcome, output: Output): Promise<void> {
@@ -156,29 +155,4 @@ async function report(outcome: SendOutcome, output: Output): Promise<void> {
 
 function timedOut(timeoutMs: number): Error {
   return createError('TIMEOUT', `Not everything was accepted within ${timeoutMs} ms.`, { details: { timeoutMs } })
-}
-
-function checkInput(values: readonly string[], flags: Flags): void {
-  const given = [
-    ...(values.length > 0 ? ['objects as arguments'] : []),
-    ...(textsOf(flags.file).length > 0 ? ['--file'] : []),
-    ...(flags.input !== undefined ? ['--input'] : []),
-  ]
-  if (given.length > 1) throw usageError(given.join(' and '), 'exclude each other: choose one way to give the objects')
-  if (given.length === 0 || given[0] === '--input') {
-    if (flags.passwordStdin === true) {
-      throw usageError('--password-stdin', 'needs objects as arguments or --file: standard input cannot give both')
-    }
-  }
-  const input = choiceFlag('--input', flags.input, ['ndjson', 'json', 'raw'])
-  if (flags.name !== undefined && input !== 'raw') throw usageError('--name', 'needs --input raw')
-}
-
-function inputOf(values: readonly string[], flags: Flags, context: InputContext): AsyncIterable<InputItem> {
-  if (values.length > 0) return fromArguments(values, context)
-  const files = textsOf(flags.file)
-  if (files.length > 0) return fromFiles(files, context)
-  const input = flags.input ?? 'ndjson'
-  if (input === 'raw') return fromRaw(process.stdin, textOf(flags.name) ?? 'stdin', context)
-  return input === 'json' ? fromJsonText(process.stdin, context) : fromLines(process.stdin, context)
 }

@@ -25,7 +25,6 @@ export interface SendOutcome {
 
 export interface SendActions {
   readonly send: (item: InputItem) => Promise<{ readonly members: Readonly<Record<string, number>> }>
-  readonly onAccepted: (outcome: SendOutcome) => void
   readonly onRejected: (item: InputItem, error: ObjectRelayError) => void
 }
 
@@ -99,7 +98,6 @@ export class ObjectSending {
         this.outcome.accepted += 1
         this.outcome.acceptedBytes += item.bytes
         this.outcome.members = members
-        this.#actions.onAccepted(this.outcome)
       },
       (thrown: unknown) => {
         this.#left(item)

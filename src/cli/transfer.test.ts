@@ -6,7 +6,7 @@ import { Credit, parseDemand } from './credit.ts'
 import { numberedFileName, safeFileName } from './fileNames.ts'
 import type { InputItem } from './inputs.ts'
 import { splitLines } from './lines.ts'
-import { progressLine } from './progressBar.ts'
+import { progressLine, Rate } from './progressBar.ts'
 import { receiveObjects } from './receiveObjects.ts'
 import { ObjectSending } from './sendObjects.ts'
 
@@ -59,7 +59,6 @@ describe('sending', () => {
           underWay -= 1
           return { members: { g: 2 } }
         },
-        onAccepted: nothing,
         onRejected: nothing,
       },
       { objects: 100, bytes: 30 },
@@ -71,7 +70,7 @@ describe('sending', () => {
 
   it('sends an object alone that is larger than the window', async () => {
     const send = async (): Promise<{ members: Record<string, number> }> => ({ members: {} })
-    const sending = new ObjectSending({ send, onAccepted: nothing, onRejected: nothing }, { objects: 2, bytes: 5 })
+    const sending = new ObjectSending({ send, onRejected: nothing }, { objects: 2, bytes: 5 })
     await sending.run(items(3, 1_000))
     expect(sending.outcome.accepted).toBe(3)
   })
@@ -82,7 +81,7 @@ describe('sending', () => {
         if (object === 2) throw createError(code, 'no')
         return { members: {} }
       }
-      const sending = new ObjectSending({ send, onAccepted: nothing, onRejected: nothing }, { objects: 1, bytes: 1 })
+      const sending = new ObjectSending({ send, onRejected: nothing }, { objects: 1, bytes: 1 })
       const error: unknown = await sending.run(items(5)).catch((thrown: unknown) => thrown)
       return { error, accepted: sending.outcome.accepted, rejected: sending.outcome.rejected }
     }
@@ -163,10 +162,48 @@ describe('names of files from outside', () => {
 })
 
 describe('progress', () => {
-  it('tells how far, how fast and how long', () => {
-    expect(progressLine({ bytes: 5 * 2 ** 20, accepted: 1, totalBytes: 20 * 2 ** 20 }, 1_000)).toBe(
-      '[######..................] 25%, 5.00 MiB read, 5.00 MiB/s, 1 accepted, 0:03 left',
+  const progress = {
+    doneBytes: 5 * 2 ** 20,
+    totalBytes: 20 * 2 ** 20,
+    verb: 'sent',
+    count: '1 accepted',
+    isDone: false,
+  }
+
+  it('tells how far, how fast and how long, as wide as the terminal is', () => {
+    const text = '25%, 5.00 MiB of 20.0 MiB sent, 1 accepted, 5.00 MiB/s, 0:03 left'
+    expect(progressLine(progress, 5 * 2 ** 20, 120)).toBe(`[${'#'.repeat(10)}${'.'.repeat(30)}] ${text}`)
+    expect(progressLine(progress, 5 * 2 ** 20, 80)).toBe(`[###........] ${text}`)
+    expect(progressLine(progress, 5 * 2 ** 20, 72)).toBe(text)
+    expect(progressLine(progress, 5 * 2 ** 20, 50)).toBe('25%, 5.00 MiB of 20.0 MiB sent, 1 accepted')
+    expect(progressLine(progress, 5 * 2 ** 20, 10)).toBe('25%')
+    const unknown = { ...progress, totalBytes: undefined }
+    expect(progressLine({ ...unknown, doneBytes: 0 }, 0, 80)).toBe('0 B sent, 1 accepted, 0 B/s')
+  })
+
+  it('fits into any terminal', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(2 ** 40),
+        fc.nat(2 ** 40),
+        fc.integer({ min: 2, max: 300 }),
+        (doneBytes, totalBytes, columns) => {
+          expect(progressLine({ ...progress, doneBytes, totalBytes }, doneBytes, columns).length).toBeLessThan(columns)
+        },
+      ),
     )
-    expect(progressLine({ bytes: 0, accepted: 0, totalBytes: undefined }, 0)).toBe('0 B read, 0 B/s, 0 accepted')
+  })
+
+  it('is not at its end before everything is accepted', () => {
+    const full = { ...progress, doneBytes: progress.totalBytes }
+    expect(progressLine(full, 1, 80)).toContain('99%')
+    expect(progressLine({ ...full, isDone: true }, 1, 80)).toContain('100%')
+  })
+
+  it('has the rate of the last seconds', () => {
+    const rate = new Rate(0)
+    expect([rate.add(1_000, 500), rate.add(2_000, 1_000)]).toEqual([500, 500])
+    for (let second = 3; second <= 60; second++) rate.add(second * 1_000, 1_000)
+    expect(rate.add(61_000, 11_000)).toBe(2_000)
   })
 })

@@ -77,6 +77,17 @@ export class Arrivals {
     this.#run = new PassedRun(options.endpoint, options.port)
   }
 
+  /** Of the large objects that have not come whole, what has come; and all of them. */
+  get arriving(): { readonly arrivedBytes: number; readonly arrivingBytes: number } {
+    let arrivedBytes = 0
+    let arrivingBytes = 0
+    for (const { stream } of this.#streams.values()) {
+      arrivedBytes += stream.receivedBytes
+      arrivingBytes += stream.bodyBytes
+    }
+    return { arrivedBytes, arrivingBytes }
+  }
+
   context(buffer: Buffer, start: number, end: number): void {
     this.#context = Buffer.from(buffer.subarray(start, end))
   }

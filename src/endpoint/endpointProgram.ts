@@ -1,7 +1,14 @@
 import type { EndpointState, EndpointStopResult } from '../background/endpointState.ts'
 import type { EndpointRecords, Io } from '../background/io.ts'
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeClaim, RecordType, readNumber, readSequenceOf } from '../background/records.ts'
+import {
+  encodeClaim,
+  RecordType,
+  readNumber,
+  readSequenceOf,
+  readTransfer,
+  type Transfer,
+} from '../background/records.ts'
 import { createError, fromPlainError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { TypedEvents } from '../events.ts'
 import { endpointIdOf } from '../security/endpointId.ts'
@@ -39,6 +46,7 @@ export class EndpointProgram implements EndpointRecords {
   /** What people call it. */
   readonly name: string
   readonly #inbox: Inbox
+  #underWay: Transfer = { sentBytes: 0, arrivedBytes: 0, arrivingBytes: 0 }
   readonly #opener: ObjectOpener
   readonly #receiver: Receiver
   readonly #channel: IoChannel
@@ -137,6 +145,9 @@ export class EndpointProgram implements EndpointRecords {
       case RecordType.STATE:
         // It was written by the I/O, which is of the same version of this library.
         this.#stateChanged(readJson(buffer, start, end) as unknown as EndpointState)
+        return
+      case RecordType.TRANSFER:
+        this.#underWay = readTransfer(buffer, start)
         return
       case RecordType.SPARE_MEMORY:
         this.sender.spareMemory.give(this.#port.bell.takeAttachment(readNumber(buffer, start)))
@@ -312,6 +323,7 @@ export class EndpointProgram implements EndpointRecords {
         skipped: this.#receiver.skipped,
         unreadable: this.#opener.unreadableObjects,
       },
+      underWay: { ...this.#underWay },
       linksLost: status.linksLost,
       ring: { waitingBytes: this.#port.waitingBytes },
     }

@@ -197,6 +197,11 @@ export interface EndpointStats {
     readonly skipped: number
     readonly unreadable: number
   }
+  /**
+   * How far large objects are, as of a moment ago: bytes that have gone to the relay of those that it has not accepted, and
+   * bytes that have come of those that are not here whole, which have `arrivingBytes` in all.
+   */
+  readonly underWay: { readonly sentBytes: number; readonly arrivedBytes: number; readonly arrivingBytes: number }
   /** How often the link was lost. */
   readonly linksLost: number
   /** What of all endpoints of the program waits for room in the ring to their I/O. */

@@ -42,6 +42,10 @@ export class IncomingStream {
     }
   }
 
+  get receivedBytes(): number {
+    return this.#receivedBytes
+  }
+
   /** Takes what belongs at `offset`; what came already may come again. Throws `PROTOCOL_VIOLATION` for a gap, or what goes beyond the object or its window. */
   writeAt(offset: number, part: Buffer): void {
     const end = offset + part.length

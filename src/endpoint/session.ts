@@ -38,6 +38,7 @@ import { DemandTable } from './demandTable.ts'
 import { type Greeting, readRefusal } from './handshake.ts'
 import { LastBroadcasts } from './lastBroadcasts.ts'
 import { Outbox } from './outbox.ts'
+import { TransferReports } from './transferReports.ts'
 import type { Welcome } from './welcome.ts'
 
 /** What the sessions of one process share. */
@@ -66,6 +67,7 @@ export class EndpointSession implements ConnectorOwner {
   readonly #claims = new Claims()
   /** By group: the last broadcast that the program was given. */
   readonly #lastBroadcasts = new LastBroadcasts()
+  readonly #transfers: TransferReports
   #conversation: Conversation | undefined
   #arrivals: Arrivals | undefined
   #link: Link | undefined
@@ -95,6 +97,14 @@ export class EndpointSession implements ConnectorOwner {
     // Not within the writing of what was its end.
     this.#outbox = new Outbox(() => host.clock.soon(() => this.#pumpOutbox()))
     this.#connector = new Connector(configuration, host, this)
+    this.#transfers = new TransferReports(
+      host.clock,
+      () => {
+        const { arrivedBytes, arrivingBytes } = this.#arrivals?.arriving ?? { arrivedBytes: 0, arrivingBytes: 0 }
+        return { sentBytes: this.#conversation?.streamedBytes ?? 0, arrivedBytes, arrivingBytes }
+      },
+      (record) => this.#passOn(record, 0, record.length),
+    )
     this.#connector.dial()
   }
 
@@ -289,11 +299,13 @@ export class EndpointSession implements ConnectorOwner {
 
   chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number): void {
     this.#arrivals?.chunk(stream, offset, buffer, start, end)
+    this.#transfers.moved(true)
     this.#link?.requestFlush()
   }
 
   confirmed(): void {
     this.#claims.confirmed()
+    this.#transfers.moved(this.#conversation?.hasStreams === true)
     this.#giveMemoryBack()
     this.#pumpOutbox()
   }
@@ -521,6 +533,7 @@ export class EndpointSession implements ConnectorOwner {
     this.#over = true
     this.#connector.stop()
     this.#stopTimer?.cancel()
+    this.#transfers.end()
     this.#link?.fail(createError('STOPPED', 'The endpoint was stopped.'), false)
     this.#host.ended(this.#id)
   }

@@ -139,6 +139,17 @@ export class Conversation {
     return this.log.confirmedFrames === this.log.appendedFrames && this.#turns.isEmpty
   }
 
+  /** What has been sent of the streams that are open. */
+  get streamedBytes(): number {
+    let bytes = 0
+    for (const { offset } of this.#streams.values()) bytes += offset
+    return bytes
+  }
+
+  get hasStreams(): boolean {
+    return this.#streams.size > 0
+  }
+
   hasStream(id: number): boolean {
     return this.#streams.has(id)
   }

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Workshop } from './cliProcesses.ts'
 
@@ -84,10 +85,54 @@ describe('produce and receive', () => {
     expect(JSON.parse(error).error).toMatchObject({ code: 'QUEUE_FULL', details: { accepted: 2, rejected: 1 } })
   })
 
-  it('name the line that is not JSON, and say what was accepted before it', async () => {
-    const { code, stderr } = await workshop.run(['produce', '-p', port, '-g', 'c'], { input: '1\n{"a":\n' })
+  it('name the line of a pipe that is not JSON, what was sent before it, and what to do', async () => {
+    const { code, stderr } = await workshop.run(['produce', '-p', port, '-g', 'c', '--json'], {
+      input: '1\n{"a":\n2\n',
+    })
     expect(code).toBe(2)
-    expect(stderr).toMatch(/1 accepted.*Line 2 is not JSON/s)
+    const { error } = JSON.parse(stderr)
+    expect(error.message).toMatch(
+      /Line 2 is not JSON: .*Before it 1 object was sent, 1 of them accepted; after it none/,
+    )
+    expect(error.details).toMatchObject({ where: 'line 2', accepted: 1 })
+    expect((await workshop.run(['receive', '-p', port, '-g', 'c', '-n', '1'])).stdout).toBe('1\n')
+  })
+
+  it('send nothing of arguments or of a file when one object is bad', async () => {
+    await writeFile(workshop.path('bad.ndjson'), '1\n\n{"$type":"Date","value":"x"}\n')
+    const file = await workshop.shell(`$objectrelay produce -p ${port} -g c < bad.ndjson`)
+    expect(file.code).toBe(2)
+    expect(file.stderr).toMatch(/^error: Line 3 is refused: .*Nothing was sent\. \(INVALID_ARGUMENT\)$/m)
+    const argument = await workshop.run(['produce', '-p', port, '-g', 'c', '1', '{'])
+    expect(argument.code).toBe(2)
+    expect(argument.stderr).toMatch(/Argument 2 is not JSON: .*Nothing was sent/)
+    const rest = await workshop.run(['receive', '-p', port, '-g', 'c', '--notify', 'all', '--timeout', '300ms'])
+    expect(rest).toMatchObject({ code: 0, stdout: '' })
+  })
+
+  it('send a file from where it stands, all of it and in order', async () => {
+    const lines = Array.from({ length: 40_000 }, (_, index) => JSON.stringify({ index, text: 'x'.repeat(40) }))
+    await writeFile(workshop.path('lines.ndjson'), `not JSON\n${lines.join('\n')}`)
+    const sent = await workshop.shell(`{ read -r first; $objectrelay produce -p ${port} -g c --json; } < lines.ndjson`)
+    expect(sent.code, sent.stderr).toBe(0)
+    expect(JSON.parse(sent.stdout)).toMatchObject({ accepted: 40_000 })
+    const received = await workshop.run(['receive', '-p', port, '-g', 'c', '-n', '40000'])
+    expect(received.stdout === `${lines.join('\n')}\n`).toBe(true)
+  })
+
+  it.runIf(process.platform === 'linux')('end when nobody reads on, although nothing more comes', async () => {
+    await workshop.run(['produce', '-p', port, '-g', 'c', '"first"'])
+    const { code, stdout, stderr } = await workshop.shell(`$objectrelay receive -p ${port} -g c | head -n 1`)
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '"first"\n', stderr: '' })
+    await workshop.run(['produce', '-p', port, '-g', 'c', '"second"'])
+    const next = await workshop.run(['receive', '-p', port, '-g', 'c', '-n', '1', '--timeout', '10s', '--json'])
+    expect(JSON.parse(next.stdout)).toMatchObject({ object: 'second', attempt: 1 })
+    // The output of a program that was started by another one is no pipe, but a socket.
+    const receive = workshop.start(['receive', '-p', port, '-g', 'c'])
+    await workshop.run(['broadcast', '-p', port, '-g', 'c', '"third"'])
+    await receive.untilSaid(/"third"/)
+    receive.child.stdout.destroy()
+    expect((await receive.outcome).code).toBe(0)
   })
 
   it('give back what was not written when the reader leaves', async () => {

@@ -54,13 +54,14 @@ export class CommandProcess {
 /** A folder with the user's data, a password, and the commands that were started there. */
 export class Workshop {
   readonly folder: string
-  readonly #environment: NodeJS.ProcessEnv
+  /** What the commands are given. */
+  readonly environment: NodeJS.ProcessEnv
   readonly #running = new Set<CommandProcess>()
 
   private constructor(folder: string) {
     this.folder = folder
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('OBJECTRELAY_'))
-    this.#environment = {
+    this.environment = {
       ...Object.fromEntries(inherited),
       XDG_DATA_HOME: join(folder, 'data'),
       OBJECTRELAY_PASSWORD: 'rope-lantern-quartz-91-violet',
@@ -81,7 +82,7 @@ export class Workshop {
     environment: Readonly<Record<string, string | undefined>> = {},
     user?: number,
   ): CommandProcess {
-    const command = new CommandProcess(parameters, { ...this.#environment, ...environment }, user)
+    const command = new CommandProcess(parameters, { ...this.environment, ...environment }, user)
     this.#running.add(command)
     void command.outcome.finally(() => this.#running.delete(command))
     return command
@@ -91,6 +92,22 @@ export class Workshop {
     const command = this.start(parameters, environment)
     command.child.stdin.end(input)
     return await command.outcome
+  }
+
+  /** Runs a line of the shell, in which $objectrelay is this program; what it prints, and its exit code. */
+  async shell(line: string): Promise<Outcome> {
+    const objectrelay = `${process.execPath} ${main}`
+    const child = spawn('sh', ['-c', line], { env: { ...this.environment, objectrelay }, cwd: this.folder })
+    let [stdout, stderr] = ['', '']
+    child.stdout.on('data', (text) => {
+      stdout += text
+    })
+    child.stderr.on('data', (text) => {
+      stderr += text
+    })
+    child.stdin.end()
+    const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
+    return { code, stdout, stderr }
   }
 
   /** Starts a relay on a free port of loopback. */
