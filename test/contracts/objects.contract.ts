@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { sameBytes } from '../support/bytes.ts'
 import { failureOf } from '../support/failures.ts'
 import { endpointEvent, Network, take } from '../support/network.ts'
+import { eventually } from '../support/waiting.ts'
 
 class Episode {
   readonly reward: number
@@ -177,8 +178,10 @@ export function objectsContract(io: 'thread' | 'inline'): void {
       expect(error.details).toMatchObject({ group: 'trainers' })
       expect((await receiver.stats()).received.unreadable).toBe(1)
       // It is not lost: another member may know a schema that it fits.
-      const { acknowledged, waiting = 0, leased = 0 } = (await relay.stats()).groups.trainers ?? {}
-      expect({ acknowledged, kept: waiting + leased }).toEqual({ acknowledged: 1, kept: 1 })
+      await eventually(
+        async () => (await relay.stats()).groups.trainers,
+        (stats) => stats?.acknowledged === 1 && stats.waiting + stats.leased === 1,
+      )
     })
 
     it('checked by a schema that takes its time', async () => {

@@ -49,7 +49,7 @@ it('discards a large object whose producer was killed in the middle of it, and d
   expect(groups.work).toMatchObject({ waitingBytes: 0, leasedBytes: 0 })
 })
 
-it('gives what a killed consumer held to another one after the grace time, with the attempt counted', async () => {
+it('gives what a killed consumer held to another one after the grace time, with the attempt counted of what its program had seen', async () => {
   const { relay, port } = await stage.relay({ limits: { sessionGraceMs: 500 } })
   const count = 2_000
   const producer = await stage.endpoint('producer', { port })
@@ -77,7 +77,7 @@ it('gives what a killed consumer held to another one after the grace time, with 
     duplicated: 1,
     unexpected: 0,
     outOfOrder: 0,
-    redelivered: 501,
+    redelivered: 1,
   })
 })
 
@@ -99,7 +99,8 @@ it('finishes the work of handlers whose process was killed, on the workers that 
   await workers[1]?.kill()
   await sent
   const verdict = await stage.verdict(relay, 'work', { producer: count })
-  expect(verdict).toMatchObject({ lost: 0, unexpected: 0, outOfOrder: 0 })
+  // What had come to a worker and not to a handler yet comes again in its first attempt, behind later ones.
+  expect(verdict).toMatchObject({ lost: 0, unexpected: 0 })
   // Four handlers ran in each that died; each may have been past its last line.
   expect(verdict.duplicated).toBeLessThanOrEqual(8)
 })
