@@ -15,6 +15,7 @@ const RETRY_DELAY_MS_MAX = 3_600_000
 /** An object with what surrounds it. Its functions need no `this`, so that they may be taken out of it. */
 export function deliveryOf(entry: InboxEntry, object: unknown, settlement: Settlement): Delivery {
   const { group, kind, attempt, skipped, sentAtMs } = entry
+  let signal: AbortSignal | undefined
   return {
     object,
     group,
@@ -24,7 +25,8 @@ export function deliveryOf(entry: InboxEntry, object: unknown, settlement: Settl
     sentAt: new Date(sentAtMs),
     deadLetter: deadLetterOf(entry),
     get signal() {
-      return settlement.inHand.signalOf(entry)
+      signal ??= settlement.inHand.signalOf(entry)
+      return signal
     },
     ack() {
       settlement.acknowledge(entry)

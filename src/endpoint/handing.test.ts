@@ -250,6 +250,7 @@ describe('the signal of a delivery', () => {
     await settled()
     expect(third.signal.reason).toMatchObject({ code: 'LEASE_LOST' })
     third.ack()
+    expect(third.signal.aborted).toBe(true)
     await settled()
     expect(errors).toHaveLength(2)
     expect(errors[1]?.message).toContain('Another member')

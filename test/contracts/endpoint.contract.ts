@@ -5,6 +5,7 @@ import { broadcastsContract } from './broadcasts.contract.ts'
 import { deliveriesContract } from './deliveries.contract.ts'
 import { destinationsContract } from './destinations.contract.ts'
 import { eventsContract } from './events.contract.ts'
+import { failuresContract } from './failures.contract.ts'
 import { largeObjectsContract } from './largeObjects.contract.ts'
 import { lifeContract } from './life.contract.ts'
 import { objectsContract } from './objects.contract.ts'
@@ -24,6 +25,7 @@ export function endpointContract(io: 'thread' | 'inline'): void {
     acceptedGroupsContract(io)
     deliveriesContract(io)
     workContract(io)
+    failuresContract(io)
     objectsContract(io)
     largeObjectsContract(io)
     sendRoomContract(io)
