@@ -1,6 +1,13 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { channelBindingOf } from '../../src/security/channelProof.ts'
+import { EndpointProof } from '../../src/security/endpointProof.ts'
+import { loadPasswordProof } from '../../src/security/passwordLogin.ts'
+import { proofMessageTypes } from '../../src/security/proofMessages.ts'
+import { encodeProofFrame } from '../../src/wire/proofFrame.ts'
 import { useDataFolder } from '../support/folders.ts'
 import { host, password } from '../support/network.ts'
+import { RawPeer } from '../support/rawPeer.ts'
 import { eventually } from '../support/waiting.ts'
 import type { FaultyProxy } from './support/faultyProxy.ts'
 import type { Party } from './support/party.ts'
@@ -116,6 +123,20 @@ it(`takes ${endpointCount} endpoints back, refusing none, after the relay was ki
   console.log(`storm: ${endpointCount} endpoints joined a new relay in ${seconds(tookMs)}`)
   await expectAllAreServed({ ...cast, relay: successor })
 }, 60_000)
+
+it('takes what came while the relay could not read for no silence', async () => {
+  const { relay, port } = await stage.relay({ limits: { ...limits, handshakeMs: 600 } })
+  const peer = await RawPeer.connect({ port })
+  relay.signal('SIGSTOP')
+  await loadPasswordProof()
+  const proof = new EndpointProof({ password, channelBinding: channelBindingOf(peer.socket) })
+  peer.send(encodeProofFrame(proof.start()))
+  await pause(1_500)
+  relay.signal('SIGCONT')
+  const { type } = await peer.next()
+  expect(type).toBe(proofMessageTypes.LOGIN_RESPONSE)
+  peer.socket.destroy()
+})
 
 it('lets a thousand endpoints of one process in that all begin at once, beside a process that guesses', async () => {
   const { relay, port } = await stage.relay({ limits })
