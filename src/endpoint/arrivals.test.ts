@@ -142,7 +142,43 @@ class Receiver {
 
 const violation = expect.objectContaining({ code: 'PROTOCOL_VIOLATION' })
 
+/** Bytes of the heap and beside it that are in use. */
+function usedBytes(): number {
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage()
+  return heapUsed + external + arrayBuffers
+}
+
 describe('What arrives at an endpoint', () => {
+  it.each(['broadcast', 'produce'] as const)(
+    'keeps nothing of large objects (%s) that are begun and given up without end behind one that never comes',
+    async (kind) => {
+      const receiver = new Receiver({ inboxBytes: 10_000_000 })
+      const room = () => 10_000_000 - receiver.arrivals.receivedBytes + receiver.arrivals.discardedBytes
+      receiver.begin(kind, 'a', 1, 1_000)
+      const roomBefore = room()
+      const usedBefore = usedBytes()
+      for (let stream = 2; stream < 3_000; stream++) {
+        if (kind === 'broadcast') receiver.skip(2)
+        receiver.begin(kind, 'a', stream, 100_000)
+        receiver.chunk(stream, 0, 65_536)
+        receiver.arrivals.streamAbort(stream)
+        // Their room is given back, which the session tells the relay.
+        receiver.conversation.grantedLimit = receiver.arrivals.receivedBytes + room()
+      }
+      expect(room()).toBe(roomBefore)
+      // They would be some 200 MB.
+      expect(usedBytes() - usedBefore).toBeLessThan(100_000_000)
+      receiver.chunk(1, 0, 1_000)
+      receiver.object(kind, 'a')
+      const told = await receiver.taken()
+      expect(told.filter((word) => word !== 'lease 2999')).toEqual([
+        'large 0: 1000 bytes',
+        ...(kind === 'broadcast' ? ['skipped 5996'] : []),
+        'object 2999',
+      ])
+    },
+  )
+
   it('is passed on as it comes, and counted', async () => {
     const receiver = new Receiver()
     receiver.object('broadcast', 'a')

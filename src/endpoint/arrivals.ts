@@ -21,11 +21,20 @@ interface HeldFrame {
   readonly leaseNumber: number
 }
 
+/** Where large broadcasts were that will not be whole: what was told with them is told with the next one. */
+class Gap {
+  skipped: number
+
+  constructor(skipped: number) {
+    this.skipped = skipped
+  }
+}
+
 /** What of one group and kind waits for a large object to become whole, in order; the first entry is one that is not. */
 interface Lane {
   readonly name: string
   readonly group: string
-  readonly entries: (HeldFrame | IncomingStream)[]
+  readonly entries: (HeldFrame | IncomingStream | Gap)[]
 }
 
 /** What arrivals need of their session. */
@@ -157,8 +166,20 @@ export class Arrivals {
     const { stream, lane } = entry
     this.#streams.delete(id)
     this.#discard(stream, lane)
-    stream.state = 'aborted'
+    this.#leaveGap(stream, lane)
     this.#advance(lane)
+  }
+
+  /** Its room is given back, so nothing of it may stay: a peer could begin and give up large objects without end. */
+  #leaveGap(stream: IncomingStream, { entries }: Lane): void {
+    const at = entries.lastIndexOf(stream)
+    entries.splice(at, 1)
+    // It is not missed, since it never was; what it would have told is still to be told.
+    const skipped = stream.leaseNumber < 0 ? skippedBefore(stream.context) : 0
+    if (skipped === 0) return
+    const neighbour = [entries[at - 1], entries[at]].find((entry) => entry instanceof Gap)
+    if (neighbour === undefined) entries.splice(at, 0, new Gap(skipped))
+    else neighbour.skipped += skipped
   }
 
   /**
@@ -170,8 +191,7 @@ export class Arrivals {
     for (const lane of this.#lanes.values()) {
       for (const entry of lane.entries) {
         const isWhole = !(entry instanceof IncomingStream) || entry.state === 'whole'
-        const isAborted = entry instanceof IncomingStream && entry.state === 'aborted'
-        if (isAborted || (isWhole && (entry.leaseNumber < 0 || !sameRelay))) this.#passEntry(entry, lane)
+        if (entry instanceof Gap || (isWhole && (entry.leaseNumber < 0 || !sameRelay))) this.#passEntry(entry, lane)
         else {
           this.#discard(entry, lane)
           this.#miss(entry.context, entry.leaseNumber, lane.name, 1)
@@ -210,13 +230,12 @@ export class Arrivals {
     if (lane.entries.length === 0) this.#lanes.delete(lane.name)
   }
 
-  #passEntry(entry: HeldFrame | IncomingStream, lane: Lane): void {
-    const { leaseNumber, begin, context } = entry
-    if (entry instanceof IncomingStream && entry.state === 'aborted') {
-      // It is not missed, since it never was; what it would have told is still to be told.
-      this.#miss(context, leaseNumber, lane.name, 0)
+  #passEntry(entry: HeldFrame | IncomingStream | Gap, lane: Lane): void {
+    if (entry instanceof Gap) {
+      this.#missed.set(lane.name, (this.#missed.get(lane.name) ?? 0) + entry.skipped)
       return
     }
+    const { leaseNumber, begin, context } = entry
     if (leaseNumber < 0 && this.#repeats(lane.group, begin, 0)) {
       this.#discard(entry, lane)
       this.#miss(context, leaseNumber, lane.name, 0)
@@ -243,7 +262,7 @@ export class Arrivals {
 
   /** A broadcast will not reach the program, nor will its word of those that were skipped before it. */
   #miss(context: Buffer | undefined, leaseNumber: number, name: string, count: number): void {
-    const missed = count + (context === undefined ? 0 : readContext(context, 0, context.length).skipped)
+    const missed = count + skippedBefore(context)
     if (leaseNumber < 0 && missed > 0) this.#missed.set(name, (this.#missed.get(name) ?? 0) + missed)
   }
 
@@ -327,6 +346,10 @@ export class Arrivals {
     this.#context = undefined
     return context
   }
+}
+
+function skippedBefore(context: Buffer | undefined): number {
+  return context === undefined ? 0 : readContext(context, 0, context.length).skipped
 }
 
 function laneName(route: ParsedRoute, context: Buffer | undefined): string {

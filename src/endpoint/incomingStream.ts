@@ -3,8 +3,7 @@ import { BodyAssembler } from '../objects/bodyAssembler.ts'
 
 /** A large object that arrives at an endpoint, chunk by chunk. */
 export class IncomingStream {
-  /** `arriving`; `whole`; or `aborted`: its sender is gone, and it will never be whole. */
-  state: 'arriving' | 'whole' | 'aborted' = 'arriving'
+  state: 'arriving' | 'whole' = 'arriving'
   /** The STREAM_BEGIN. */
   readonly begin: Buffer
   readonly context: Buffer | undefined

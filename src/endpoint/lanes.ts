@@ -1,5 +1,4 @@
 import { Deque } from '../core/deque.ts'
-import { createError } from '../errors.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import type { KeptRun } from './keptRuns.ts'
 
@@ -11,9 +10,6 @@ export interface HeldObject {
   readonly end: number
   readonly lanes: readonly string[]
 }
-
-/** So many groups can be blocked at once; a relay that names more is not to be believed. */
-const BLOCKED_GROUPS_MAX = 100_000
 
 /**
  * What cannot go yet, because its group is blocked or because too many large objects are under way, waits in the lines
@@ -31,13 +27,18 @@ export class Lanes {
   readonly #blocked = new Set<string>()
 
   block(group: string): void {
-    if (this.#blocked.size >= BLOCKED_GROUPS_MAX)
-      throw createError('PROTOCOL_VIOLATION', `The relay blocks more than ${BLOCKED_GROUPS_MAX} groups.`)
     this.#blocked.add(laneName('produce', group))
   }
 
-  unblock(group: string): void {
-    this.#blocked.delete(laneName('produce', group))
+  /** Returns whether the group was blocked. */
+  unblock(group: string): boolean {
+    return this.#blocked.delete(laneName('produce', group))
+  }
+
+  /** Whether a frame is that of an object that is produced for this group. */
+  isProducedFor(group: string, buffer: Buffer, start: number, end: number): boolean {
+    const { kind, groups } = this.#routes.read(buffer, start, end)
+    return kind === 'produce' && groups.includes(group)
   }
 
   clear(): void {

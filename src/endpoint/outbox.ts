@@ -134,12 +134,30 @@ export class Outbox {
     return !this.#lanes.holds(from, to)
   }
 
+  /** The relay has no room for a group. Throws `PROTOCOL_VIOLATION` unless something that was produced for it is unanswered: so no more is kept of it than was sent. */
   block(group: string): void {
+    // The text is compared with names that this library has made, and so need not be checked to be one.
+    if (!this.#isAwaitedBy(group))
+      throw createError(
+        'PROTOCOL_VIOLATION',
+        'The relay blocks a group that nothing waits for which was produced here.',
+      )
     this.#lanes.block(group)
   }
 
+  /** The group has room again. Throws `PROTOCOL_VIOLATION` if it was not blocked. */
   unblock(group: string): void {
-    this.#lanes.unblock(group)
+    if (this.#lanes.unblock(group)) return
+    throw createError('PROTOCOL_VIOLATION', 'The relay gives room to a group that it had not blocked.')
+  }
+
+  /** Most often it is the oldest object that was not answered which is held back: the search is short. */
+  #isAwaitedBy(group: string): boolean {
+    for (const kept of [this.#kept, this.#keptApart]) {
+      for (const { buffer, start, end } of kept.objects())
+        if (this.#lanes.isProducedFor(group, buffer, start, end)) return true
+    }
+    return false
   }
 
   /** A session begins at the relay: everything that was not accepted is to be sent, from the oldest on. */

@@ -72,8 +72,10 @@ export class Liar {
   readonly credit: Map<string, number> = new Map()
   /** Groups of which all was asked for. */
   drains: string[] = []
-  /** Sequences of objects that have no answer yet. */
-  readonly unanswered: Set<number> = new Set()
+  /** Sequences of objects that have no answer yet, each with the groups that it is produced for. */
+  readonly unanswered: Map<number, readonly string[]> = new Map()
+  /** Groups that it has blocked. */
+  readonly blocked: Set<string> = new Set()
   readonly incoming: Map<number, LiarStream> = new Map()
   readonly outgoing: Map<number, LiarStream> = new Map()
   nextStream = 1
@@ -159,9 +161,9 @@ export class Liar {
       }
       case FrameType.OBJECT:
       case FrameType.STREAM_BEGIN: {
-        const { destinationBytes } = parseRoute(buffer, start, end, isGroupName)
+        const { destinationBytes, kind, groups } = parseRoute(buffer, start, end, isGroupName)
         const sequence = readSequence(buffer, start)
-        this.unanswered.add(sequence)
+        this.unanswered.set(sequence, kind === 'produce' ? groups : [])
         if (type === FrameType.OBJECT) return
         const { stream, bodyBytes } = readStreamBeginTail(buffer, start + OBJECT_HEAD_BYTES + destinationBytes, end)
         this.incoming.set(stream, { sequence, totalBytes: bodyBytes, offset: 0, windowBytes: 0 })

@@ -110,7 +110,7 @@ const abortLarge: LiarHabit = (liar) => {
 
 /** Answers one object; a large one only when it is whole, or by refusing it. */
 const answer: LiarHabit = (liar, random) => {
-  for (const sequence of liar.unanswered) {
+  for (const sequence of liar.unanswered.keys()) {
     const stream = [...liar.incoming].find(([, part]) => part.sequence === sequence)
     const isWhole = stream === undefined || stream[1].offset === stream[1].totalBytes
     const rejects = random.chance(0.2)
@@ -141,8 +141,19 @@ const demand: LiarHabit = (liar, random) => {
   liar.send(encodeDemand(group, added))
 }
 
-const block: LiarHabit = (liar, random) =>
-  liar.send(encodeText(random.chance(0.4) ? FrameType.BLOCKED : FrameType.UNBLOCKED, random.pick(['g', 'h', 'x'])))
+const block: LiarHabit = (liar, random) => {
+  const [blocked] = liar.blocked
+  if (blocked !== undefined && random.chance(0.6)) {
+    liar.blocked.delete(blocked)
+    liar.send(encodeText(FrameType.UNBLOCKED, blocked))
+    return
+  }
+  const groups = [...liar.unanswered.values()].flat().filter((group) => !liar.blocked.has(group))
+  if (groups.length === 0) return
+  const group = random.pick(groups)
+  liar.blocked.add(group)
+  liar.send(encodeText(FrameType.BLOCKED, group))
+}
 
 const notice: LiarHabit = (liar) =>
   liar.send(

@@ -137,7 +137,7 @@ const acceptedLie: LiarLie = (liar, random) => {
 }
 
 const oddAnswer: LiarLie = (liar, random) => {
-  const sequence = random.pick([...liar.unanswered, 1_000_000])
+  const sequence = random.pick([...liar.unanswered.keys(), 1_000_000])
   liar.unanswered.delete(sequence)
   const counts = random.pick([[], [1, 2, 3], [0xffff_ffff]])
   liar.send(random.chance(0.5) ? encodeAccepted(sequence, sequence, counts) : encodeRejected(sequence, oddJson(random)))
@@ -174,9 +174,15 @@ const oddEnd: LiarLie = (liar, random) => {
   return 'either'
 }
 
-const blockFlood: LiarLie = (liar) => {
-  for (let index = 0; index < 3_000; index++) liar.send(encodeText(FrameType.BLOCKED, `strange ${index}`))
-  return 'tolerated'
+const blockFlood: LiarLie = (liar, random) => {
+  const long = random.chance(0.5) ? 'x'.repeat(60_000) : ''
+  for (let index = 0; index < 3_000; index++) liar.send(encodeText(FrameType.BLOCKED, `strange ${index}${long}`))
+  return 'refused'
+}
+
+const strangeRoom: LiarLie = (liar) => {
+  liar.send(encodeText(FrameType.UNBLOCKED, 'strange'))
+  return 'refused'
 }
 
 const noticeFlood: LiarLie = (liar, random) => {
@@ -229,6 +235,7 @@ export const liarLies: Readonly<Record<string, LiarLie>> = {
   'streams that are not': strangeStreams,
   'an odd end': oddEnd,
   'a flood of blocked groups': blockFlood,
+  'room for a group that was not blocked': strangeRoom,
   'a flood of notices': noticeFlood,
   garbage,
 }
