@@ -3,7 +3,6 @@ import { defineConfig } from 'vitest/config'
 
 // The tests outside src/ use the package by its names, as a user does, and so run what was built.
 const built = {
-  'objectrelay/lmdb': fileURLToPath(new URL('./dist/store/lmdb/lmdbStore.js', import.meta.url)),
   objectrelay: fileURLToPath(new URL('./dist/index.js', import.meta.url)),
 }
 

@@ -93,11 +93,6 @@ export const errorCatalogue = {
     retryable: false,
     meaning: 'The operating system does not let the relay listen there.',
   },
-  STORE_MISSING_PACKAGE: {
-    category: 'misuse',
-    retryable: false,
-    meaning: 'The package that the store is built on is not installed.',
-  },
   STORE_READ_ONLY: {
     category: 'misuse',
     retryable: false,
@@ -355,7 +350,6 @@ const ownClasses: { readonly [Code in ErrorCode]?: typeof ObjectRelayError } = {
   KEY_UNWRITABLE: KeyFileError,
   PORT_IN_USE: ListenError,
   CANNOT_LISTEN: ListenError,
-  STORE_MISSING_PACKAGE: StoreError,
   STORE_READ_ONLY: StoreError,
   STORE_IN_USE: StoreError,
   STORE_FOREIGN: StoreError,

@@ -64,5 +64,15 @@ export type { RelayEvents, RelayWarningCode } from './relay/relayEvents.ts'
 export type { AcceptedGroupOptions, RelayOptions } from './relay/relayOptions.ts'
 export type { RelayStats, RelayStopResult } from './relay/relayStats.ts'
 export { createPasswordVerifier, writePasswordVerifier } from './security/passwordVerifier.ts'
+export { type FileStoreOptions, fileStore } from './store/fileStore.ts'
+export {
+  backupStore,
+  exportGroup,
+  inspectStore,
+  type Purged,
+  purgeGroup,
+  type StoreContent,
+} from './store/files/storeCommands.ts'
 export { type MemoryStoreOptions, memoryStore } from './store/memoryStore.ts'
 export type { StoreDescriptor } from './store/store.ts'
+export type { StoredCopy, StoredGroup } from './store/storeView.ts'

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Endpoint, Relay } from '../../dist/index.js'
+import { Endpoint, fileStore, Relay } from '../../dist/index.js'
 import { makeCertificate } from './certificate.js'
 
 /** @typedef {import('../harness/types.js').Link} Link */
@@ -21,32 +20,10 @@ function makeKeysFolder() {
   return folder
 }
 
-/** Where the build has the durable store; the library leaves `lmdb` itself to those who use it. */
-function lmdbEntry() {
-  const { exports } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const entry = exports['./lmdb']?.default
-  return entry === undefined ? undefined : new URL(`../../${entry}`, import.meta.url)
-}
-
 /** @param {import('../harness/types.js').SystemOptions} options */
-function missingStore({ store }) {
-  if (store !== 'lmdb') return undefined
-  const entry = lmdbEntry()
-  if (entry === undefined || !existsSync(entry)) return 'this build has no durable store'
-  try {
-    createRequire(entry).resolve('lmdb')
-    return undefined
-  } catch {
-    return 'not installed (npm install lmdb)'
-  }
-}
-
-/** @param {import('../harness/types.js').SystemOptions} options */
-async function storeOption({ store, folder, durability = 'synced' }) {
-  const entry = store === 'lmdb' ? lmdbEntry() : undefined
-  if (entry === undefined) return {}
-  const { lmdbStore } = await import(entry.href)
-  return { store: lmdbStore({ dir: join(folder ?? tmpdir(), 'store'), durability }) }
+function storeOption({ store, folder, durability = 'synced' }) {
+  if (store !== 'file') return {}
+  return { store: fileStore({ dir: join(folder ?? tmpdir(), 'store'), durability }) }
 }
 
 /** @param {import('../harness/types.js').SystemOptions} options */
@@ -55,7 +32,7 @@ async function startRelay(options) {
   // The harness ends this process when a run fails.
   process.on('exit', () => rmSync(keysDir, { recursive: true, force: true }))
   const password = randomBytes(24).toString('base64url')
-  const relay = await Relay.start({ host, port: 0, password, keysDir, ...(await storeOption(options)) })
+  const relay = await Relay.start({ host, port: 0, password, keysDir, ...storeOption(options) })
   return {
     address: { port: relay.port, password },
     async stop() {
@@ -115,7 +92,6 @@ export const driver = {
   isDurable: true,
   restarts: true,
   objectBytesMax: 2 ** 30,
-  missing: missingStore,
   startRelay,
   connect,
 }

@@ -16,7 +16,7 @@ export function systemsFor(workload, { drivers, ioModes }) {
     return workload.variants.map((name) => ({ name, driver: '', options: { io: 'inline', variant: name } }))
   }
   const wanted = [...drivers, ...(workload.peers ?? [])]
-  const store = workload.isDurable ? 'lmdb' : 'memory'
+  const store = workload.isDurable ? 'file' : 'memory'
   return driverNames
     .filter((name) => wanted.includes(name))
     .flatMap((name) => {

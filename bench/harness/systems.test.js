@@ -17,7 +17,7 @@ test('the library runs once for each mode of its I/O', async () => {
 test('a durable workload gives the library a store on disk and runs beside JetStream with files', async () => {
   const systems = systemsFor(await findWorkload('W9-small'), choice)
   assert.ok(namesOf(systems).includes('jetstream-file'))
-  assert.equal(systems.find(({ driver }) => driver === 'objectrelay')?.options.store, 'lmdb')
+  assert.equal(systems.find(({ driver }) => driver === 'objectrelay')?.options.store, 'file')
 })
 
 test('a workload of variants runs under them and under no system', async () => {

@@ -42,7 +42,7 @@
 /**
  * @typedef {object} SystemOptions
  * @property {string} io
- * @property {string} [store] Where objectrelay keeps what waits: `memory` or `lmdb`.
+ * @property {string} [store] Where objectrelay keeps what waits: `memory` or `file`.
  * @property {string} [durability] Of that store.
  * @property {string} [folder] For all that the relay keeps on disk, fresh for each run.
  * @property {string} [variant] In a workload that has variants: which.

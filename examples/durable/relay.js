@@ -1,9 +1,8 @@
-import { Relay } from 'objectrelay'
-import { lmdbStore } from 'objectrelay/lmdb'
+import { fileStore, Relay } from 'objectrelay'
 import { connectionFromCommandLine } from '../shared/connection.js'
 
 const dir = process.argv[3] ?? 'relay-store'
-const relay = await Relay.start({ ...connectionFromCommandLine(), store: lmdbStore({ dir }) })
+const relay = await Relay.start({ ...connectionFromCommandLine(), store: fileStore({ dir }) })
 const { waiting = 0, leased = 0 } = (await relay.stats()).groups.tasks ?? {}
 console.log(`The relay runs. In its store, ${waiting} tasks wait, and ${leased} are being worked on.`)
 

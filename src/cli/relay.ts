@@ -3,7 +3,7 @@ import { createError, ObjectRelayError, toObjectRelayError, toPlainError } from 
 import { relayLimitDefaults } from '../limits.ts'
 import { Relay } from '../relay/relay.ts'
 import type { RelayOptions } from '../relay/relayOptions.ts'
-import { type LmdbStoreOptions, lmdbStore } from '../store/lmdb/lmdbStore.ts'
+import { type FileStoreOptions, fileStore } from '../store/fileStore.ts'
 import type { StoreDescriptor } from '../store/store.ts'
 import {
   addCommonFlags,
@@ -38,7 +38,7 @@ Examples:
   Without knowing the password itself:
     $ objectrelay keys verifier --out relay.verifier
     $ objectrelay relay -p 3000 --password-verifier relay.verifier
-  What waits outlives the relay and its machine (after: npm install lmdb):
+  What waits outlives the relay and its machine:
     $ objectrelay relay -p 3000 --store relay-store
   Everything in a file, and a log for machines:
     $ objectrelay relay --config relay.json --json
@@ -121,7 +121,7 @@ function storeOf({ store, durability, storeBytesMax }: Readonly<Record<string, u
   }
   const options = { dir: store, durability, bytesMax: storeBytesMax }
   try {
-    return { store: lmdbStore(options as LmdbStoreOptions) } // checked there, whatever they are
+    return { store: fileStore(options as FileStoreOptions) } // checked there, whatever they are
   } catch (thrown) {
     throw renamed(thrown)
   }

@@ -85,7 +85,7 @@ export const relaySettings: readonly Setting[] = [
     name: 'store',
     flag: '--store <folder>',
     variable: 'OBJECTRELAY_STORE',
-    help: 'keep what waits in this folder, so that it outlives the relay; needs the package lmdb (default: in memory)',
+    help: 'keep what waits in this folder, so that it outlives the relay (default: in memory)',
     read: text,
   },
   {

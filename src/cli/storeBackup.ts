@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { backupStore } from '../store/lmdb/lmdbStore.ts'
+import { backupStore } from '../store/files/storeCommands.ts'
 import { addCommonFlags, outputOf } from './commandContext.ts'
 
 const help = `

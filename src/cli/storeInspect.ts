@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { inspectStore, type StoreContent, type StoredGroup } from '../store/lmdb/lmdbStore.ts'
+import { inspectStore, type StoreContent } from '../store/files/storeCommands.ts'
+import type { StoredGroup } from '../store/storeView.ts'
 import { addCommonFlags, outputOf } from './commandContext.ts'
 import { printable } from './output.ts'
 import { formatBytes } from './units.ts'
@@ -18,19 +19,18 @@ export function defineStoreInspect(store: Command): void {
 }
 
 function describe({ relay, isInUse, groups, files }: StoreContent): string {
-  const rows = [['group', 'waiting', 'leased', 'bytes', 'oldest', 'last broadcast']]
+  const rows = [['group', 'waiting', 'leased', 'bytes', 'oldest', 'retained broadcast']]
   for (const [name, group] of Object.entries(groups)) rows.push([printable(name), ...cellsOf(group)])
   return [
     `relay   ${relay ?? 'none yet'}${isInUse ? ', which runs now' : ''}`,
-    `files   ${formatBytes(files.dataBytes)} of data, ${files.bodies} large objects of ${formatBytes(files.bodyBytes)}`,
+    `files   ${formatBytes(files.logBytes)} of log, ${files.bodies} large objects of ${formatBytes(files.bodyBytes)}`,
     ...(rows.length === 1 ? ['It is empty.'] : ['', ...columns(rows)]),
   ].join('\n')
 }
 
-function cellsOf({ waiting, leased, bytes, oldest, lastBroadcast }: Readonly<StoredGroup>): readonly string[] {
-  const last =
-    lastBroadcast === undefined ? '' : `${lastBroadcast.sentAt.toISOString()}, ${formatBytes(lastBroadcast.bytes)}`
-  return [String(waiting), String(leased), formatBytes(bytes), oldest?.toISOString() ?? '', last]
+function cellsOf({ waiting, leased, bytes, oldest, retained }: Readonly<StoredGroup>): readonly string[] {
+  const kept = retained === undefined ? '' : `${retained.sentAt.toISOString()}, ${formatBytes(retained.bytes)}`
+  return [String(waiting), String(leased), formatBytes(bytes), oldest?.toISOString() ?? '', kept]
 }
 
 function columns(rows: readonly (readonly string[])[]): readonly string[] {

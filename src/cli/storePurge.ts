@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { purgeGroup } from '../store/lmdb/lmdbStore.ts'
+import { purgeGroup } from '../store/files/storeCommands.ts'
 import { addCommonFlags, flagsOf, outputOf, textOf, usageError } from './commandContext.ts'
 import { formatBytes } from './units.ts'
 

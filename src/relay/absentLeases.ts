@@ -1,10 +1,7 @@
-import { isGroupName } from '../core/groupName.ts'
+import { isDeadLetterName } from '../core/groupName.ts'
 import type { KeptPlace } from '../core/journal.ts'
-import type { StoredObject } from '../store/store.ts'
+import type { Sender, StoredObject } from '../store/store.ts'
 import type { ReclaimedLease } from '../wire/controlFrames.ts'
-import { readSequence, readSource } from '../wire/objectHeader.ts'
-import { RouteCache } from '../wire/routeCache.ts'
-import { routeOf } from './objectRoute.ts'
 
 /** What an endpoint may claim: the object, and the group that it was delivered for. */
 export interface AbsentLease {
@@ -21,13 +18,10 @@ type Identity = Pick<ReclaimedLease, 'source' | 'sequence' | 'groupIndex' | 'isD
  */
 export class AbsentLeases {
   readonly #sessions = new Map<string, Map<string, AbsentLease>>()
-  readonly #routes = new RouteCache(isGroupName)
 
-  add({ payload, group, groupIndex, session }: KeptPlace<StoredObject>): void {
+  add({ payload, group, groupIndex, session }: KeptPlace<StoredObject>, sender: Sender): void {
     if (session === undefined) return
-    const isDead = routeOf(this.#routes, payload).groups[groupIndex] !== group
-    const [buffer, start] = 'begin' in payload ? [payload.begin, 0] : [payload.buffer, payload.start]
-    const identity = { source: readSource(buffer, start), sequence: readSequence(buffer, start), groupIndex, isDead }
+    const identity = { ...sender, groupIndex, isDead: isDeadLetterName(group) }
     let leases = this.#sessions.get(session)
     if (leases === undefined) {
       leases = new Map()

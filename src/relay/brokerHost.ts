@@ -54,9 +54,9 @@ export class BrokerHost {
   #recover(): void {
     const { store, clock } = this.#parts
     store.recover({
-      place: (place) => {
+      place: (place, sender) => {
         this.broker.restore(place)
-        this.#absentLeases.add(place)
+        if (sender !== undefined) this.#absentLeases.add(place, sender)
       },
       remembered: (session, runs, heard) => this.#parts.remembered(session, runs, heard),
     })
@@ -129,7 +129,7 @@ export class BrokerHost {
       blocked: (session, group) => this.#sessionOf(session)?.blocked(group, true),
       unblocked: (session, group) => this.#sessionOf(session)?.blocked(group, false),
       released: (payload) => this.#letGo(payload),
-      firstBytes: (object) => ('begin' in object ? object.bytes : readUint32(object.buffer, object.start)),
+      firstBytes: (object) => firstBytesOf(object),
       cut: (run, objects) => this.#parts.store.cut(run, objects),
       event: (event) => this.#parts.event(event),
       dateMs: () => this.#parts.clock.dateMs(),
@@ -140,9 +140,13 @@ export class BrokerHost {
     try {
       this.#sessionOf(session)?.deliver(delivery)
     } catch (thrown) {
-      // The store cannot read what it keeps. Nobody is told anything that is not so: the relay ends.
-      this.#parts.failed(toObjectRelayError(thrown, 'STORE_FAILED'))
+      this.failed(thrown)
     }
+  }
+
+  /** The store cannot read what it keeps. Nobody is told anything that is not so: the relay ends. */
+  failed(thrown: unknown): void {
+    this.#parts.failed(toObjectRelayError(thrown, 'STORE_FAILED'))
   }
 
   #letGo(object: StoredObject): void {
@@ -190,4 +194,10 @@ export class BrokerHost {
   stop(): void {
     this.#timer?.cancel()
   }
+}
+
+/** The bytes of the first object of a run. What is not in memory is none. */
+function firstBytesOf(object: StoredObject): number {
+  const frame = 'begin' in object ? undefined : object.find()
+  return frame === undefined ? object.bytes : readUint32(frame.buffer, frame.start)
 }

@@ -4,7 +4,16 @@ import { isDeadLetterName } from '../core/groupName.ts'
 import type { Session } from '../core/session.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits, type RelayLimits } from '../limits.ts'
-import type { AcceptedRun, HeardFrames, LargeBody, SessionMemory, Store, StoredObject } from '../store/store.ts'
+import type {
+  AcceptedRun,
+  HeardFrames,
+  KeptFrame,
+  LargeBody,
+  LoadedFrame,
+  SessionMemory,
+  Store,
+  StoredObject,
+} from '../store/store.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
 import {
   checkEmpty,
@@ -42,6 +51,8 @@ export interface RelaySessionHost {
   readonly limits: RelayLimits
   /** The endpoint gives leases back. */
   release(session: RelaySession, from: number, to: number, terms: ReleaseTerms): void
+  /** The store cannot read what it keeps. */
+  failed(thrown: unknown): void
   /** The broker's deadlines may have changed. */
   watch(): void
   /** The link broke, or the peer ended it. */
@@ -53,6 +64,9 @@ export interface RelaySessionHost {
   /** The endpoint has claimed all that it claims. */
   reclaimed(session: RelaySession): void
 }
+
+/** While more than this waits for the store, or for a disk, an endpoint is not heard. */
+const HELD_BYTES_MAX = 8 * 1024 * 1024
 
 /** A count that fits a DEMAND. */
 const DEMAND_MAX = 0x7fff_ffff
@@ -254,6 +268,8 @@ export class RelaySession implements LinkHandler, Gated {
   received(): void {
     this.#intake.flush()
     this.#host.gate.request(this)
+    // It is heard again when what it said is kept.
+    if (this.#host.store.isBehind || this.#output.bytes > HELD_BYTES_MAX) this.link?.pause()
   }
 
   confirmed(): void {
@@ -302,6 +318,7 @@ export class RelaySession implements LinkHandler, Gated {
       this.#output.release(mark)
       this.conversation.receiptLimit = receivedFrames
       this.#giveRoom(receivedBytes)
+      this.link?.resume()
       this.link?.flush()
     }
   }
@@ -335,13 +352,7 @@ export class RelaySession implements LinkHandler, Gated {
     if (groupIndex !== 0 || skipped !== 0 || isDead)
       this.#output.send(encodeContext(groupIndex, skipped, isDead, deadLetter))
     if ('begin' in payload) this.#deliverLarge(payload, delivery)
-    else if (attempt === 1) this.#output.sendKept(payload.buffer, payload.start, payload.end, payload.objects)
-    else {
-      // Other deliveries may still be on their way from the same bytes.
-      const copy = Buffer.from(payload.buffer.subarray(payload.start, payload.end))
-      stampAttempt(copy, 0, attempt)
-      this.#output.sendKept(copy, 0, copy.length)
-    }
+    else this.#deliverKept(payload, attempt)
     this.#host.gate.request(this)
   }
 
@@ -382,6 +393,23 @@ export class RelaySession implements LinkHandler, Gated {
     this.say(encodeText(FrameType.GOODBYE, ''))
   }
 
+  #deliverKept(kept: KeptFrame, attempt: number): void {
+    const found = kept.find()
+    const output = this.#output
+    if (found === undefined) {
+      const loading = attempt === 1 ? kept.load() : kept.load().then((frame) => stamped(frame, attempt))
+      output.sendLoaded(
+        loading,
+        () => this.link?.flush(),
+        (thrown) => this.#host.failed(thrown),
+      )
+    } else if (attempt === 1) output.sendKept(found.buffer, found.start, found.end, kept.objects)
+    else {
+      const { buffer, start, end } = stamped(found, attempt)
+      output.sendKept(buffer, start, end)
+    }
+  }
+
   #deliverLarge(body: LargeBody, { attempt, leaseNumber, kind, group }: Delivery<StoredObject>): void {
     const { bulkWindowBytes: windowBytes } = this.#host.limits
     const { id, start } = this.#outgoing.open(body, leaseNumber, { windowBytes, lane: `${kind} ${group}` })
@@ -391,4 +419,11 @@ export class RelaySession implements LinkHandler, Gated {
     this.#output.sendKept(begin, 0, begin.length)
     this.#output.do(start)
   }
+}
+
+/** A copy with the attempt in it: other deliveries may still be on their way from the same bytes. */
+function stamped({ buffer, start, end }: LoadedFrame, attempt: number): LoadedFrame {
+  const copy = Buffer.from(buffer.subarray(start, end))
+  stampAttempt(copy, 0, attempt)
+  return { buffer: copy, start: 0, end: copy.length }
 }

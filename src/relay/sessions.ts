@@ -47,6 +47,7 @@ export class Sessions {
       store,
       limits,
       release: (session, from, to, terms) => host.release(session, from, to, terms),
+      failed: (thrown) => host.failed(thrown),
       watch: () => host.watch(),
       reclaim: (session, reclaim) => host.reclaim(session, reclaim),
       reclaimed: (session) => host.endReclaim(session),

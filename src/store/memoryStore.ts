@@ -12,7 +12,7 @@ import type { BodyFiles } from './spool/bodyFiles.ts'
 import { SpillFile } from './spool/spillFile.ts'
 import { Spool } from './spool/spool.ts'
 import { SpooledBody } from './spool/spooledBody.ts'
-import type { KeptFrame, LargeBody, Store, StoreDescriptor, StoredObject, StoreHost } from './store.ts'
+import type { KeptFrame, LargeBody, LoadedFrame, Store, StoreDescriptor, StoredObject, StoreHost } from './store.ts'
 
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
@@ -79,7 +79,7 @@ class Arena {
 const GONE = -1
 
 /** The handle of one kept frame, or of a run of them. Many may wait: it has no field that can be done without. */
-class StoredFrame implements KeptFrame {
+class StoredFrame implements KeptFrame, LoadedFrame {
   bytes: number
   objects: number
   arena: Arena
@@ -98,6 +98,14 @@ class StoredFrame implements KeptFrame {
 
   get end(): number {
     return this.start + this.bytes
+  }
+
+  find(): LoadedFrame {
+    return this
+  }
+
+  load(): Promise<LoadedFrame> {
+    return Promise.resolve(this)
   }
 }
 
@@ -162,6 +170,12 @@ export class MemoryStore implements Store {
 
   /** What is in memory is as safe as it will ever be. */
   commit(): undefined {}
+
+  readonly isBehind = false
+
+  unkept(): ReadonlyMap<string, number> {
+    return new Map()
+  }
 
   get memoryBytes(): number {
     return this.#arenaBytes + this.#spool.memoryBytes

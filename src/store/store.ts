@@ -11,10 +11,23 @@ export interface KeptFrame {
   readonly bytes: number
   /** How many frames. */
   readonly objects: number
-  /** Where it lies; reading it may mean reading a disk. `start` and `end` are valid after `buffer` was read. */
+  /** Where it lies in memory; `undefined`: it is only on a disk now. */
+  find(): LoadedFrame | undefined
+  /** Reads it from the disk. It stays in memory at least until what waits for the promise has run. Rejects if it cannot be read. */
+  load(): Promise<LoadedFrame>
+}
+
+/** A kept frame, or several that lie one behind the other, in memory that does not change. */
+export interface LoadedFrame {
   readonly buffer: Buffer
   readonly start: number
   readonly end: number
+}
+
+/** Who sent an object: the number of the session, and the object's sequence there. */
+export interface Sender {
+  readonly source: number
+  readonly sequence: number
 }
 
 /** What a store keeps. */
@@ -87,8 +100,11 @@ export interface SessionMemory {
 
 /** Who is told what an earlier run of the relay kept. */
 export interface Recovery {
-  /** In any order, but all places of one object one after another, with the same payload. */
-  place(place: KeptPlace<StoredObject>): void
+  /**
+   * In any order, but all places of one object one after another, with the same payload. The sender is told of objects of which a
+   * session has a copy.
+   */
+  place(place: KeptPlace<StoredObject>, sender: Sender | undefined): void
   /** What a session was answered and may not know, and what was heard of it. */
   remembered(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
 }
@@ -134,13 +150,17 @@ export interface Store {
    * promise. The promises resolve in the order of the calls. One that rejects says that nothing can be kept any more.
    */
   commit(): Promise<void> | undefined
+  /** Whether so much waits for the disk that endpoints should not be heard until some of it is kept. */
+  readonly isBehind: boolean
+  /** Copies that were queued and are not kept yet, by their groups. */
+  unkept(): ReadonlyMap<string, number>
   /** Whether much of the room lies unused between what is kept, so that it is worth the work to move it together. */
   readonly isSparse: boolean
   /** Moves what is kept together; `kept` is all of it, some more than once, `places` what the journal was told of it, summed up. */
   moveTogether(kept: Iterable<StoredObject>, places: Iterable<KeptPlace<StoredObject>>): void
   /** Memory that kept frames take, theirs and what lies unused between them. */
   readonly memoryBytes: number
-  /** Keeps what was told until now, and ends. */
+  /** Keeps what was told until now, as far as there is room for it, and ends. */
   close(): Promise<void>
 }
 

@@ -46,7 +46,7 @@ export function describeRestart(kind: StoreKind): void {
     witness.answer('session-2', [{ from: 1, to: 1, memberCounts: [] }])
     witness.answer('session-2', [])
     await used.committed()
-    const after = StoreWitness.recover(await used.world.restart())
+    const after = await StoreWitness.recover(await used.world.restart())
     expect(after.knowledge).toEqual(witness.knowledge)
     expect(after.knowledge.places).toHaveLength(9)
   })
@@ -101,7 +101,7 @@ export function describeRestart(kind: StoreKind): void {
           await world.settle(world.store.commit() ?? Promise.resolve())
           knowledge = witness.knowledge
         }
-        expect(StoreWitness.recover(await world.restart()).knowledge).toEqual(knowledge)
+        expect((await StoreWitness.recover(await world.restart())).knowledge).toEqual(knowledge)
         await world.end()
       }),
       { numRuns: kind.histories ?? 20 },

@@ -15,9 +15,16 @@ export function frameOf(id: number, bytes: number): Buffer {
 }
 
 /** The bytes of a kept frame, read from the store. */
-export function contentOf(frame: KeptFrame): Buffer {
-  const { buffer, start, end } = frame
+export async function contentOf(frame: KeptFrame): Promise<Buffer> {
+  const { buffer, start, end } = frame.find() ?? (await frame.load())
   return Buffer.from(buffer.subarray(start, end))
+}
+
+/** The bytes of one that is in memory. */
+export function contentInMemory(frame: KeptFrame): Buffer {
+  const found = frame.find()
+  if (found === undefined) throw new Error('It is not in memory.')
+  return Buffer.from(found.buffer.subarray(found.start, found.end))
 }
 
 /** Equal copies in one place, in words. */
@@ -65,26 +72,30 @@ export class StoreWitness {
   }
 
   /** Goes on with a store that was opened again, of which this checks that it tells what it should, with every byte. */
-  static recover(store: Store): StoreWitness {
+  static async recover(store: Store): Promise<StoreWitness> {
     const witness = new StoreWitness(store)
-    const byObject = new Map<StoredObject, Witnessed>()
+    const places = new Map<KeptFrame, Place[]>()
     store.recover({
       place: ({ payload, ...place }) => {
         if ('begin' in payload) throw new Error('A large object was recovered that nobody gave.')
-        let one = byObject.get(payload)
-        if (one === undefined) {
-          const content = contentOf(payload)
-          one = { id: content.readUInt32LE(OBJECT_HEAD_BYTES), content, object: payload, places: [], isNeeded: false }
-          if (!content.equals(frameOf(one.id, content.length))) throw new Error(`Object ${one.id} was changed.`)
-          byObject.set(payload, one)
-          witness.objects.push(one)
-          witness.#ids = Math.max(witness.#ids, one.id + 1)
-        }
-        witness.#orders = Math.max(witness.#orders, place.order + 1)
-        add(one, place)
+        const known = places.get(payload)
+        if (known === undefined) places.set(payload, [place])
+        else known.push(place)
       },
       remembered: (session, runs, heard) => witness.answers.set(session, { runs, heard }),
     })
+    for (const [object, placesOfIt] of places) {
+      const content = await contentOf(object)
+      const id = content.readUInt32LE(OBJECT_HEAD_BYTES)
+      if (!content.equals(frameOf(id, content.length))) throw new Error(`Object ${id} was changed.`)
+      const one: Witnessed = { id, content, object, places: [], isNeeded: false }
+      witness.objects.push(one)
+      witness.#ids = Math.max(witness.#ids, id + 1)
+      for (const place of placesOfIt) {
+        witness.#orders = Math.max(witness.#orders, place.order + 1)
+        add(one, place)
+      }
+    }
     return witness
   }
 

@@ -43,6 +43,7 @@ export class Link implements LinkWriter {
   #wroteSinceHeartbeat = false
   #authenticated = false
   #closed = false
+  #isPaused = false
 
   constructor(transport: Transport, clock: Clock, handler: LinkHandler) {
     this.transport = transport
@@ -104,6 +105,20 @@ export class Link implements LinkWriter {
 
   get pendingBytes(): number {
     return this.transport.pendingBytes
+  }
+
+  /** Nothing more is read from the peer, which is told nothing: it waits as it would for a slow network. */
+  pause(): void {
+    if (this.#isPaused || this.#closed) return
+    this.#isPaused = true
+    this.transport.pause()
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#lastReceivedMs = this.#clock.nowMs()
+    if (!this.#closed) this.transport.resume()
   }
 
   /** Lets what was given to the conversation leave, together with whatever else is given to it until then. */
@@ -220,8 +235,8 @@ export class Link implements LinkWriter {
     const delayMs = Math.max(1, Math.min(halfMs, 2 * heartbeatMs - silentMs))
     this.#heartbeatTimer = this.#clock.after(delayMs, () => {
       const nowMs = this.#clock.nowMs()
-      // If this thread was suspended, what the peer sent meanwhile has not been read yet.
-      if (nowMs - beganMs > delayMs + halfMs) this.#lastReceivedMs = nowMs
+      // If this thread was suspended, or does not read, what the peer sent meanwhile has not been read yet.
+      if (this.#isPaused || nowMs - beganMs > delayMs + halfMs) this.#lastReceivedMs = nowMs
       if (nowMs - this.#lastReceivedMs >= 2 * heartbeatMs) {
         this.fail(
           createError(

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { lmdbStore } from 'objectrelay/lmdb'
+import { fileStore } from 'objectrelay'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { temporaryFolder, useDataFolder } from '../support/folders.ts'
 import type { Party } from './support/party.ts'
@@ -44,7 +44,7 @@ class MortalRelay {
 }
 
 async function durableRelay(limits: object = {}): Promise<MortalRelay> {
-  const store = lmdbStore({ dir: join(await temporaryFolder(), 'store') })
+  const store = fileStore({ dir: join(await temporaryFolder(), 'store') })
   const relay = new MortalRelay({ store, limits: { heartbeatMs, sessionGraceMs: 30_000, ...limits } })
   await relay.start()
   return relay

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-const COUNT = 120
+const COUNT = Number(process.env.TORN_COPIES ?? 120)
 const SILENT_MS = 20_000
 const kinds = ['truncate', 'flip', 'flipEarly', 'zero', 'swap', 'flipHeader'] as const
 const seed = Number(process.env.TORN_SEED ?? Date.now() % 1_000_000)
@@ -63,12 +63,12 @@ async function outcomes(from: string, damages: readonly Damage[]): Promise<reado
   return all
 }
 
-describe('a store whose data file was torn', () => {
+describe('a store of which a file was torn', () => {
   it(`is what it was, or is refused with a typed error, wherever it was torn (TORN_SEED=${seed})`, async () => {
     const from = join(folder, 'whole')
     const made = await statesOf({ make: from })
     const whole = made.states[0] ?? made.end
-    expect(whole).toMatch(/^2\d\d /)
+    expect(whole).toMatch(/^\d\d\d /)
     const damages = randomDamages(COUNT)
     const states = await outcomes(from, damages)
     const allowed = new Set([whole, 'STORE_CORRUPT', 'STORE_VERSION'])

@@ -80,7 +80,7 @@ main()
 
 const durableBody = `
 const password = 'seven lamps under a green bridge'
-const store = lmdbStore({ dir: 'a-store' })
+const store = fileStore({ dir: 'a-store' })
 const first = await Relay.start({ host: '127.0.0.1', port: 0, password, store })
 const producer = await Endpoint.connect({ host: '127.0.0.1', port: first.port, password })
 await producer.produce({ task: 1 }, 'g')
@@ -97,32 +97,18 @@ console.log('The object outlived the relay.')
 
 /** An object waits in the store while no relay runs. */
 export const durableProgram: string = `import { deepStrictEqual } from 'node:assert'
-import { Endpoint, Relay } from 'objectrelay'
-import { lmdbStore } from 'objectrelay/lmdb'
+import { Endpoint, fileStore, Relay } from 'objectrelay'
 ${durableBody}`
 
 export const typedDurableProgram: string = `import { deepStrictEqual } from 'node:assert'
-import { Endpoint, Relay, type RelayOptions } from 'objectrelay'
-import { type LmdbStoreOptions, lmdbStore } from 'objectrelay/lmdb'
-const options: LmdbStoreOptions = { dir: 'a-store', durability: 'written', bytesMax: 2 ** 30 }
-const kept: RelayOptions['store'] = lmdbStore(options)
+import { Endpoint, fileStore, type FileStoreOptions, Relay, type RelayOptions } from 'objectrelay'
+const options: FileStoreOptions = { dir: 'a-store', durability: 'written', bytesMax: 2 ** 30 }
+const kept: RelayOptions['store'] = fileStore(options)
 deepStrictEqual(typeof kept, 'object')
 // @ts-expect-error: there is no such durability
-const wrong: LmdbStoreOptions = { dir: 'a-store', durability: 'perhaps' }
+const wrong: FileStoreOptions = { dir: 'a-store', durability: 'perhaps' }
 deepStrictEqual(wrong.dir, options.dir)
 ${durableBody}`
-
-/** The same without the package that the store needs. */
-export const missingProgram: string = `import { Relay } from 'objectrelay'
-import { lmdbStore } from 'objectrelay/lmdb'
-const store = lmdbStore({ dir: 'a-store' })
-try {
-  const relay = await Relay.start({ host: '127.0.0.1', port: 0, password: 'seven lamps under a green bridge', store })
-  await relay.stop()
-} catch (error) {
-  console.log(error.name, error.code, error.message)
-}
-`
 
 /** The same with a typed group, and a use of most types that the package exports. */
 export const typedProgram: string = `import { deepStrictEqual } from 'node:assert'

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { lmdbStore } from 'objectrelay/lmdb'
+import { fileStore } from 'objectrelay'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Party } from '../faults/support/party.ts'
 import { countFor, Stage } from '../faults/support/stage.ts'
@@ -59,7 +59,7 @@ class StoredQueue {
     this.#idleBytes = Number(await relay.ask('watchMemory'))
     const limits = { groupBytesMax: 64 * GiB, relayBytesMax: 64 * GiB }
     const beganMs = performance.now()
-    const store = lmdbStore({ dir: this.#dir })
+    const store = fileStore({ dir: this.#dir })
     this.port = await stage.startRelay(relay, { port: this.port, store, limits })
     this.startMs = performance.now() - beganMs
     this.#relay = relay

@@ -1,7 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Endpoint, Relay, StoreError } from 'objectrelay'
-import { lmdbStore } from 'objectrelay/lmdb'
+import { type Endpoint, fileStore, Relay, StoreError } from 'objectrelay'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { codeOf, failureOf } from '../support/failures.ts'
 import { temporaryFolder, useDataFolder } from '../support/folders.ts'
@@ -39,7 +38,7 @@ function isObjectOf(object: unknown, number: number): boolean {
 
 describe('A relay whose store is full', () => {
   it('refuses what it cannot keep, gives all that it has accepted, and then takes more, also after a restart', async () => {
-    const options = { store: lmdbStore({ dir, bytesMax: 8 * MiB }) }
+    const options = { store: fileStore({ dir, bytesMax: 8 * MiB }) }
     const relay = await network.relay(options)
     const sender = await network.connect(relay)
     const { accepted, failure } = await sendUntilRefused(sender)
@@ -62,10 +61,10 @@ describe('A relay whose store is full', () => {
 })
 
 describe('A folder that a relay cannot use', () => {
-  const start = (folder: string) => Relay.start({ port: 0, host, password, store: lmdbStore({ dir: folder }) })
+  const start = (folder: string) => Relay.start({ port: 0, host, password, store: fileStore({ dir: folder }) })
 
   it('is refused while another relay of the same process has it, and free when that one was stopped', async () => {
-    const relay = await network.relay({ store: lmdbStore({ dir }) })
+    const relay = await network.relay({ store: fileStore({ dir }) })
     const failure = await failureOf(() => start(dir))
     expect(failure).toBeInstanceOf(StoreError)
     expect(failure).toMatchObject({ code: 'STORE_IN_USE', retryable: true })

@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import type { Relay } from 'objectrelay'
-import { lmdbStore } from 'objectrelay/lmdb'
+import { fileStore } from 'objectrelay'
 import { afterEach, describe, expect, it } from 'vitest'
 import { endpointIdOf } from '../../src/security/endpointId.ts'
 import { encodeAcknowledge, encodeJson, encodeNotify } from '../../src/wire/controlFrames.ts'
@@ -123,7 +123,7 @@ describe('the secret of a session', () => {
     const dir = join(await temporaryFolder(), 'store')
     const witness = new Witness()
     const relay = witness.relay(
-      await network.relay({ store: lmdbStore({ dir }), acceptedGroups: { g: {}, one: { maxCount: 1 } } }),
+      await network.relay({ store: fileStore({ dir }), acceptedGroups: { g: {}, one: { maxCount: 1 } } }),
     )
     const secrets = [newSecret(), newSecret(), newSecret()] as const
     const [first, second, third] = secrets

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { createServer } from 'node:tls'
-import { AuthenticationError, createPasswordVerifier, type Relay } from 'objectrelay'
-import { lmdbStore } from 'objectrelay/lmdb'
+import { AuthenticationError, createPasswordVerifier, fileStore, type Relay } from 'objectrelay'
+
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { makeCertificate, makePrivateKey } from '../../src/security/certificate.ts'
@@ -218,7 +218,7 @@ describe('a ticket', () => {
   }
 
   it('outlives a relay that keeps its objects, and dies with the password', async () => {
-    const store = lmdbStore({ dir: join(await temporaryFolder(), 'store') })
+    const store = fileStore({ dir: join(await temporaryFolder(), 'store') })
     const relay = await watchedRelay({ store })
     const { ticket } = await RawPeer.authenticated(relay)
     await relay.stop()

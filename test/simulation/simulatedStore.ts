@@ -1,5 +1,8 @@
+import { toObjectRelayError } from '../../src/errors.ts'
+import { FileDisk } from '../../src/store/files/fileDisk.ts'
+import { StoreRoom } from '../../src/store/files/storeRoom.ts'
+import type { LogEnd } from '../../src/store/log/blockWriter.ts'
 import { LogStore } from '../../src/store/log/logStore.ts'
-import { MemoryDisk } from '../../src/store/log/memoryDisk.fixture.ts'
 import { MemoryStore } from '../../src/store/memoryStore.ts'
 import { SimulatedFiles } from '../../src/store/spool/simulatedFiles.fixture.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -15,7 +18,10 @@ export class SimulatedStore {
   readonly #kind: Scenario['store']
   readonly #scheduler: Scheduler
   readonly #note: (what: string) => void
-  #disk: MemoryDisk | undefined
+  /** The files of the log. */
+  #log: SimulatedFiles | undefined
+  /** Where the log was safe when a relay was stopped. */
+  #end: LogEnd | undefined
   #files: SimulatedFiles | undefined
   #opened = 0
 
@@ -47,23 +53,63 @@ export class SimulatedStore {
         new MemoryStore({ files: random.chance(0.5) ? files : undefined, host, clock: thread, slabs }),
       )
     }
-    const meanCommitMs = random.pick([0.2, 2, 30])
-    const timing = { clock: thread, commitMs: () => random.waitMs(meanCommitMs) }
-    this.#disk = new MemoryDisk(files, timing, this.#disk)
-    return LogStore.open(this.#disk, {
-      newRelayName: `relay ${++this.#opened}`,
+    const disk = this.#openDisk(thread, files)
+    const wasteBytesMax = random.pick([2_000, 100_000])
+    const newRelayName = `relay ${++this.#opened}`
+    return LogStore.open(disk, {
+      newRelayName,
       ticketKey: simulatedTicketKey,
       clock: thread,
       host,
       slabs,
+      wasteBytesMax,
     })
   }
 
-  /** The relay ended from one moment to the next. Of what it was about to write, the first part may have been written. */
+  /** The real one, on files that take their time, and may fail to have what was not synced. */
+  #openDisk(thread: SimulatedThread, bodies: SimulatedFiles): FileDisk {
+    const { random } = this.#scheduler
+    const files = new SimulatedFiles(thread)
+    files.faults.delayMs = random.pick([0.1, 1, 15])
+    for (const [name, bytes] of this.#log?.files ?? []) {
+      files.files.set(name, Buffer.from(bytes))
+      files.synced.set(name, Buffer.from(bytes))
+    }
+    this.#log = files
+    const report = (error: Error): void => this.#note(`the store reports: ${error.message}`)
+    return new FileDisk({
+      files,
+      bodies,
+      isSynced: true,
+      marker: { key: 7, end: this.#end },
+      owner: {
+        id: String(this.#opened + 1).padStart(12, '0'),
+        confirm: async () => undefined,
+        release: async () => undefined,
+      },
+      clock: thread,
+      explain: (thrown) => toObjectRelayError(thrown, 'STORE_FAILED'),
+      report,
+      mark: async (end) => {
+        this.#end = end
+      },
+      room: (logFiles) =>
+        new StoreRoom({
+          folder: '',
+          bytesMax: undefined,
+          clock: thread,
+          logBytes: () => logFiles.bytes,
+          bodyBytes: () => 0,
+          report,
+          measure: async () => 1e12,
+        }),
+    })
+  }
+
+  /** The relay ended from one moment to the next. Of what was not synced, any part may be on the disk, in any order. */
   crash(): void {
     this.#files?.crash()
-    const disk = this.#disk
-    if (disk === undefined || this.#files === undefined) return
-    this.#disk = disk.crash(this.#scheduler.random.integer(0, disk.waitingCommits), this.#files)
+    const { random } = this.#scheduler
+    this.#log?.crash(() => random.pick([0, 0, 1, 1, 0.4, -0.3]))
   }
 }

@@ -1,8 +1,9 @@
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
-import type { Recovery, SessionMemory, Store, StoredObject } from '../../src/store/store.ts'
+import type { Recovery, Sender, SessionMemory, Store, StoredObject } from '../../src/store/store.ts'
 import { readUint32 } from '../../src/wire/integers.ts'
+import { readSequence, readSource } from '../../src/wire/objectHeader.ts'
 
 /** The copies of an object in the queue of one group. */
 interface Place {
@@ -42,6 +43,8 @@ export class KeptMemory {
       keepsLeases: true,
       journal: this.#journal(tell),
       isSparse: false,
+      isBehind: false,
+      unkept: () => new Map(),
       memoryBytes: 0,
       recover: (recovery) => this.#recover(recovery),
       takeSource: () => ++this.#sources,
@@ -65,18 +68,21 @@ export class KeptMemory {
 
   #recover({ place, remembered }: Recovery): void {
     for (const { copies, ...where } of this.#places) {
-      for (const copy of copies) place({ ...where, ...copy, kind: 'produce', copies: 1 })
+      for (const copy of copies) place({ ...where, ...copy, kind: 'produce', copies: 1 }, senderOf(where.payload))
     }
     for (const where of this.#broadcasts.values()) {
-      place({
-        ...where,
-        kind: 'broadcast',
-        attempt: 0,
-        copies: 1,
-        session: undefined,
-        isSeen: false,
-        deadLetter: undefined,
-      } satisfies KeptPlace<StoredObject>)
+      place(
+        {
+          ...where,
+          kind: 'broadcast',
+          attempt: 0,
+          copies: 1,
+          session: undefined,
+          isSeen: false,
+          deadLetter: undefined,
+        } satisfies KeptPlace<StoredObject>,
+        undefined,
+      )
     }
     for (const [session, { runs, heard }] of this.#sessions) remembered(session, runs, heard)
   }
@@ -157,3 +163,10 @@ export class KeptMemory {
     throw new Error(`The broker tells of a copy that there is not: ${group}, attempt ${attempt}, of ${session}.`)
   }
 }
+
+function senderOf(object: StoredObject): Sender {
+  const { buffer, start } = 'begin' in object ? { buffer: object.begin, start: 0 } : (object.find() ?? nowhere)
+  return { source: readSource(buffer, start), sequence: readSequence(buffer, start) }
+}
+
+const nowhere = { buffer: Buffer.alloc(24), start: 0 }

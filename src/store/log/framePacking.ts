@@ -1,7 +1,7 @@
 import { type Packing, packingDefaults } from '../../core/contract.ts'
 import type { StoredObject } from '../store.ts'
+import { SEGMENT_BYTES_MAX } from './blockFormat.ts'
 import { type FrameSource, LogFrame } from './logFrame.ts'
-import { SEGMENT_BYTES_MAX } from './segmentFormat.ts'
 
 /** How many segments of one run can be told from each other. */
 const SEGMENTS_MAX = Math.floor(Number.MAX_SAFE_INTEGER / SEGMENT_BYTES_MAX)

@@ -3,11 +3,11 @@ import type { BodyFiles } from '../spool/bodyFiles.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { SpooledBody } from '../spool/spooledBody.ts'
 import type { LargeBody, StoreHost } from '../store.ts'
-import type { RecoveredLog } from './readLog.ts'
+import type { BlockWriter } from './blockWriter.ts'
+import type { FrameTable } from './frameTable.ts'
+import type { BodyReference } from './indexPage.ts'
+import type { ObjectIndex } from './objectIndex.ts'
 import type { FrameLocation } from './recordWriter.ts'
-import type { BodyReference } from './recoveredSegment.ts'
-import type { SegmentTable } from './segmentTable.ts'
-import type { SegmentWriter } from './segmentWriter.ts'
 import { storeCorrupt } from './storeCorrupt.ts'
 
 /** A large object in the log: where its STREAM_BEGIN lies, once the log has been told of it. */
@@ -15,8 +15,6 @@ export interface LogBody {
   readonly body: SpooledBody
   /** Of its file. */
   readonly number: number
-  /** Of the STREAM_BEGIN. */
-  readonly bytes: number
   segment: number
   offset: number
 }
@@ -34,16 +32,20 @@ export function bodyFileName(number: number): string {
  */
 export class LogBodies {
   readonly #spool: Spool
-  readonly #table: SegmentTable
-  readonly #writer: SegmentWriter
+  readonly #frames: FrameTable
+  readonly #writer: BlockWriter
   readonly #bodies = new Map<LargeBody, LogBody>()
   /** Those that are removed with the next commit. */
   #released: SpooledBody[] = []
+  /** Those that are removed when the commit under way is safe, and those that are removed when nobody holds them. */
+  readonly #removable: SpooledBody[] = []
+  readonly #unneeded: SpooledBody[] = []
+  #holders = 0
   nextNumber: number
 
-  constructor(spool: Spool, table: SegmentTable, writer: SegmentWriter, nextNumber: number) {
+  constructor(spool: Spool, frames: FrameTable, writer: BlockWriter, nextNumber: number) {
     this.#spool = spool
-    this.#table = table
+    this.#frames = frames
     this.#writer = writer
     this.nextNumber = nextNumber
   }
@@ -51,14 +53,14 @@ export class LogBodies {
   begin(begin: Buffer, bodyBytes: number): LargeBody {
     const number = this.nextNumber++
     const body = this.#spool.keep(begin, bodyBytes, bodyFileName(number))
-    this.#bodies.set(body, { body, number, bytes: begin.length, segment: UNTOLD, offset: 0 })
+    this.#bodies.set(body, { body, number, segment: UNTOLD, offset: 0 })
     return body
   }
 
   /** One of an earlier run, whose STREAM_BEGIN is `begin` and lies there. */
   restore(begin: Buffer, { segment, offset }: FrameLocation, { number, bytes }: BodyReference): LargeBody {
     const body = this.#spool.restore(begin, bytes, bodyFileName(number))
-    this.#bodies.set(body, { body, number, bytes: begin.length, segment, offset })
+    this.#bodies.set(body, { body, number, segment, offset })
     return body
   }
 
@@ -66,24 +68,21 @@ export class LogBodies {
   locate(body: LargeBody): FrameLocation {
     const place = this.#bodies.get(body)
     if (place === undefined) throw new Error('The store was told of a large object that is not in it.')
-    if (place.segment === UNTOLD) this.write(place, body.begin, 0)
+    if (place.segment === UNTOLD) this.#write(place)
     return place
   }
 
-  /** What the log knows of it; `undefined` if nothing yet. */
-  find(body: LargeBody): LogBody | undefined {
-    const place = this.#bodies.get(body)
-    return place === undefined || place.segment === UNTOLD ? undefined : place
-  }
-
-  /** Writes its STREAM_BEGIN, which is at `start` of `source`, and where its body is, at the end of the log. */
-  write(place: LogBody, source: Buffer, start: number): void {
+  /** Writes its STREAM_BEGIN, and where its body is, at the end of the log. */
+  #write(place: LogBody): void {
     const writer = this.#writer
-    place.offset = writer.addFrame(source, start, start + place.bytes)
+    const { begin, bytes } = place.body
+    place.offset = writer.addFrame(begin, 0, begin.length)
     place.segment = writer.number
-    this.#table.keep(writer.segment, place.bytes)
+    this.#frames.add(place, begin.length, true)
+    const { page, index } = this.#frames.subjectOf(place)
+    page.setBody(index, { number: place.number, bytes })
     writer.reserveRecord()
-    writer.records.body(place, place.number, place.body.bytes)
+    writer.records.body(place, place.number, bytes)
   }
 
   release(body: LargeBody): void {
@@ -94,7 +93,7 @@ export class LogBodies {
       place.body.release()
       return
     }
-    this.#table.letGo(place.segment, place.bytes)
+    this.#frames.release(place)
     this.#released.push(place.body)
   }
 
@@ -107,9 +106,36 @@ export class LogBodies {
   takeReleased(): () => void {
     const released = this.#released
     this.#released = []
+    this.#removable.push(...released)
     return () => {
-      for (const body of released) body.release()
+      this.#unneeded.push(...this.#removable.splice(0, released.length))
+      this.#removeUnneeded()
     }
+  }
+
+  /** Keeps all files that a log needs that is as of now, until they are released again. */
+  hold(): { readonly names: readonly string[]; release(): void } {
+    const told = [...this.#bodies.values()].filter(({ segment }) => segment !== UNTOLD)
+    const names = [
+      ...told.map(({ body }) => body.name),
+      ...[...this.#released, ...this.#removable].map(({ name }) => name),
+    ]
+    this.#holders++
+    let isHeld = true
+    return {
+      names,
+      release: () => {
+        if (!isHeld) return
+        isHeld = false
+        this.#holders--
+        this.#removeUnneeded()
+      },
+    }
+  }
+
+  #removeUnneeded(): void {
+    if (this.#holders > 0) return
+    for (const body of this.#unneeded.splice(0)) body.release()
   }
 }
 
@@ -122,11 +148,11 @@ export interface FilesFound {
 }
 
 /** Compares the files that are there with those that a recovered log needs; it changes nothing. Throws `STORE_CORRUPT`. */
-export async function checkBodyFiles(files: BodyFiles, recovered: RecoveredLog | undefined): Promise<FilesFound> {
+export async function checkBodyFiles(files: BodyFiles, index: ObjectIndex): Promise<FilesFound> {
   const found = new Map(await files.list())
-  let nextNumber = recovered?.identity.nextBody ?? 1
+  let nextNumber = 1
   for (const name of found.keys()) nextNumber = Math.max(nextNumber, numberOf(name) + 1)
-  for (const { number, bytes } of recovered?.objects.bodies() ?? []) {
+  for (const { number, bytes } of index.bodies()) {
     const name = bodyFileName(number)
     const size = found.get(name)
     const where = `The file ${name} with the body of a large object`

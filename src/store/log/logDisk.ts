@@ -1,42 +1,66 @@
 import type { ObjectRelayError } from '../../errors.ts'
 import type { BodyFiles } from '../spool/bodyFiles.ts'
+import type { LogEnd } from './blockWriter.ts'
 
-/** Where a log lives: numbered segments and a few named values, changed together or not at all. */
+/**
+ * Where a log lives: blocks, one behind the other, that are added by commits and dropped at the front. It belongs to one owner at a
+ * time: whoever opens it last. What an earlier owner writes from then on does not count, and it is told so.
+ */
 export interface LogDisk {
-  /** The numbers of all segments, ascending. */
-  segmentNumbers(): readonly number[]
+  /** What the check of each block begins with; see blockFormat.ts. */
+  readonly key: number
   /**
-   * Throws `STORE_CORRUPT` if it is not there or cannot be read. It is called while the relay runs too, since what waits lies
-   * on the disk; so it is fast. The result may be a view that is valid until the next call of the disk, and no longer than what
-   * runs now: not beyond the next `await`.
+   * Tells all blocks that count, in their order, each checked; once, before anything else. A block is valid until the next one is
+   * told. Resolves to where the log ends; `undefined`: there is none yet. Rejects with `STORE_CORRUPT` or `STORE_VERSION`.
    */
-  readSegment(number: number): Buffer
-  /** All that was set by {@link LogChange.values}. */
-  values(): Iterable<readonly [name: string, value: Buffer]>
+  recover(take: (block: BlockBytes) => void): Promise<RecoveredEnd | undefined>
+  /** Fills `into` with a segment from its beginning on. Rejects with `STORE_CORRUPT` if it is not there. */
+  read(segment: number, into: Buffer): Promise<void>
   /**
-   * Resolves when it is safe, in the order of the calls; several may be under way. A full disk is reported and tried again;
-   * other failures reject, and then nothing more can be committed. What it was given is not changed afterwards.
+   * Resolves when it is safe; there is one at a time. A full disk is reported and tried again; other failures reject, and then nothing
+   * more can be committed. What it was given is not changed until then.
    */
   commit(change: LogChange): Promise<void>
-  /** Why an object of so many bytes should not be taken now, if so. */
-  refusal(bytes: number): ObjectRelayError | undefined
+  /** Why an object should not be taken now, if so. */
+  refusal(needed: RoomNeeded): ObjectRelayError | undefined
+  /** Whether there is so little room that what is needed no more is worth any work. */
+  readonly isCramped: boolean
   /** Where bodies of large objects are written. */
   readonly bodies: BodyFiles
-  /** Ends it, with all files that are open, those of bodies included. */
-  close(): Promise<void>
+  /** Whether there is hardly room for what has to be told of what is there: nothing should be told that can wait. */
+  readonly isFull: boolean
+  /** A full disk is not tried again from now on: the commit rejects. */
+  stopRetrying(): void
+  /** Ends it, with all files that are open, those of bodies included. The log is safe up to `end`. */
+  close(end: LogEnd): Promise<void>
 }
 
 /** What is to be made true on the disk: all of it, or, if the machine stops, none. */
 export interface LogChange {
-  readonly segments: readonly SegmentBytes[]
+  readonly blocks: readonly BlockBytes[]
   /** Segments with lower numbers are deleted. */
-  readonly dropBefore: number
-  /** Set, or deleted if undefined. */
-  readonly values: ReadonlyMap<string, Buffer | undefined>
+  readonly first: number
 }
 
-/** One segment as it is written. */
-export interface SegmentBytes {
-  readonly number: number
+/** One block as it is written. */
+export interface BlockBytes {
+  /** Where it stands. */
+  readonly segment: number
+  readonly offset: number
   readonly bytes: Buffer
+}
+
+/** Where a recovered log ends, and the first segment that is needed. */
+export interface RecoveredEnd extends LogEnd {
+  readonly first: number
+}
+
+/** How much room there must be to take one more object. */
+export interface RoomNeeded {
+  /** Of what is needed already. */
+  readonly liveBytes: number
+  /** Of what is not on the disk yet. */
+  readonly pendingBytes: number
+  /** Of the object. */
+  readonly bytes: number
 }

@@ -1,22 +1,24 @@
-import type { KeptFrame } from '../store.ts'
+import type { KeptFrame, LoadedFrame } from '../store.ts'
 
 /** Who can read the frames of a log. */
 export interface FrameSource {
-  /** The memory that the frame lies in now. */
-  read(frame: LogFrame): Buffer
-  /** Where it lies in that memory. */
-  startOf(frame: LogFrame): number
+  /** Where the frame lies in memory; `undefined`: it is only on the disk now. */
+  find(frame: LogFrame): LoadedFrame | undefined
+  /** Reads it from the disk. */
+  load(frame: LogFrame): Promise<LoadedFrame>
 }
 
 /** The segment of a frame that was released. */
 export const RELEASED = -1
 
-/** The handle of one kept frame. A million of them may wait: it has no field that can be done without. */
+/**
+ * The handle of one kept frame. Many may wait: it has no field that can be done without. It is told by where it was first written in
+ * this run, and stays so when it is moved.
+ */
 export class LogFrame implements KeptFrame {
   readonly bytes: number
-  /** Where it lies in the log; it may be moved. */
   segment: number
-  offset: number
+  readonly offset: number
   readonly source: FrameSource
 
   constructor(source: FrameSource, segment: number, offset: number, bytes: number) {
@@ -30,15 +32,11 @@ export class LogFrame implements KeptFrame {
     return 1
   }
 
-  get buffer(): Buffer {
-    return this.source.read(this)
+  find(): LoadedFrame | undefined {
+    return this.source.find(this)
   }
 
-  get start(): number {
-    return this.source.startOf(this)
-  }
-
-  get end(): number {
-    return this.source.startOf(this) + this.bytes
+  load(): Promise<LoadedFrame> {
+    return this.source.load(this)
   }
 }

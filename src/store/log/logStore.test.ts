@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createError } from '../../errors.ts'
 import { contentOf, frameOf, StoreWitness } from '../storeWitness.fixture.ts'
-import { committed, openLog, reopened } from './openLog.fixture.ts'
+import { committed, type OpenedLog, openLog, reopened } from './openLog.fixture.ts'
 
 const MiB = 1024 * 1024
 
@@ -16,7 +16,7 @@ describe('A log', () => {
     expect(new Set(sources).size).toBe(3)
   })
 
-  it('keeps no segment of which nothing is needed, and none at all when all was consumed', async () => {
+  it('keeps no segment of which nothing is needed, but for the one that is written', async () => {
     const log = await openLog()
     const witness = new StoreWitness(log.store)
     for (let round = 0; round < 50; round++) {
@@ -24,24 +24,17 @@ describe('A log', () => {
       await committed(log)
       for (const one of ones) witness.consume(one)
       if (round % 7 === 0) await committed(log)
-      expect(log.disk.segments.size).toBeLessThan(10)
+      expect(log.disk.segments.size).toBeLessThan(25)
     }
     witness.answer('a session', [{ from: 1, to: 2, memberCounts: [3] }])
     await committed(log)
-    expect(log.disk.segments.size).toBe(0)
+    await committed(log)
+    expect(log.disk.segments.size).toBeLessThan(3)
     const { log: again, witness: after } = await reopened(log)
     expect(after.knowledge).toEqual(witness.knowledge)
     after.produce(100)
     await committed(again)
     expect((await reopened(again)).witness.knowledge).toEqual(after.knowledge)
-  })
-
-  it('writes nothing for what was consumed before it was committed', async () => {
-    const log = await openLog()
-    const witness = new StoreWitness(log.store)
-    for (let count = 0; count < 100; count++) witness.consume(witness.produce(20_000))
-    await committed(log)
-    expect(log.disk.segments.size).toBe(0)
   })
 
   it('reads what is not committed from memory, however much that is, and what waits for long from the disk', async () => {
@@ -50,12 +43,12 @@ describe('A log', () => {
     const ones = Array.from({ length: 400 }, () => witness.produce(30_000))
     const kept = log.store.commit()
     expect(log.store.memoryBytes).toBeGreaterThan(11 * MiB)
-    for (const { object, content } of ones) expect(contentOf(object).equals(content)).toBe(true)
+    for (const { object, content } of ones) expect((await contentOf(object)).equals(content)).toBe(true)
     expect(log.disk.reads).toBe(0)
     log.disk.complete()
     await kept
     expect(log.store.memoryBytes).toBeLessThan(5 * MiB)
-    for (const { object, content } of ones) expect(contentOf(object).equals(content)).toBe(true)
+    for (const { object, content } of ones) expect((await contentOf(object)).equals(content)).toBe(true)
     expect(log.disk.reads).toBeGreaterThan(20)
     expect(log.disk.reads, 'once for each segment').toBeLessThan(60)
   })
@@ -67,9 +60,9 @@ describe('A log', () => {
     const first = log.store.commit()
     for (let count = 0; count < 400; count++) witness.produce(30_000)
     const second = log.store.commit()
-    log.disk.complete(1)
+    log.disk.complete()
     await first
-    for (const { object, content } of witness.objects) expect(contentOf(object).equals(content)).toBe(true)
+    for (const { object, content } of witness.objects) expect((await contentOf(object)).equals(content)).toBe(true)
     expect(log.disk.reads).toBe(0)
     log.disk.complete()
     await second
@@ -81,10 +74,9 @@ describe('A log', () => {
     for (let count = 0; count < 100; count++) witness.produce(100)
     await committed(log)
     const { witness: after } = await reopened(log)
-    const shown = after.objects.map(({ object, content }) => {
-      const { buffer, start, end } = object
-      return { buffer, start, end, content }
-    })
+    const shown = await Promise.all(
+      after.objects.map(async ({ object, content }) => ({ ...(object.find() ?? (await object.load())), content })),
+    )
     for (const [index, { buffer, start }] of shown.entries()) {
       if (index > 0) expect(start).toBe(shown[index - 1]?.end)
       expect(buffer).toBe(shown[0]?.buffer)
@@ -92,57 +84,38 @@ describe('A log', () => {
     for (const { buffer, start, end, content } of shown) expect(buffer.subarray(start, end).equals(content)).toBe(true)
   })
 
-  it('is not sparse while little lies unused, and is tidied when one object stays of thousands', async () => {
+  it('moves what is needed together when one object stays of thousands, and needs the old places no more', async () => {
     const log = await openLog()
     const witness = new StoreWitness(log.store)
-    let rounds = 0
     for (let count = 0; count < 3_000; count++) {
       const one = witness.produce(20_000)
       if (count % 100 === 0) await committed(log)
       if (count % 50 !== 7) witness.consume(one)
-      if (!log.store.isSparse) continue
-      rounds++
-      witness.tidy()
-      expect(log.store.isSparse, 'before it is committed').toBe(false)
-      await committed(log)
     }
-    expect(rounds).toBeGreaterThan(1)
-    expect(rounds).toBeLessThan(10)
-    await committed(log)
-    const diskBytes = [...log.disk.segments.values()].reduce((sum, { length }) => sum + length, 0)
-    expect(diskBytes).toBeLessThan(20 * MiB)
+    await idle(log)
+    expect(bytesOf(log)).toBeLessThan(20 * MiB)
+    expect(witness.objects).toHaveLength(60)
+    for (const { object, content } of witness.objects) expect((await contentOf(object)).equals(content)).toBe(true)
     const { log: again, witness: after } = await reopened(log)
     expect(after.knowledge).toEqual(witness.knowledge)
     for (const one of [...after.objects]) after.consume(one)
-    await committed(again)
-    expect(again.disk.segments.size).toBe(0)
+    await idle(again)
+    expect(again.disk.segments.size).toBeLessThan(3)
   })
 
-  it('needs the old place of nothing that was moved', async () => {
+  it('moves as much as is needed in the oldest segments, however much waits behind them', async () => {
     const log = await openLog()
     const witness = new StoreWitness(log.store)
-    for (let count = 0; count < 50; count++) witness.produce(100 + 1_000 * (count % 3))
-    await committed(log)
-    witness.tidy()
-    await committed(log)
-    expect(log.disk.segmentNumbers()).toEqual([2])
-    for (const one of [...witness.objects]) witness.consume(one)
-    await committed(log)
-    expect(log.disk.segments.size).toBe(0)
-  })
-
-  it('moves a bounded amount at once', async () => {
-    const log = await openLog()
-    const witness = new StoreWitness(log.store)
-    for (let count = 0; count < 100; count++) witness.produce(100_000)
-    await committed(log)
-    const [first = 0] = log.disk.segmentNumbers()
-    witness.tidy()
-    await committed(log)
-    const bytes = [...log.disk.segments.values()].reduce((sum, { length }) => sum + length, 0)
-    expect(log.disk.segmentNumbers()[0]).toBeGreaterThan(first)
-    expect(log.disk.segmentNumbers()[0]).toBeLessThan(first + 25)
-    expect(bytes).toBeLessThan(10.1 * MiB)
+    for (let count = 0; count < 200; count++) witness.produce(100_000)
+    await idle(log)
+    const [first] = log.disk.segments.keys()
+    log.disk.isCramped = true
+    for (const one of witness.objects.slice(0, 40)) if (one.id % 2 === 0) witness.consume(one)
+    const { reads } = log.disk
+    for (let turns = 0; turns < 40; turns++) await turn(log)
+    const [next] = log.disk.segments.keys()
+    expect(next).toBeGreaterThan(first ?? 0)
+    expect(log.disk.reads - reads).toBeLessThan(60)
     expect((await reopened(log)).witness.knowledge).toEqual(witness.knowledge)
   })
 
@@ -151,7 +124,7 @@ describe('A log', () => {
     const frame = store.keep(frameOf(5, 100), 0, 100)
     const packed = store.packing.pack(frame)
     const unpacked = store.packing.unpack(packed, 100)
-    expect(!('begin' in unpacked) && contentOf(unpacked).equals(frameOf(5, 100))).toBe(true)
+    expect(!('begin' in unpacked) && (await contentOf(unpacked)).equals(frameOf(5, 100))).toBe(true)
     store.release(frame)
     expect(store.packing.pack(frame)).toBeNaN()
   })
@@ -192,3 +165,20 @@ describe('A log', () => {
     expect((await reopened(log)).witness.knowledge).toEqual(witness.knowledge)
   })
 })
+
+/** Lets the disk do what it was asked for, and what waits run. */
+async function turn(log: OpenedLog): Promise<void> {
+  void log.store.commit()?.catch(() => undefined)
+  log.disk.complete()
+  log.clock.advance(1)
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Lets everything happen that can. */
+async function idle(log: OpenedLog): Promise<void> {
+  for (let turns = 0; turns < 400; turns++) await turn(log)
+}
+
+function bytesOf({ disk }: OpenedLog): number {
+  return [...disk.segments.values()].reduce((sum, { length }) => sum + length, 0)
+}

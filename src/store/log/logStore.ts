@@ -1,9 +1,11 @@
 import type { Clock } from '../../clock.ts'
 import type { Packing } from '../../core/contract.ts'
-import type { BrokerJournal, KeptPlace } from '../../core/journal.ts'
+import type { BrokerJournal } from '../../core/journal.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../../errors.ts'
 import { readUint32 } from '../../wire/integers.ts'
+import { readSequence, readSource } from '../../wire/objectHeader.ts'
 import { SlabPool } from '../../wire/slabPool.ts'
+import type { BodyFiles } from '../spool/bodyFiles.ts'
 import { Spool } from '../spool/spool.ts'
 import type {
   AcceptedRun,
@@ -11,24 +13,30 @@ import type {
   KeptFrame,
   LargeBody,
   Recovery,
+  Sender,
   Store,
   StoredObject,
   StoreHost,
 } from '../store.ts'
+import { StoreView } from '../storeView.ts'
+import { BlockWriter, type LogEnd } from './blockWriter.ts'
+import { Compactor } from './compactor.ts'
+import { FrameFinder } from './frameFinder.ts'
 import { framePacking } from './framePacking.ts'
-import { FrameReader } from './frameReader.ts'
+import { FrameTable } from './frameTable.ts'
 import { checkBodyFiles, LogBodies, removeBodyFiles } from './logBodies.ts'
-import type { LogDisk } from './logDisk.ts'
+import { type CopiedPart, copyLog } from './logCopy.ts'
+import type { BlockBytes, LogDisk } from './logDisk.ts'
 import { LogFrame, RELEASED } from './logFrame.ts'
-import { encodeIdentity, IDENTITY_VALUE, keyOf, type LogIdentity } from './logIdentity.ts'
+import { LogIdentity } from './logIdentity.ts'
 import { LogJournal } from './logJournal.ts'
-import { Mover } from './mover.ts'
+import { LogValues } from './logValues.ts'
+import type { IndexedObject, ObjectIndex } from './objectIndex.ts'
 import { type RecoveredLog, readLog } from './readLog.ts'
-import type { RecoveredObject } from './recoveredObjects.ts'
-import { RememberedSessions, SESSIONS_PREFIX } from './rememberedSessions.ts'
+import type { FrameLocation } from './recordWriter.ts'
+import { decodeSession, encodeSession, SESSIONS_PREFIX } from './rememberedSessions.ts'
+import { SegmentMemory } from './segmentMemory.ts'
 import { SegmentTable } from './segmentTable.ts'
-import { SegmentWriter } from './segmentWriter.ts'
-import { Tidying } from './tidying.ts'
 
 /** How a store is opened. */
 export interface LogStoreOptions {
@@ -40,6 +48,23 @@ export interface LogStoreOptions {
   readonly host: StoreHost
   /** Default: one of its own. */
   readonly slabs?: SlabPool
+  /** So much of the log may be needed no more before it is worth the work to move things together. Default 16 MiB. */
+  readonly wasteBytesMax?: number
+}
+
+/** What each copy of an object may still have to be told of it, until it is gone: that it is lent, and that it is acknowledged. */
+const RECORD_BYTES_PER_COPY = 64
+
+const WASTE_BYTES_MAX = 16 * 1024 * 1024
+
+/** So much may wait for the disk before endpoints are not heard any more. */
+const PENDING_BYTES_MAX = 16 * 1024 * 1024
+
+/** A promise, and who settles it. */
+interface Deferred {
+  readonly promise: Promise<void>
+  resolve(): void
+  reject(error: ObjectRelayError): void
 }
 
 /**
@@ -55,82 +80,130 @@ export class LogStore implements Store {
   readonly slabs: SlabPool
   readonly #disk: LogDisk
   readonly #table: SegmentTable
-  readonly #writer: SegmentWriter
-  readonly #reader: FrameReader
+  readonly #index: ObjectIndex
+  readonly #frames: FrameTable
+  readonly #memory: SegmentMemory
+  readonly #writer: BlockWriter
+  readonly #finder: FrameFinder
   readonly #journal: LogJournal
   readonly #spool: Spool
   readonly #bodies: LogBodies
-  readonly #mover: Mover
-  readonly #tidying: Tidying
-  readonly #remembered: RememberedSessions
+  readonly #values: LogValues
+  readonly #identity: LogIdentity
+  readonly #compactor: Compactor
   /** What an earlier run kept, until the relay has been told. */
-  #recovered: RecoveredLog | undefined
-  #nextSource: number
-  /** Values to be written with the next commit. */
-  #values = new Map<string, Buffer | undefined>()
+  #recovered: { readonly log: RecoveredLog; readonly senders: ReadonlyMap<string, Sender> } | undefined
   /** Whether there is something to commit that is not in the journal. */
   #isChanged = false
-  /** The last commit, while it is under way. */
-  #underWay: Promise<void> | undefined
+  /** Up to where the log is safe. */
+  #safeEnd: { readonly segment: number; readonly offset: number }
+  #safe: LogEnd
+  /** Bytes of the commit that is under way. */
+  #underWayBytes = 0
+  /** The commit that is under way, and the one that is gathered meanwhile. */
+  #underWay: Deferred | undefined
+  #next: Deferred | undefined
   #failure: ObjectRelayError | undefined
 
-  /** Reads what there is, and checks it. Throws `STORE_CORRUPT`, `STORE_FOREIGN` or `STORE_VERSION`. */
-  static async open(
-    disk: LogDisk,
-    { newRelayName, ticketKey, clock, host, slabs = new SlabPool() }: LogStoreOptions,
-  ): Promise<LogStore> {
-    const recovered = readLog(disk)
-    const { nextNumber, unknown } = await checkBodyFiles(disk.bodies, recovered)
-    removeBodyFiles(disk.bodies, unknown, host)
-    const identity = recovered?.identity ?? newIdentity(newRelayName)
-    const spool = new Spool({ files: disk.bodies, isTemporary: false, clock, host, slabs })
-    return new LogStore(disk, spool, recovered, { ...identity, nextBody: nextNumber }, ticketKey)
+  /** Reads what there is, and checks it. Rejects with `STORE_CORRUPT`, `STORE_FOREIGN` or `STORE_VERSION`. */
+  static async open(disk: LogDisk, options: LogStoreOptions): Promise<LogStore> {
+    const log = await readLog(disk)
+    const { nextNumber, unknown } = await checkBodyFiles(disk.bodies, log.index)
+    removeBodyFiles(disk.bodies, unknown, options.host)
+    const store = new LogStore(disk, log, nextNumber, options)
+    store.#recovered = { log, senders: await store.#readSenders(log.index) }
+    return store
   }
 
-  private constructor(
-    disk: LogDisk,
-    spool: Spool,
-    recovered: RecoveredLog | undefined,
-    identity: LogIdentity,
-    ticketKey: Uint8Array,
-  ) {
-    const key = keyOf(identity.relayName)
-    this.relayName = identity.relayName
+  private constructor(disk: LogDisk, log: RecoveredLog, nextBody: number, options: LogStoreOptions) {
+    const { clock, host, newRelayName, ticketKey, slabs = new SlabPool(), wasteBytesMax = WASTE_BYTES_MAX } = options
+    const { end, index, segments, values } = log
+    this.slabs = slabs
     this.ticketKey = ticketKey
-    this.slabs = spool.options.slabs
     this.#disk = disk
-    this.#recovered = recovered
-    this.#remembered = recovered?.remembered ?? new RememberedSessions()
-    this.#nextSource = identity.nextSource
-    this.#isChanged = recovered === undefined
-    this.#table = new SegmentTable(identity.first)
-    for (const segment of recovered?.objects.segments ?? []) this.#table.addRecovered(segment)
-    this.#writer = new SegmentWriter(this.#table, this.slabs, key, identity.check)
-    this.#reader = new FrameReader(disk, this.#table, key)
-    this.#tidying = new Tidying(this.#table)
-    this.#spool = spool
-    this.#bodies = new LogBodies(spool, this.#table, this.#writer, identity.nextBody)
-    this.#mover = new Mover(this.#table, this.#writer, this.#reader, this.#bodies)
-    this.#journal = new LogJournal(this.#writer, this.#bodies)
+    this.#index = index
+    this.#table = new SegmentTable(segments[0]?.number ?? end?.first ?? 1)
+    for (const { bytes, check } of segments) this.#table.add({ bytes, check, liveBytes: 0, buffer: undefined })
+    this.#frames = new FrameTable(this.#table, index)
+    this.#frames.restore()
+    this.#memory = new SegmentMemory(disk, this.#table, slabs, disk.key)
+    this.#writer = new BlockWriter({
+      table: this.#table,
+      memory: this.#memory,
+      key: disk.key,
+      end: end ?? { commit: 0, check: 0 },
+      begun: (segment) => index.begin(segment),
+    })
+    this.#values = new LogValues(this.#table, this.#writer)
+    for (const [name, { value, segment }] of values) this.#values.restore(name, value, segment)
+    this.#identity = new LogIdentity(this.#values, values, newRelayName)
+    this.relayName = this.#identity.relayName
+    this.#isChanged = end === undefined
+    this.#safe = end ?? { commit: 0, check: 0 }
+    const last = segments.at(-1)
+    this.#safeEnd = { segment: last?.number ?? this.#table.first, offset: last?.bytes ?? 0 }
+    this.#spool = new Spool({ files: disk.bodies, isTemporary: false, clock, host, slabs })
+    this.#bodies = new LogBodies(this.#spool, this.#frames, this.#writer, nextBody)
+    this.#finder = new FrameFinder(this.#frames, this.#memory)
+    this.#journal = new LogJournal(this.#writer, this.#frames, this.#bodies)
     this.journal = this.#journal
-    this.packing = framePacking(this.#reader, this.#table.first)
+    this.packing = framePacking(this.#finder, this.#table.first)
+    this.#compactor = new Compactor({
+      table: this.#table,
+      index,
+      frames: this.#frames,
+      memory: this.#memory,
+      writer: this.#writer,
+      values: this.#values,
+      disk,
+      clock,
+      wasteBytesMax,
+      commit: () => this.#commitMoved(),
+    })
   }
 
   recover(recovery: Recovery): void {
     const recovered = this.#recovered
     if (recovered === undefined) return
     this.#recovered = undefined
-    for (const place of recovered.objects.places((object) => this.#restore(object))) recovery.place(place)
-    for (const [session, { runs, heard }] of recovered.sessions) recovery.remembered(session, runs, heard)
+    const { log, senders } = recovered
+    let sender: Sender | undefined
+    const restored = (object: IndexedObject): StoredObject => {
+      sender = senders.get(nameOf(object))
+      return this.#restore(object)
+    }
+    for (const place of log.index.places(restored)) recovery.place(place, sender)
+    for (const [name, { value }] of log.values) {
+      if (!name.startsWith(SESSIONS_PREFIX)) continue
+      const { runs, heard } = decodeSession(name, value)
+      recovery.remembered(name.slice(SESSIONS_PREFIX.length), runs, heard)
+    }
   }
 
   takeSource(): number {
+    const source = this.#identity.takeSource()
     this.#isChanged = true
-    return this.#nextSource++
+    return source
   }
 
   refusal(bytes: number): ObjectRelayError | undefined {
-    return this.#disk.refusal(bytes)
+    const liveBytes = this.#table.liveBytes + RECORD_BYTES_PER_COPY * this.#index.copies
+    const needed = bytes + RECORD_BYTES_PER_COPY
+    return this.#disk.refusal({ liveBytes, pendingBytes: this.pendingBytes, bytes: needed })
+  }
+
+  /** Bytes that were told and are not safe yet. */
+  get pendingBytes(): number {
+    return this.#writer.pendingBytes + this.#underWayBytes
+  }
+
+  get isBehind(): boolean {
+    return this.pendingBytes > PENDING_BYTES_MAX || this.#disk.isFull
+  }
+
+  unkept(): ReadonlyMap<string, number> {
+    const { segment, offset } = this.#safeEnd
+    return this.#index.countFrom({ segment, offset })
   }
 
   /** Of several frames only the first: each has a place of its own in the log. */
@@ -141,8 +214,9 @@ export class LogStore implements Store {
       throw new Error(`A frame of ${bytes} bytes says that it has another length.`)
     const writer = this.#writer
     const offset = writer.addFrame(buffer, start, start + bytes)
-    this.#table.keep(writer.segment, bytes)
-    return new LogFrame(this.#reader, writer.number, offset, bytes)
+    const segment = writer.number
+    this.#frames.add({ segment, offset }, bytes, false)
+    return new LogFrame(this.#finder, segment, offset, bytes)
   }
 
   cut(): never {
@@ -159,101 +233,170 @@ export class LogStore implements Store {
       return
     }
     if (object.segment === RELEASED) return
-    this.#table.letGo(object.segment, object.bytes)
+    this.#frames.release(object)
     object.segment = RELEASED
   }
 
   rememberSession(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void {
-    if (runs.length === 0 && heard === undefined && !this.#remembered.has(session)) return
-    this.#values.set(SESSIONS_PREFIX + session, this.#remembered.set(session, runs, heard))
+    const name = SESSIONS_PREFIX + session
+    const isNothing = runs.length === 0 && heard === undefined
+    if (isNothing && !this.#values.has(name)) return
+    this.#values.set(name, isNothing ? undefined : encodeSession(runs, heard))
     this.#isChanged = true
   }
 
   commit(): Promise<void> | undefined {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    if (!this.#isChanged && !this.#journal.wasTold) return this.#underWay
+    if (!this.#isChanged && !this.#journal.wasTold) return (this.#next ?? this.#underWay)?.promise
     this.#isChanged = false
     this.#journal.wasTold = false
-    const kept = this.#commitAll()
-    this.#underWay = kept
-    const ended = () => {
-      if (this.#underWay === kept) this.#underWay = undefined
-    }
-    // Whoever waits for it is told of a failure; so is each commit to come.
-    kept.then(ended, ended)
-    return kept
+    this.#next ??= deferred()
+    const { promise } = this.#next
+    if (this.#underWay === undefined) void this.#commitAll()
+    return promise
   }
 
+  /** One commit after the other, as long as there is something to commit. */
   async #commitAll(): Promise<void> {
-    const writer = this.#writer
-    writer.seal()
-    const last = writer.number - 1
-    const first = this.#table.dropDead(writer.number)
-    this.#tidying.dropped()
-    const segments = writer.takeSealed().filter(({ number }) => number >= first)
-    const values = this.#values
-    this.#values = new Map()
-    values.set(IDENTITY_VALUE, encodeIdentity(this.#identity(first, last)))
-    const removeBodies = this.#bodies.takeReleased()
-    try {
-      await this.#disk.commit({ segments, dropBefore: first, values })
-    } catch (thrown) {
-      this.#failure ??= toObjectRelayError(thrown, 'STORE_FAILED')
-      throw this.#failure
+    for (let commit = this.#next; commit !== undefined; commit = this.#next) {
+      this.#next = undefined
+      this.#underWay = commit
+      const first = this.#dropDead()
+      const blocks = this.#writer.seal(first)
+      const { end } = this.#writer
+      this.#underWayBytes = blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)
+      const removeBodies = this.#bodies.takeReleased()
+      try {
+        await this.#disk.commit({ blocks, first })
+      } catch (thrown) {
+        this.#fail(toObjectRelayError(thrown, 'STORE_FAILED'))
+        return
+      }
+      this.#underWayBytes = 0
+      this.#underWay = undefined
+      this.#noteSafe(blocks, end)
+      this.#memory.writtenBefore(blocks.at(-1)?.segment ?? 0)
+      removeBodies()
+      commit.resolve()
+      this.#compactor.start((thrown) => this.#fail(toObjectRelayError(thrown, 'STORE_FAILED')))
     }
-    writer.recent.forget(last)
-    removeBodies()
   }
 
-  get isSparse(): boolean {
-    return this.#tidying.isDue
+  /** The segments at the beginning of which nothing is needed are dropped with the next commit. Returns the first that is left. */
+  #dropDead(): number {
+    const table = this.#table
+    for (;;) {
+      table.dropDead(this.#writer.number, (number, segment) => {
+        this.#memory.dropped(number, segment)
+        this.#index.segmentDropped(number)
+      })
+      const { first } = table
+      // A few small values are not worth a segment.
+      const bytes = first < this.#writer.number ? this.#values.bytesIn(first) : 0
+      if (bytes === 0 || bytes !== table.get(first)?.liveBytes) return first
+      this.#values.moveFrom(first)
+    }
   }
 
-  moveTogether(kept: Iterable<StoredObject>, places: Iterable<KeptPlace<StoredObject>>): void {
-    const writer = this.#writer
-    writer.seal()
-    const from = writer.number
-    const end = this.#tidying.begin(from)
-    this.#mover.move(kept, end)
-    this.#mover.tell(places, from)
+  #noteSafe(blocks: readonly BlockBytes[], end: LogEnd): void {
+    const last = blocks.at(-1)
+    if (last !== undefined) this.#safeEnd = { segment: last.segment, offset: last.offset + last.bytes.length }
+    this.#safe = end
+  }
+
+  #commitMoved(): Promise<void> {
     this.#isChanged = true
+    return this.commit() ?? Promise.resolve()
   }
+
+  #fail(error: ObjectRelayError): void {
+    this.#failure ??= error
+    for (const commit of [this.#underWay, this.#next]) commit?.reject(this.#failure)
+    this.#underWay = undefined
+    this.#next = undefined
+  }
+
+  /** What there is to see in it. */
+  get view(): StoreView {
+    const { bodies } = this.#disk
+    return new StoreView({ index: this.#index, bodies, read: (segment) => this.#readSegment(segment) })
+  }
+
+  get bodies(): BodyFiles {
+    return this.#disk.bodies
+  }
+
+  /** A copy of the log as of one commit. */
+  copy(): AsyncGenerator<CopiedPart> {
+    return copyLog({ table: this.#table, memory: this.#memory, bodies: this.#bodies, safeEnd: () => this.#safeEnd })
+  }
+
+  async #readSegment(segment: number): Promise<Buffer> {
+    return this.#memory.find(segment) ?? (await this.#memory.read(segment))
+  }
+
+  /** The log moves things together by itself. */
+  get isSparse(): boolean {
+    return false
+  }
+
+  moveTogether(): void {}
 
   get memoryBytes(): number {
-    return this.#writer.recent.bytes + this.#reader.memoryBytes + this.#spool.memoryBytes
+    return this.#memory.bytes + this.#spool.memoryBytes
   }
 
   async close(): Promise<void> {
     this.#bodies.close()
+    const compacted = this.#compactor.stop()
+    const kept = this.commit()
+    this.#disk.stopRetrying()
     try {
-      await this.commit()
+      await kept
     } finally {
-      await this.#disk.close()
+      await this.#disk.close(this.#safe)
+      await compacted
     }
   }
 
-  #restore({ segment, offset, bytes, body }: RecoveredObject): StoredObject {
-    const frame = new LogFrame(this.#reader, segment, offset, bytes)
-    if (body === undefined) return frame
-    const { buffer, start, end } = frame
-    return this.#bodies.restore(Buffer.from(buffer.subarray(start, end)), frame, body)
+  /** Ends as if the relay was killed: what was not committed never will be. */
+  async abandon(): Promise<void> {
+    await this.#compactor.stop()
+    await this.#underWay?.promise.catch(() => undefined)
+    await this.#disk.close(this.#safe)
   }
 
-  #identity(first: number, last: number): LogIdentity {
-    return {
-      relayName: this.relayName,
-      first,
-      last,
-      check: this.#writer.check,
-      nextSource: this.#nextSource,
-      nextBody: this.#bodies.nextNumber,
-      sessionsCount: this.#remembered.count,
-      sessionsCheck: this.#remembered.check,
+  #restore({ segment, offset, bytes, body, begin }: IndexedObject): StoredObject {
+    if (body === undefined || begin === undefined) return new LogFrame(this.#finder, segment, offset, bytes)
+    return this.#bodies.restore(begin, { segment, offset }, body)
+  }
+
+  /** What an endpoint knows an object by that it claims, of all that is on lease. */
+  async #readSenders(index: ObjectIndex): Promise<Map<string, Sender>> {
+    const senders = new Map<string, Sender>()
+    for (const { segment, offset } of index.leasedFrames()) {
+      const bytes = await this.#readSegment(segment)
+      senders.set(nameOf({ segment, offset }), {
+        source: readSource(bytes, offset),
+        sequence: readSequence(bytes, offset),
+      })
     }
+    return senders
   }
 }
 
-/** Of a log in which nothing is yet. */
-function newIdentity(relayName: string): LogIdentity {
-  return { relayName, first: 1, last: 0, check: 0, nextSource: 1, nextBody: 1, sessionsCount: 0, sessionsCheck: 0 }
+function nameOf({ segment, offset }: FrameLocation): string {
+  return `${segment} ${offset}`
+}
+
+function deferred(): Deferred {
+  let resolve: () => void = () => undefined
+  let reject: (error: ObjectRelayError) => void = () => undefined
+  const promise = new Promise<void>((onKept, onFailed) => {
+    resolve = onKept
+    reject = onFailed
+  })
+  // Whoever asked is told of a failure; so is each commit to come.
+  promise.catch(() => undefined)
+  return { promise, resolve, reject }
 }

@@ -1,7 +1,9 @@
 import type { Clock } from '../../clock.ts'
 import { createError, type ObjectRelayError } from '../../errors.ts'
 import type { BodyFiles } from '../spool/bodyFiles.ts'
-import type { LogChange, LogDisk } from './logDisk.ts'
+import { readBlockHead } from './blockFormat.ts'
+import type { BlockBytes, LogChange, LogDisk, RecoveredEnd } from './logDisk.ts'
+import { segmentCorrupt } from './storeCorrupt.ts'
 
 interface Waiting {
   readonly change: LogChange
@@ -12,129 +14,117 @@ interface Waiting {
 /** When the commits of a {@link MemoryDisk} are complete. */
 export interface DiskTiming {
   readonly clock: Clock
-  /** How long the next commit takes; several that wait are done together. */
+  /** How long the next commit takes. */
   commitMs(): number
 }
 
-/**
- * For tests and the simulation: a disk in memory, of which the owner may crash, and which may be damaged. A commit is complete
- * when {@link MemoryDisk.complete} is called, or after the time that `timing` says. What it reads is overwritten with its next
- * read and after what runs, and what it was given must not change before the commit is complete, as with a real one.
- */
+/** For tests: a disk in memory, of which the owner may crash. A commit is complete when {@link MemoryDisk.complete} is called, or in time. */
 export class MemoryDisk implements LogDisk {
+  readonly key = 77
   readonly bodies: BodyFiles
-  readonly segments: Map<number, Buffer>
-  readonly named: Map<string, Buffer>
+  /** What is safe. */
+  blocks: BlockBytes[]
   /** What {@link LogDisk.refusal} says. */
   full: ObjectRelayError | undefined
+  isCramped = false
+  isFull = false
   /** How often a segment was read. */
   reads = 0
   /** Commits that were asked for. */
   commits = 0
   isClosed = false
+  /** Before a read is complete it waits for this. */
+  beforeRead: Promise<void> | undefined
   readonly #timing: DiskTiming | undefined
-  #waiting: Waiting[] = []
-  #isScheduled = false
+  #waiting: Waiting | undefined
   #failure: ObjectRelayError | undefined
-  #shown: Buffer = Buffer.alloc(0)
 
-  constructor(
-    bodies: BodyFiles,
-    timing?: DiskTiming,
-    content: Pick<MemoryDisk, 'segments' | 'named'> | undefined = undefined,
-  ) {
+  constructor(bodies: BodyFiles, timing?: DiskTiming, blocks: readonly BlockBytes[] = []) {
     this.bodies = bodies
     this.#timing = timing
-    this.segments = new Map([...(content?.segments ?? [])].map(([number, bytes]) => [number, Buffer.from(bytes)]))
-    this.named = new Map([...(content?.named ?? [])].map(([name, value]) => [name, Buffer.from(value)]))
+    this.blocks = blocks.map((block) => ({ ...block, bytes: Buffer.from(block.bytes) }))
   }
 
-  segmentNumbers(): readonly number[] {
-    return [...this.segments.keys()].sort((one, other) => one - other)
+  /** The bytes of all segments, by their numbers. */
+  get segments(): Map<number, Buffer> {
+    const segments = new Map<number, Buffer>()
+    for (const { segment, bytes } of this.blocks)
+      segments.set(segment, Buffer.concat([segments.get(segment) ?? Buffer.alloc(0), bytes]))
+    return segments
   }
 
-  readSegment(number: number): Buffer {
-    const bytes = this.segments.get(number)
-    if (bytes === undefined) throw createError('STORE_CORRUPT', `The disk has no segment ${number}.`)
+  async recover(take: (block: BlockBytes) => void): Promise<RecoveredEnd | undefined> {
+    let end: RecoveredEnd | undefined
+    for (const block of this.blocks) {
+      const head = readBlockHead(block.bytes, 0, this.key)
+      if (head === undefined) throw segmentCorrupt(block.segment, 'was changed')
+      take(block)
+      end = head
+    }
+    return end
+  }
+
+  async read(segment: number, into: Buffer): Promise<void> {
     this.reads++
-    this.#shown.fill(0xee)
-    const shown = Buffer.from(bytes)
-    this.#shown = shown
-    queueMicrotask(() => void shown.fill(0xee))
-    return shown
-  }
-
-  values(): Iterable<readonly [name: string, value: Buffer]> {
-    return this.named
+    await this.beforeRead
+    const bytes = this.segments.get(segment)
+    if (bytes === undefined || bytes.length < into.length) throw segmentCorrupt(segment, 'is missing')
+    bytes.copy(into)
   }
 
   commit(change: LogChange): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#waiting !== undefined) throw new Error('There is one commit at a time.')
     this.commits++
-    const promise = new Promise<void>((resolve, reject) => this.#waiting.push({ change, resolve, reject }))
-    this.#schedule()
-    return promise
+    this.#timing?.clock.after(this.#timing.commitMs(), () => this.complete())
+    return new Promise((resolve, reject) => {
+      this.#waiting = { change, resolve, reject }
+    })
   }
 
   refusal(): ObjectRelayError | undefined {
     return this.full
   }
 
+  stopRetrying(): void {}
+
   async close(): Promise<void> {
     this.isClosed = true
     await this.bodies.close()
   }
 
-  /** Commits that are under way. */
-  get waitingCommits(): number {
-    return this.#waiting.length
+  get isCommitting(): boolean {
+    return this.#waiting !== undefined
   }
 
-  /** The next `count` commits are complete. */
-  complete(count: number = this.#waiting.length): void {
-    for (const { change, resolve } of this.#waiting.splice(0, count)) {
-      this.#apply(change)
-      resolve()
-    }
+  /** The commit that is under way is complete. */
+  complete(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting === undefined) return
+    this.#apply(waiting.change)
+    waiting.resolve()
   }
 
-  /** All commits under way fail, and so does every other. */
+  /** The commit under way fails, and so does every other. */
   fail(error: ObjectRelayError): void {
     this.#failure = error
-    for (const { reject } of this.#waiting.splice(0)) reject(error)
+    this.#waiting?.reject(error)
+    this.#waiting = undefined
   }
 
-  /**
-   * What a new owner finds after a crash: of the commits that were under way, the first `written` had come so far, though nobody
-   * was told. The old owner can write no more.
-   */
-  crash(written: number = 0, bodies: BodyFiles = this.bodies): MemoryDisk {
-    const waiting = this.#waiting
-    this.#waiting = []
+  /** What a new owner finds after a crash. `written`: whether the commit under way had come to the disk, though nobody was told. */
+  crash(written = false, bodies: BodyFiles = this.bodies): MemoryDisk {
+    const change = this.#waiting?.change
+    this.#waiting = undefined
     this.#failure = createError('STORE_FAILED', 'The machine of this disk has crashed.')
-    const disk = new MemoryDisk(bodies, this.#timing, this)
-    for (const { change } of waiting.slice(0, written)) disk.#apply(change)
+    const disk = new MemoryDisk(bodies, this.#timing, this.blocks)
+    if (written && change !== undefined) disk.#apply(change)
     return disk
   }
 
-  #schedule(): void {
-    if (this.#timing === undefined || this.#isScheduled) return
-    this.#isScheduled = true
-    const { clock, commitMs } = this.#timing
-    const count = this.#waiting.length
-    clock.after(commitMs(), () => {
-      this.#isScheduled = false
-      this.complete(count)
-      if (this.#waiting.length > 0) this.#schedule()
-    })
-  }
-
-  #apply({ segments, dropBefore, values }: LogChange): void {
-    for (const { number, bytes } of segments) this.segments.set(number, Buffer.from(bytes))
-    for (const number of this.segments.keys()) if (number < dropBefore) this.segments.delete(number)
-    for (const [name, value] of values) {
-      if (value === undefined) this.named.delete(name)
-      else this.named.set(name, Buffer.from(value))
-    }
+  #apply({ blocks, first }: LogChange): void {
+    for (const block of blocks) this.blocks.push({ ...block, bytes: Buffer.from(block.bytes) })
+    this.blocks = this.blocks.filter(({ segment }) => segment >= first)
   }
 }

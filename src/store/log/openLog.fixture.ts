@@ -20,6 +20,7 @@ export async function openLog(
   content?: MemoryDisk,
   earlier?: Pick<OpenedLog, 'files' | 'clock'>,
   newRelayName: string = 'the-relay',
+  wasteBytesMax?: number,
 ): Promise<OpenedLog> {
   const clock = earlier?.clock ?? new FakeClock()
   const files = earlier?.files ?? new SimulatedFiles(clock)
@@ -31,7 +32,13 @@ export async function openLog(
     files,
     clock,
     reports,
-    store: await LogStore.open(disk, { newRelayName, ticketKey: new Uint8Array(32).fill(4), clock, host }),
+    store: await LogStore.open(disk, {
+      newRelayName,
+      ticketKey: new Uint8Array(32).fill(4),
+      clock,
+      host,
+      ...(wasteBytesMax === undefined ? {} : { wasteBytesMax }),
+    }),
   }
 }
 
@@ -60,5 +67,5 @@ export async function committed({ store, disk }: OpenedLog): Promise<void> {
 /** The relay ends without notice, and is started again. */
 export async function reopened(log: OpenedLog): Promise<{ log: OpenedLog; witness: StoreWitness }> {
   const again = await openLog(log.disk.crash(), log)
-  return { log: again, witness: StoreWitness.recover(again.store) }
+  return { log: again, witness: await StoreWitness.recover(again.store) }
 }

@@ -1,9 +1,10 @@
 /**
- * The records of a segment, one behind the other: what became of objects, in the order in which it happened. All numbers are
+ * The records of a block, one behind the other: what became of objects, in the order in which it happened. All numbers are
  * little-endian; f64 holds a whole number.
  *
  * ```
- *  name:   type u8, nameBytes u8, name in UTF-8
+ *  name:    type u8, nameBytes u8, name in UTF-8
+ *  value:   type u8, zero u8, nameBytes u16, valueBytes u32 (0xffffffff: it is forgotten), name in UTF-8, value
  *
  *  all others begin with their subject, the object that they are about:
  *
@@ -13,10 +14,10 @@
  *  | u8   | u8         | u16   | u32    | u32      |
  *  +------+------------+-------+--------+----------+------
  *
- *  moved:  nothing more                    forget the subject: it lies elsewhere now, and all is told anew
+ *  moved:  nothing more                    forget the subject: it lies elsewhere now, and all is told again
  *  body:   number f64, bytes f64           a large object has its body in the file of that number
  *
- *  and those about a place in the queue of the group, or about its last broadcast, go on with its order:
+ *  and those about a place in the queue of the group, or about its retained broadcast, go on with its order:
  *
  *  12      20
  *  +-------+------
@@ -34,8 +35,8 @@
  *  acknowledged:  attempt u32, session u16
  *  dropped:       attempt u32, copies u32
  *  place:         attempt u32, session u16 (0xffff: none), copies u32
- *  lastBroadcast: nothing more             it is retained now, and what was before is not
- *  lastCleared:   nothing more             it is retained no more, and nothing is
+ *  retained:      nothing more             what was before is not any more
+ *  cleared:       nothing more             it is retained no more, and nothing is
  * ```
  *
  * - `offset` and `distance`: the subject's frame lies at that offset of the segment that is `distance` segments before this one.
@@ -54,13 +55,14 @@ export const RecordType = {
   BURIED: 6,
   ACKNOWLEDGED: 7,
   DROPPED: 8,
-  LAST_BROADCAST: 9,
+  RETAINED: 9,
   BODY: 10,
   MOVED: 11,
   PLACE: 12,
   SEEN: 13,
   DIED: 14,
-  LAST_CLEARED: 15,
+  CLEARED: 15,
+  VALUE: 16,
 } as const
 
 /** Bytes of a record's type and subject. */
@@ -70,13 +72,19 @@ export const SUBJECT_BYTES = 12
 export const PLACE_BYTES = 20
 
 /** The bytes of a whole record, by its type; of one with a text at its end, those before the text. */
-export const recordBytes: readonly number[] = [0, 2, 20, 24, 26, 30, 36, 26, 28, 20, 28, 12, 30, 26, 22, 20]
+export const recordBytes: readonly number[] = [0, 2, 20, 24, 26, 30, 36, 26, 28, 20, 28, 12, 30, 26, 22, 20, 8]
 
 /** A record without a text takes no more than this, and at most three names are told before it. */
 export const RECORD_ROOM_BYTES: number = 40 + 3 * (2 + 255)
 
 /** Added to an attempt that a program has seen. */
 export const SEEN_BIT = 0x8000_0000
+
+/** Bytes of a value record before its name. */
+export const VALUE_BYTES = 8
+
+/** Where a value record says that the value is forgotten. */
+export const FORGOTTEN = 0xffff_ffff
 
 /** Where a place record says that nobody has it on lease. */
 export const NO_SESSION = 0xffff

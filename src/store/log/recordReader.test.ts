@@ -1,25 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { frameOf } from '../storeWitness.fixture.ts'
+import { BLOCK_HEAD_BYTES, writeBlockHead } from './blockFormat.ts'
+import { ObjectIndex } from './objectIndex.ts'
 import { RecordReader } from './recordReader.ts'
 import { RecordWriter } from './recordWriter.ts'
-import { RecoveredObjects } from './recoveredObjects.ts'
-import { RecoveredSegment } from './recoveredSegment.ts'
 
-const FRAME = { segment: 5, offset: 32 }
+const FRAME = { segment: 5, offset: BLOCK_HEAD_BYTES }
 const SESSION = 'a-session'
+/** Where the first record of the block begins: the name of a group, and then what is about it. */
+const RECORDS = BLOCK_HEAD_BYTES + 40
 
-/** Reads records about the only frame of a segment, as if they came from a disk with a right check. */
-function read(write: (records: RecordWriter) => void, change: (bytes: Buffer) => void = () => {}): RecoveredObjects {
+/** Reads records about the only frame of a block, as if they came from a disk with a right check. */
+function read(write: (records: RecordWriter) => void, change: (bytes: Buffer) => void = () => {}): ObjectIndex {
   const writer = new RecordWriter()
-  writer.reset(5)
+  writer.begin(5)
   write(writer)
-  const framesEnd = 32 + 40
-  const bytes = Buffer.concat([Buffer.alloc(32), frameOf(1, 40), writer.bytes.subarray(0, writer.end)])
+  const bytes = Buffer.concat([Buffer.alloc(BLOCK_HEAD_BYTES), frameOf(1, 40), writer.bytes.subarray(0, writer.end)])
+  const head = { isLast: true, segment: 5, offset: 0, framesEnd: RECORDS, previous: 0, first: 5, commit: 1 }
+  writeBlockHead(bytes, head, 1)
   change(bytes)
-  const objects = new RecoveredObjects()
-  objects.segments.push(new RecoveredSegment(5, 0, bytes, framesEnd))
-  new RecordReader(objects).read(5, bytes, framesEnd)
-  return objects
+  const index = new ObjectIndex()
+  new RecordReader({ index, value() {} }).read({ segment: 5, offset: 0, bytes })
+  return index
 }
 
 const queued = (records: RecordWriter): void => records.queued(FRAME, 'g', 0, 5, 1)
@@ -87,8 +89,16 @@ describe('Records that make no sense', () => {
       /does not wait/,
     ],
     ['a small object has a body', (records) => records.body(FRAME, 1, 100_000), /no large object/],
-    ['an object is not there', (records) => records.queued({ segment: 5, offset: 33 }, 'g', 0, 5, 1), /not there/],
-    ['an object is yet to come', (records) => records.queued({ segment: 6, offset: 32 }, 'g', 0, 5, 1), /not there/],
+    [
+      'an object is not there',
+      (records) => records.queued({ segment: 5, offset: BLOCK_HEAD_BYTES + 1 }, 'g', 0, 5, 1),
+      /not there/,
+    ],
+    [
+      'an object is yet to come',
+      (records) => records.queued({ segment: 6, offset: BLOCK_HEAD_BYTES }, 'g', 0, 5, 1),
+      /not there/,
+    ],
     ['an order is no number', (records) => records.queued(FRAME, 'g', 0, Number.NaN, 1), /number that cannot be/],
     ['an order is no whole number', (records) => records.queued(FRAME, 'g', 0, 0.5, 1), /number that cannot be/],
     ['there are no copies', (records) => records.queued(FRAME, 'g', 0, 5, 0), /of 0 copies/],
@@ -100,15 +110,15 @@ describe('Records that make no sense', () => {
   })
 
   it.each<[string, (bytes: Buffer) => void, RegExp]>([
-    ['an unknown type', (bytes) => bytes.writeUInt8(77, 75), /unknown type/],
-    ['no type', (bytes) => bytes.writeUInt8(0, 75), /unknown type/],
-    ['a name that was not told', (bytes) => bytes.writeUInt16LE(1, 77), /not told/],
-    ['an empty name', (bytes) => bytes.writeUInt8(0, 73), /cut off/],
-    ['a name beyond the end', (bytes) => bytes.writeUInt8(200, 73), /cut off/],
-    ['a name that is no text', (bytes) => bytes.writeUInt8(0xff, 74), /no UTF-8/],
-    ['a frame beyond the end', (bytes) => bytes.writeUInt32LE(41, 32), /not whole/],
-    ['a frame that is too short', (bytes) => bytes.writeUInt32LE(0, 32), /not whole/],
-    ['a frame of another type', (bytes) => bytes.writeUInt8(0x36, 36), /no object/],
+    ['an unknown type', (bytes) => bytes.writeUInt8(77, RECORDS + 3), /unknown type/],
+    ['no type', (bytes) => bytes.writeUInt8(0, RECORDS + 3), /unknown type/],
+    ['a name that was not told', (bytes) => bytes.writeUInt16LE(1, RECORDS + 5), /not told/],
+    ['an empty name', (bytes) => bytes.writeUInt8(0, RECORDS + 1), /cut off/],
+    ['a name beyond the end', (bytes) => bytes.writeUInt8(200, RECORDS + 1), /cut off/],
+    ['a name that is no text', (bytes) => bytes.writeUInt8(0xff, RECORDS + 2), /no UTF-8/],
+    ['a frame beyond the end', (bytes) => bytes.writeUInt32LE(41, BLOCK_HEAD_BYTES), /not whole/],
+    ['a frame that is too short', (bytes) => bytes.writeUInt32LE(0, BLOCK_HEAD_BYTES), /not whole/],
+    ['a frame of another type', (bytes) => bytes.writeUInt8(0x36, BLOCK_HEAD_BYTES + 4), /of no object/],
   ])('are refused: %s', (_, change, message) => {
     expect([...read(queued).places((object) => object)]).toHaveLength(1)
     expect(() => read(queued, change)).toThrow(
@@ -120,11 +130,11 @@ describe('Records that make no sense', () => {
     const objects = read((records) => {
       queued(records)
       records.acknowledged({ segment: 4, offset: 1_000 }, 'g', 1, SESSION, false, 3)
-      records.moved(3, 32)
+      records.moved(3, BLOCK_HEAD_BYTES)
     })
     expect([...objects.places((object) => object)]).toEqual([
       {
-        payload: { segment: 5, offset: 32, bytes: 40, body: undefined },
+        payload: { segment: 5, offset: BLOCK_HEAD_BYTES, bytes: 40, body: undefined, begin: undefined },
         kind: 'produce',
         group: 'g',
         groupIndex: 0,

@@ -1,5 +1,5 @@
-import { NO_SESSION, RecordType, recordBytes, SEEN_BIT, SUBJECT_BYTES } from './recordFormat.ts'
-import { SEGMENT_BYTES_MAX } from './segmentFormat.ts'
+import { SEGMENT_BYTES_MAX } from './blockFormat.ts'
+import { FORGOTTEN, NO_SESSION, RecordType, recordBytes, SEEN_BIT, SUBJECT_BYTES, VALUE_BYTES } from './recordFormat.ts'
 
 /** Where the frame of an object lies. */
 export interface FrameLocation {
@@ -23,8 +23,8 @@ const NAME_BYTES_MAX = 255
 const TEXT_BYTES_MAX = 0xffff
 
 /**
- * The records of the segment that is being written. They are written straight into a buffer that is used again for each
- * segment; whoever calls has made sure that there is room.
+ * The records of the block that is being written. They are written straight into a buffer that is used again for each
+ * block; whoever calls has made sure that there is room.
  */
 export class RecordWriter {
   /** Where the next record goes. */
@@ -40,8 +40,13 @@ export class RecordWriter {
   #lastSession = ''
   #lastSessionNumber = 0
 
-  /** Another segment begins. */
-  reset(segment: number): void {
+  /** Another block begins, in the same segment. */
+  clear(): void {
+    this.end = 0
+  }
+
+  /** Another segment begins: names are told again. */
+  begin(segment: number): void {
     this.segment = segment
     this.end = 0
     this.#names.clear()
@@ -118,12 +123,24 @@ export class RecordWriter {
     this.#view.setUint32(at + 4, copies, true)
   }
 
-  lastBroadcast(object: FrameLocation, group: string, groupIndex: number, order: number): void {
-    this.#beginPlace(RecordType.LAST_BROADCAST, object, group, groupIndex, order)
+  retained(object: FrameLocation, group: string, groupIndex: number, order: number): void {
+    this.#beginPlace(RecordType.RETAINED, object, group, groupIndex, order)
   }
 
-  lastCleared(object: FrameLocation, group: string, order: number): void {
-    this.#beginPlace(RecordType.LAST_CLEARED, object, group, 0, order)
+  /** The group has no retained broadcast any more. */
+  cleared(object: FrameLocation, group: string, order: number): void {
+    this.#beginPlace(RecordType.CLEARED, object, group, 0, order)
+  }
+
+  /** A named value; `undefined`: it is forgotten. */
+  value(name: string, value: Buffer | undefined): void {
+    const nameBytes = Buffer.byteLength(name)
+    const at = this.end
+    this.#view.setUint32(at, RecordType.VALUE | (nameBytes << 16), true)
+    this.#view.setUint32(at + 4, value?.length ?? FORGOTTEN, true)
+    this.bytes.write(name, at + VALUE_BYTES)
+    value?.copy(this.bytes, at + VALUE_BYTES + nameBytes)
+    this.end = at + VALUE_BYTES + nameBytes + (value?.length ?? 0)
   }
 
   /** The body of a large object is in the file of that number. */
@@ -133,7 +150,7 @@ export class RecordWriter {
     this.#view.setFloat64(at + 8, bytes, true)
   }
 
-  /** What lay there lies elsewhere now, and all about it is told anew. */
+  /** What lay there lies elsewhere now, and all about it is told again. */
   moved(segment: number, offset: number): void {
     this.#begin(RecordType.MOVED, { segment, offset }, 0, 0)
   }

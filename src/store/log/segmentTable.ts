@@ -1,30 +1,22 @@
-import type { RecoveredSegment } from './recoveredSegment.ts'
-
 /** One segment of the log, as the running store knows it. */
 export interface Segment {
-  /** The whole of it, on disk or to be there. */
+  /** The whole of it, on the disk or to be there. */
   bytes: number
-  /** What is written in its head. */
+  /** The check of its last block that was sealed. */
   check: number
   /** Of what is needed in it; see {@link LIVE_OVERHEAD_BYTES}. */
   liveBytes: number
-  /** It, while it is in memory; it begins at `start` there. */
+  /** It, while it is in memory. */
   buffer: Buffer | undefined
-  start: number
-  /** Whether what the disk has was found to be what was written. */
-  isVerified: boolean
 }
 
 /** What an object takes beside its frame: the least that has to be told of it when it is moved. */
 export const LIVE_OVERHEAD_BYTES = 32
 
-/** What any segment takes on a disk, however small. */
-const PAGE_BYTES = 4096
-
 /** All segments of the log, in a row. */
 export class SegmentTable {
-  /** Of all segments together, as they lie on the disk. */
-  diskBytes = 0
+  /** Of all segments together. */
+  bytes = 0
   /** Of what is needed in them. */
   liveBytes = 0
   #segments: Segment[] = []
@@ -52,61 +44,46 @@ export class SegmentTable {
     return this.#segments[number - this.#base]
   }
 
-  /** Adds the next one, which may still be without bytes. */
+  /** Adds the next one. */
   add(segment: Segment): void {
     this.#segments.push(segment)
     this.liveBytes += segment.liveBytes
-    if (segment.bytes > 0) this.diskBytes += diskBytesOf(segment)
+    this.bytes += segment.bytes
   }
 
-  /** Adds the next one, which an earlier run has written. */
-  addRecovered(recovered: RecoveredSegment): void {
-    const { bytes, check } = recovered
-    let liveBytes = 0
-    for (let index = 0; index < recovered.count; index++)
-      if (recovered.isKept(index)) liveBytes += recovered.frameBytes(index) + LIVE_OVERHEAD_BYTES
-    this.add({ bytes, check, liveBytes, buffer: undefined, start: 0, isVerified: true })
-  }
-
-  /** The last one is whole now. */
-  sealed(segment: Segment, bytes: number, check: number): void {
-    segment.bytes = bytes
+  /** A block was added to it. */
+  grow(segment: Segment, bytes: number, check: number): void {
+    segment.bytes += bytes
     segment.check = check
-    this.diskBytes += diskBytesOf(segment)
+    this.bytes += bytes
   }
 
-  /** A frame of so many bytes is kept in it. */
+  /** So many bytes of it are needed. */
   keep(segment: Segment, bytes: number): void {
     segment.liveBytes += bytes + LIVE_OVERHEAD_BYTES
     this.liveBytes += bytes + LIVE_OVERHEAD_BYTES
   }
 
-  /** A frame of so many bytes in it is needed no more. */
-  letGo(number: number, bytes: number): void {
+  /** So many bytes of it are needed no more. */
+  unref(number: number, bytes: number): void {
     const segment = this.get(number)
     if (segment === undefined) return
     segment.liveBytes -= bytes + LIVE_OVERHEAD_BYTES
     this.liveBytes -= bytes + LIVE_OVERHEAD_BYTES
   }
 
-  /** Drops the segments before `end` at the beginning of the log of which nothing is needed; returns the first that is left. */
-  dropDead(end: number): number {
+  /** Drops the segments before `end` at the beginning of the log of which nothing is needed. `dropped` is told of each. */
+  dropDead(end: number, dropped: (number: number, segment: Segment) => void): void {
     while (this.first < end) {
       const segment = this.#segments[this.#head]
       if (segment === undefined || segment.liveBytes > 0) break
-      segment.buffer = undefined
-      this.diskBytes -= diskBytesOf(segment)
+      dropped(this.first, segment)
+      this.bytes -= segment.bytes
       this.#head++
     }
-    if (this.#head > 1_024 && this.#head * 2 > this.#segments.length) {
-      this.#segments = this.#segments.slice(this.#head)
-      this.#base += this.#head
-      this.#head = 0
-    }
-    return this.first
+    if (this.#head <= 1_024 || this.#head * 2 <= this.#segments.length) return
+    this.#segments = this.#segments.slice(this.#head)
+    this.#base += this.#head
+    this.#head = 0
   }
-}
-
-function diskBytesOf({ bytes }: Segment): number {
-  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES
 }

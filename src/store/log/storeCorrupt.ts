@@ -11,6 +11,11 @@ export function segmentCorrupt(segment: number, what: string): ObjectRelayError 
   return storeCorrupt(`Segment ${segment}`, what)
 }
 
+/** The same for the block of a segment that begins at `offset`. */
+export function blockCorrupt(segment: number, offset: number, what: string): ObjectRelayError {
+  return storeCorrupt(`The block at ${offset} of segment ${segment}`, what)
+}
+
 /** It was written by a version of this library that is newer than this one. */
 export function storeVersion(where: string, version: number, known: number): ObjectRelayError {
   const message = `${where} of the store has the format ${version}; this version of objectrelay knows the format ${known}. Install the version that wrote it.`

@@ -11,26 +11,33 @@ const NAME = /^[a-z0-9]+(?:[.-][a-z0-9]+)*$/
 export class BodyFolder implements BodyFiles {
   readonly #folder: string
   readonly #isSynced: boolean
+  readonly #flags: string
   /** Files that are open, and those that are just being opened. */
   readonly #open = new Set<FolderFile>()
   readonly #opening = new Set<Promise<unknown>>()
   #isClosed = false
 
-  /** `isSynced`: whether a body must survive a failure of the machine, not only the end of the process. */
-  constructor(folder: string, { isSynced }: { isSynced: boolean }) {
+  /**
+   * `isSynced`: whether a file must survive a failure of the machine, not only the end of the process. `isReadOnly`: whether files
+   * are opened only to be read.
+   */
+  constructor(folder: string, { isSynced, isReadOnly = false }: { isSynced: boolean; isReadOnly?: boolean }) {
     this.#folder = folder
     this.#isSynced = isSynced
+    this.#flags = isReadOnly ? 'r' : 'r+'
   }
 
   create(name: string): Promise<BodyFile> {
     return this.#opened(async () => {
       await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-      return new FolderFile(await open(this.#path(name), 'wx+', 0o600), this.#isSynced ? this.#folder : undefined)
+      return new FolderFile(await open(this.#path(name), 'wx+', 0o600), this.#isSynced, this.#folder)
     })
   }
 
   open(name: string): Promise<BodyFile> {
-    return this.#opened(async () => new FolderFile(await open(this.#path(name), 'r+'), undefined))
+    return this.#opened(
+      async () => new FolderFile(await open(this.#path(name), this.#flags), this.#isSynced, undefined),
+    )
   }
 
   async remove(name: string): Promise<void> {
@@ -87,12 +94,14 @@ export class BodyFolder implements BodyFiles {
 class FolderFile implements BodyFile {
   onClose: () => void = () => undefined
   readonly #handle: FileHandle
-  /** The folder that its name must be safe in. */
-  readonly #syncedFolder: string | undefined
+  /** The folder that its name must be made safe in. */
+  #syncedFolder: string | undefined
+  readonly #isSynced: boolean
 
-  constructor(handle: FileHandle, syncedFolder: string | undefined) {
+  constructor(handle: FileHandle, isSynced: boolean, newIn: string | undefined) {
     this.#handle = handle
-    this.#syncedFolder = syncedFolder
+    this.#isSynced = isSynced
+    this.#syncedFolder = isSynced ? newIn : undefined
   }
 
   async write(offset: number, parts: readonly Buffer[]): Promise<void> {
@@ -104,9 +113,11 @@ class FolderFile implements BodyFile {
   }
 
   async sync(): Promise<void> {
-    if (this.#syncedFolder === undefined) return
+    if (!this.#isSynced) return
     await this.#handle.datasync()
+    if (this.#syncedFolder === undefined) return
     await syncFolder(this.#syncedFolder)
+    this.#syncedFolder = undefined
   }
 
   async close(): Promise<void> {

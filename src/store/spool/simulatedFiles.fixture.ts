@@ -8,15 +8,27 @@ export interface DiskFaults {
   /** What the next writes fail with. */
   writeError: Error | undefined
   readError: Error | undefined
+  syncError?: Error | undefined
 }
 
-/** Files in memory, on a clock of the test's own. What was not synced is lost in a {@link SimulatedFiles.crash}. */
+/** A write that was not synced. */
+interface UnsyncedWrite {
+  readonly name: string
+  readonly offset: number
+  readonly bytes: Buffer
+}
+
+/**
+ * Files in memory, on a clock of the test's own. What was not synced is lost in a {@link SimulatedFiles.crash}; or some of it, in any
+ * order, and torn.
+ */
 export class SimulatedFiles implements BodyFiles {
   readonly faults: DiskFaults = { delayMs: 1, writeError: undefined, readError: undefined }
   /** What is there. */
   readonly files: Map<string, Buffer> = new Map()
   /** What would be there after a crash. */
   readonly synced: Map<string, Buffer> = new Map()
+  unsynced: UnsyncedWrite[] = []
   writes = 0
   reads = 0
   readonly #open = new Set<BodyFile>()
@@ -46,16 +58,23 @@ export class SimulatedFiles implements BodyFiles {
     await this.wait()
     this.files.delete(name)
     this.synced.delete(name)
+    this.unsynced = this.unsynced.filter((write) => write.name !== name)
   }
 
   list(): Promise<ReadonlyMap<string, number>> {
     return Promise.resolve(new Map([...this.files].map(([name, { length }]) => [name, length])))
   }
 
-  /** The machine stops: what was not synced is gone. */
-  crash(): void {
+  /**
+   * The machine stops: what was not synced is gone, but for the part of each write that `kept` tells: 1 all of it, less than 1 its
+   * first part, and below 0 its last part.
+   */
+  crash(kept: () => number = () => 0): void {
     this.files.clear()
-    for (const [name, bytes] of this.synced) this.files.set(name, bytes)
+    for (const [name, bytes] of this.synced) this.files.set(name, Buffer.from(bytes))
+    for (const { name, offset, bytes } of this.unsynced) this.#keepPart(name, offset, bytes, kept())
+    for (const [name, bytes] of this.files) this.synced.set(name, Buffer.from(bytes))
+    this.unsynced = []
     this.#open.clear()
     this.#owner++
   }
@@ -79,6 +98,18 @@ export class SimulatedFiles implements BodyFiles {
   /** Fails for a file that was closed. */
   check(file: BodyFile): void {
     if (!this.#open.has(file)) throw new Error('The file is closed.')
+  }
+
+  #keepPart(name: string, offset: number, bytes: Buffer, part: number): void {
+    if (part === 0) return
+    const from = part < 0 ? Math.floor(bytes.length * (1 + part)) : 0
+    const to = part < 0 ? bytes.length : Math.ceil(bytes.length * Math.min(part, 1))
+    const before = this.files.get(name) ?? Buffer.alloc(0)
+    // What lies between was never written: it is read as zeros.
+    const after = Buffer.alloc(Math.max(before.length, offset + to))
+    before.copy(after)
+    bytes.copy(after, offset + from, from, to)
+    this.files.set(name, after)
   }
 
   wait(): Promise<void> {
@@ -123,6 +154,7 @@ class SimulatedFile implements BodyFile {
     }
     let at = offset
     for (const part of parts) at += part.copy(this.#room, at)
+    this.#disk.unsynced.push({ name: this.#name, offset, bytes: Buffer.concat(parts) })
     files.set(this.#name, this.#room.subarray(0, end))
   }
 
@@ -138,7 +170,10 @@ class SimulatedFile implements BodyFile {
   }
 
   async sync(): Promise<void> {
+    const { faults } = this.#disk
     await this.#disk.wait()
+    if (faults.syncError !== undefined) throw faults.syncError
+    this.#disk.unsynced = this.#disk.unsynced.filter(({ name }) => name !== this.#name)
     this.#disk.synced.set(this.#name, Buffer.from(this.#disk.files.get(this.#name) ?? Buffer.alloc(0)))
   }
 

@@ -1,0 +1,28 @@
+import type { LoadedFrame } from '../store.ts'
+import type { FrameTable } from './frameTable.ts'
+import type { FrameSource, LogFrame } from './logFrame.ts'
+import type { SegmentMemory } from './segmentMemory.ts'
+
+/** Finds the bytes of frames, wherever they were moved to. */
+export class FrameFinder implements FrameSource {
+  readonly #frames: FrameTable
+  readonly #memory: SegmentMemory
+
+  constructor(frames: FrameTable, memory: SegmentMemory) {
+    this.#frames = frames
+    this.#memory = memory
+  }
+
+  find(frame: LogFrame): LoadedFrame | undefined {
+    const { segment, offset } = this.#frames.locate(frame)
+    const buffer = this.#memory.find(segment)
+    return buffer === undefined ? undefined : { buffer, start: offset, end: offset + frame.bytes }
+  }
+
+  async load(frame: LogFrame): Promise<LoadedFrame> {
+    // If it is moved meanwhile, the old place is as good.
+    const { segment, offset } = this.#frames.locate(frame)
+    const buffer = await this.#memory.read(segment)
+    return { buffer, start: offset, end: offset + frame.bytes }
+  }
+}
