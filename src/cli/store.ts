@@ -5,7 +5,7 @@ import { defineStoreInspect } from './storeInspect.ts'
 import { defineStorePurge } from './storePurge.ts'
 
 const overview = `
-The store is the folder that 'relay --store' was given. What only reads works beside a relay that runs with it.
+The store is the folder that 'relay --store' was given. All but 'purge' work while a relay runs with it: it answers itself.
 
 Examples:
   $ objectrelay store inspect relay-store

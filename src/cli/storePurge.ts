@@ -4,8 +4,8 @@ import { addCommonFlags, flagsOf, outputOf, textOf, usageError } from './command
 import { formatBytes } from './units.ts'
 
 const help = `
-Deletes all that waits in the queue of a group, and what members had of it and did not acknowledge; its last broadcast
-stays. It is refused while a relay runs with the store.
+Deletes all that waits in the queue of a group, what members had of it and did not acknowledge, and its retained
+broadcast. It is refused while a relay runs with the store.
 
 Example:
   $ objectrelay store purge relay-store --group tasks.dead --yes`

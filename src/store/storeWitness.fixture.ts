@@ -20,13 +20,6 @@ export async function contentOf(frame: KeptFrame): Promise<Buffer> {
   return Buffer.from(buffer.subarray(start, end))
 }
 
-/** The bytes of one that is in memory. */
-export function contentInMemory(frame: KeptFrame): Buffer {
-  const found = frame.find()
-  if (found === undefined) throw new Error('It is not in memory.')
-  return Buffer.from(found.buffer.subarray(found.start, found.end))
-}
-
 /** Equal copies in one place, in words. */
 export interface Place {
   readonly kind: 'broadcast' | 'produce'
