@@ -142,7 +142,7 @@ export const errorCatalogue = {
     retryable: false,
     meaning: 'The group is not among the groups that the relay accepts.',
   },
-  GROUP_FULL: { category: 'refused', retryable: false, meaning: 'The group has as many members as the relay accepts.' },
+  GROUP_FULL: { category: 'refused', retryable: true, meaning: 'The group has as many members as the relay accepts.' },
   CERTIFICATE_UNTRUSTED: {
     category: 'refused',
     retryable: false,

@@ -104,7 +104,7 @@ describe('errors', () => {
       'error: Full. (GROUP_FULL)\n  caused by: Error: why',
     )
     expect(JSON.parse(describeError(error, { json: true, verbose: false }))).toEqual({
-      error: { code: 'GROUP_FULL', category: 'refused', message: 'Full.', retryable: false, details: { group: 'g' } },
+      error: { code: 'GROUP_FULL', category: 'refused', message: 'Full.', retryable: true, details: { group: 'g' } },
     })
     expect(describeError(cause, { json: false, verbose: false })).toMatch(/^unexpected error: why\n(?!.*\n\s+at )/s)
   })

@@ -179,4 +179,6 @@ export interface JoinOptions {
    * place of the one before. Without a bound if it is not given.
    */
   readonly unarrivedBytesMax?: number
+  /** Tells, if it is given, how long a group that is full will stay so at most. */
+  readonly nowMs?: number
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { codeOf, TestBroker } from '../../test/properties/brokerHarness.ts'
 import { checkInvariants } from '../../test/properties/brokerInvariants.ts'
+import { ObjectRelayError } from '../errors.ts'
 
 describe('a session', () => {
   test('keeps its leases and its credit while it is detached, and is given nothing', () => {
@@ -64,6 +65,31 @@ describe('a session', () => {
     expect(relay.broker.stats().groups.map(({ name }) => name)).toEqual(['g'])
     expect([...relay.join('bob', ['g.dead', 'h']).memberships.keys()]).toEqual(['g.dead', 'h'])
     checkInvariants(relay.broker)
+  })
+
+  test('is told, when a group is full, how long members that are away hold the place at most', () => {
+    const relay = new TestBroker({ sessionGraceMs: 100 }, { g: { maxCount: 2 }, h: { maxCount: 1 } })
+    const [alice, bob] = [relay.join('alice', 'g'), relay.join('bob', ['g', 'h'])]
+    const refusal = (nowMs: number, ...groups: string[]) => {
+      try {
+        relay.join('carol', groups, { nowMs })
+      } catch (error) {
+        return error instanceof ObjectRelayError ? error.details : error
+      }
+      return undefined
+    }
+    expect(refusal(0, 'g')).toEqual({ group: 'g' })
+    relay.broker.detach(alice, 10)
+    relay.broker.detach(bob, 50.5)
+    expect(refusal(20, 'g')).toEqual({ group: 'g', retryAfterMs: 90 })
+    expect(refusal(60, 'h')).toEqual({ group: 'h', retryAfterMs: 91 })
+    relay.broker.attach(alice)
+    expect(refusal(60, 'g')).toEqual({ group: 'g', retryAfterMs: 91 })
+    relay.broker.attach(bob)
+    expect(refusal(60, 'g')).toEqual({ group: 'g' })
+    relay.broker.detach(bob, 70)
+    relay.broker.advance(170)
+    expect(refusal(170, 'g', 'h')).toBeUndefined()
   })
 
   test('has a window that never falls', () => {

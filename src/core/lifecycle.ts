@@ -179,12 +179,30 @@ function checkJoin<P extends Payload>(core: Core<P>, id: string, names: Set<stri
     throw wrong('inboxBytes', `inboxBytes is ${inboxBytes}. Give a positive integer.`)
   }
   for (const name of names) {
-    if (core.directory.memberRoom(name) > 0) continue
-    const message = `The group "${name}" has as many members as it may have. Raise its maxCount, or wait until one leaves.`
-    throw createError('GROUP_FULL', message, { details: { group: name } })
+    if (core.directory.memberRoom(name) <= 0) throw groupFull(core, name, options.nowMs)
   }
   const refusal = core.directory.refusal(names)
   if (refusal !== undefined) throw refusal
+}
+
+/** The refusal says how long the group stays full at most, if members whose link is lost hold the place. */
+function groupFull<P extends Payload>(core: Core<P>, name: string, nowMs: number | undefined): ObjectRelayError {
+  const message = `The group "${name}" has as many members as it may have. Raise its maxCount, or wait until one leaves.`
+  const graceEndsMs = placeFreeAtMs(core, name)
+  if (nowMs === undefined || graceEndsMs === undefined)
+    return createError('GROUP_FULL', message, { details: { group: name } })
+  const retryAfterMs = Math.max(0, Math.ceil(graceEndsMs - nowMs))
+  const wait = `A member whose link is lost holds the place for ${retryAfterMs} ms at most.`
+  return createError('GROUP_FULL', `${message} ${wait}`, { details: { group: name, retryAfterMs } })
+}
+
+/** When so many grace times have ended that there is room for one more; undefined if they do not suffice. */
+function placeFreeAtMs<P extends Payload>({ directory }: Core<P>, name: string): number | undefined {
+  const ends: number[] = []
+  for (const { session } of directory.groups.get(name)?.members ?? [])
+    if (session.state === 'detached') ends.push(session.graceEndsMs)
+  // One more must go than there are too many, which is none: a group never has more members than it may have.
+  return ends.sort((one, other) => one - other)[-directory.memberRoom(name)]
 }
 
 function wrong(argument: string, message: string): ObjectRelayError {

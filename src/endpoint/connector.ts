@@ -1,19 +1,20 @@
 import { createHash } from 'node:crypto'
 import type { EndpointConfiguration } from '../background/endpointState.ts'
 import type { Clock, Timer } from '../clock.ts'
-import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
-import { EndpointProof } from '../security/endpointProof.ts'
-import { loadPasswordProof } from '../security/passwordLogin.ts'
+import type { ObjectRelayError } from '../errors.ts'
 import type { ConnectOptions } from '../transport/connect.ts'
-import { Link, type LinkHandler } from '../transport/link.ts'
+import type { Link, LinkHandler } from '../transport/link.ts'
 import type { Transport } from '../transport/transport.ts'
-import { type Greeting, Handshake } from './handshake.ts'
+import { Attempt } from './attempt.ts'
+import type { Greeting } from './handshake.ts'
+import { ReconnectDelays } from './reconnectDelays.ts'
 import type { TicketPool } from './ticketPool.ts'
 import type { Welcome } from './welcome.ts'
 
 /** What a connector needs of its surroundings. */
 export interface ConnectorHost {
   readonly clock: Clock
+  /** What the endpoints of the process share. */
   readonly tickets: TicketPool
   connect(options: ConnectOptions): Promise<Transport>
 }
@@ -30,115 +31,83 @@ export interface ConnectorOwner extends LinkHandler {
   refused(error: ObjectRelayError, attempt: number): void
 }
 
-/** How long one attempt may take until the channel stands. */
-const ATTEMPT_MS = 15_000
-
-/** However long a relay asks an endpoint to wait. */
+/** However long whoever answers asks an endpoint to wait. */
 const ASKED_WAIT_MS_MAX = 60_000
 
-/** A relay that slows down guessing says how long; from another, `waitMs` may be anything. */
-function askedWaitMs({ details: { waitMs } }: ObjectRelayError): number {
-  return typeof waitMs === 'number' && waitMs > 0 ? Math.min(waitMs, ASKED_WAIT_MS_MAX) : 0
-}
-
 /**
- * Connects an endpoint to its relay and does so again whenever the link is lost, with growing, jittered delays. Only an
- * error that repeating cannot mend ends it: a wrong password, a refused group, a certificate that does not match.
+ * Connects an endpoint to its relay and does so again whenever the link is lost, with growing, jittered delays. A permanent
+ * error ends it. Once a relay has welcomed the endpoint, only that relay, proven by the password, can say one: what anybody
+ * else says at its address may be over in a moment.
  */
 export class Connector {
   readonly #configuration: EndpointConfiguration
   readonly #host: ConnectorHost
   readonly #owner: ConnectorOwner
-  readonly #ticketKey: string
-  #attempt = 0
-  #delayMs: number
+  readonly #relayKey: string
+  readonly #delays: ReconnectDelays
+  #attempt: Attempt | undefined
+  /** Attempts since the last one that succeeded. */
+  #attempts = 0
   #retryTimer: Timer | undefined
+  #wasWelcomed = false
   #stopped = false
 
   constructor(configuration: EndpointConfiguration, host: ConnectorHost, owner: ConnectorOwner) {
     this.#configuration = configuration
     this.#host = host
     this.#owner = owner
-    this.#delayMs = configuration.reconnect.initialDelayMs
+    this.#delays = new ReconnectDelays(configuration.reconnect, () => host.clock.random())
     const password = createHash('sha256').update(configuration.password).digest('base64')
-    this.#ticketKey = `${configuration.host} ${configuration.port} ${password}`
+    this.#relayKey = `${configuration.host} ${configuration.port} ${password}`
   }
 
   /** Makes an attempt now. */
   dial(): void {
-    this.#attempt++
-    this.#attemptOnce().catch((thrown: unknown) => this.#fail(toObjectRelayError(thrown, 'CONNECT_FAILED')))
+    this.#attempts++
+    this.#attempt = new Attempt({
+      configuration: this.#configuration,
+      host: this.#host,
+      relayKey: this.#relayKey,
+      owner: {
+        greeting: () => this.#owner.greeting(),
+        welcomed: (link, welcome) => this.#succeed(link, welcome),
+        failed: (error, fromRelay) => this.#fail(error, fromRelay),
+      },
+    })
   }
 
   /** The link that was established is gone. */
   lost(error: ObjectRelayError): void {
-    this.#fail(error)
+    this.#fail(error, true)
   }
 
+  /** Ends it at once, an attempt that is under way included. */
   stop(): void {
     this.#stopped = true
     this.#retryTimer?.cancel()
+    this.#attempt?.giveUp()
   }
 
   #succeed(link: Link, welcome: Welcome): void {
-    if (this.#stopped) {
-      link.fail(createError('STOPPED', 'The endpoint was stopped.'), false)
-      return
-    }
-    const attempt = this.#attempt
-    this.#attempt = 0
-    this.#delayMs = this.#configuration.reconnect.initialDelayMs
-    this.#owner.established(link, welcome, attempt)
+    const attempts = this.#attempts
+    this.#attempts = 0
+    this.#wasWelcomed = true
+    this.#delays.reset()
+    this.#owner.established(link, welcome, attempts)
   }
 
-  #fail(error: ObjectRelayError): void {
+  #fail(error: ObjectRelayError, fromRelay: boolean): void {
     if (this.#stopped) return
-    this.#host.tickets.doubt(this.#ticketKey)
-    if (!error.retryable) {
+    this.#host.tickets.doubt(this.#relayKey)
+    if (!error.retryable && (fromRelay || !this.#wasWelcomed)) {
       this.#stopped = true
-      this.#owner.refused(error, this.#attempt)
+      this.#owner.refused(error, this.#attempts)
       return
     }
-    const { jitter, factor, maxDelayMs } = this.#configuration.reconnect
-    const jittered = this.#delayMs * (1 + jitter * (2 * this.#host.clock.random() - 1))
-    const delayMs = Math.round(Math.max(jittered, askedWaitMs(error)))
-    this.#delayMs = Math.min(this.#delayMs * factor, maxDelayMs)
-    this.#owner.retrying(error, this.#attempt, delayMs)
+    // Whoever answers in the relay's place for a moment must not keep the endpoint away for longer than that.
+    const waitMsMax = this.#wasWelcomed ? this.#configuration.reconnect.maxDelayMs : ASKED_WAIT_MS_MAX
+    const delayMs = this.#delays.next(error, { fromRelay, waitMsMax })
+    this.#owner.retrying(error, this.#attempts, delayMs)
     this.#retryTimer = this.#host.clock.after(delayMs, () => this.dial())
-  }
-
-  async #attemptOnce(): Promise<void> {
-    const { password, security } = this.#configuration
-    await loadPasswordProof()
-    // Without TLS there are no tickets: each connection proves the password anew.
-    const admission = await this.#host.tickets.admit(this.#ticketKey, security === 'TLS')
-    try {
-      if (this.#stopped) throw createError('STOPPED', 'The endpoint was stopped.')
-      const transport = await this.#host.connect({ ...this.#configuration, timeoutMs: ATTEMPT_MS })
-      admission.heard()
-      const link = new Link(transport, this.#host.clock, this.#owner)
-      const proof = new EndpointProof({
-        password,
-        channelBinding: transport.channelBinding,
-        ticket: admission.ticket,
-        budget: admission.budget,
-      })
-      const handshake = new Handshake({
-        link,
-        proof,
-        configuration: this.#configuration,
-        greeting: () => this.#owner.greeting(),
-        admission,
-        clock: this.#host.clock,
-        welcomed: (welcome) => this.#succeed(link, welcome),
-      })
-      link.handler = handshake
-      await handshake.run()
-      admission.over()
-    } catch (thrown) {
-      const error = toObjectRelayError(thrown, 'CONNECT_FAILED')
-      admission.over(error)
-      throw error
-    }
   }
 }

@@ -8,12 +8,12 @@ import type { EndpointProof, EndpointStep } from '../security/endpointProof.ts'
 import { finishLoginElsewhere } from '../security/loginWorker.ts'
 import type { LoginComputation } from '../security/passwordLogin.ts'
 import { proofMessageTypes } from '../security/proofMessages.ts'
+import type { Ticket } from '../security/tickets.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
 import { encodeJson, readJson } from '../wire/controlFrames.ts'
 import { FRAME_HEADER_BYTES, FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 import { encodeProofFrame } from '../wire/proofFrame.ts'
 import { reportedError } from './reportedError.ts'
-import type { Admission } from './ticketPool.ts'
 import { parseWelcome, type Welcome } from './welcome.ts'
 
 /** What the endpoint says of the session that it wants to go on with. */
@@ -37,48 +37,61 @@ const STRETCHING_QUIET_MS = 5_000
 
 /** The first frames on a link, from the endpoint's side: the password proof, then HELLO and WELCOME. */
 export class Handshake implements LinkHandler {
-  readonly #link: Link
   readonly #proof: EndpointProof
   readonly #configuration: EndpointConfiguration
   readonly #greeting: () => Greeting
-  readonly #admission: Pick<Admission, 'heard' | 'proven'>
+  readonly #heard: (quietMs?: number) => void
+  readonly #proven: (ticket: Ticket | undefined) => void
   readonly #clock: Clock
-  readonly #welcomed: (welcome: Welcome) => void
+  readonly #welcomed: (link: Link, welcome: Welcome) => void
   readonly #beganMs: number
+  #ownLink: Link | undefined
+  /** Aborted at its end, however it ends. */
+  readonly #ended = new AbortController()
   #silence: Timer | undefined
   #authenticated = false
   #resolve: () => void = () => undefined
   #reject: (error: ObjectRelayError) => void = () => undefined
 
   constructor(options: {
-    link: Link
     proof: EndpointProof
     configuration: EndpointConfiguration
     greeting: () => Greeting
-    /** Told how the attempt goes, and once the relay has proven itself, so that others may use the ticket. */
-    admission: Pick<Admission, 'heard' | 'proven'>
+    /** The attempt goes on, and the next step may take so long. */
+    heard: (quietMs?: number) => void
+    /** The relay has proven itself: others may use the ticket. */
+    proven: (ticket: Ticket | undefined) => void
     clock: Clock
     /** The relay has accepted the endpoint. The link's handler is to be changed before this returns: more may lie behind WELCOME in the same bytes. */
-    welcomed: (welcome: Welcome) => void
+    welcomed: (link: Link, welcome: Welcome) => void
   }) {
-    this.#link = options.link
     this.#proof = options.proof
     this.#configuration = options.configuration
     this.#greeting = options.greeting
-    this.#admission = options.admission
+    this.#heard = options.heard
+    this.#proven = options.proven
     this.#clock = options.clock
     this.#beganMs = options.clock.nowMs()
     this.#welcomed = options.welcomed
   }
 
+  get #link(): Link {
+    if (this.#ownLink === undefined) throw new Error('A handshake was used before it ran.')
+    return this.#ownLink
+  }
+
   /** Resolves once the relay has accepted the endpoint; rejects with the reason why not. */
-  run(): Promise<void> {
+  run(link: Link): Promise<void> {
+    this.#ownLink = link
     return new Promise<void>((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
       this.#link.write(encodeProofFrame(this.#proof.start()))
       this.#listen()
-    }).finally(() => this.#silence?.cancel())
+    }).finally(() => {
+      this.#silence?.cancel()
+      this.#ended.abort()
+    })
   }
 
   frame(type: number, buffer: Buffer, start: number, end: number): void {
@@ -91,7 +104,7 @@ export class Handshake implements LinkHandler {
     } else if (type === FrameType.WELCOME) {
       const welcome = parseWelcome(readJson(buffer, start, end))
       this.#resolve()
-      this.#welcomed(welcome)
+      this.#welcomed(this.#link, welcome)
     } else
       throw createError(
         'PROTOCOL_VIOLATION',
@@ -127,7 +140,7 @@ export class Handshake implements LinkHandler {
       return
     }
     this.#authenticated = true
-    this.#admission.proven(outcome.ticket)
+    this.#proven(outcome.ticket)
     this.#link.allowControlFrames()
     this.#greet()
   }
@@ -158,8 +171,8 @@ export class Handshake implements LinkHandler {
   /** It is this side's turn meanwhile. */
   #compute(computation: LoginComputation): void {
     this.#silence?.cancel()
-    this.#admission.heard(STRETCHING_QUIET_MS)
-    finishLoginElsewhere(computation)
+    this.#heard(STRETCHING_QUIET_MS)
+    finishLoginElsewhere(computation, this.#ended.signal)
       .catch((thrown: unknown) => toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'))
       .then((result) => {
         if (this.#link.closed) return
@@ -171,7 +184,7 @@ export class Handshake implements LinkHandler {
 
   /** The relay has said something, or it is its turn now. */
   #listen(): void {
-    this.#admission.heard()
+    this.#heard()
     this.#silence?.cancel()
     const sinceMs = this.#clock.nowMs()
     this.#silence = this.#clock.after(SILENCE_MS, () => {

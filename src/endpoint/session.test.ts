@@ -10,6 +10,8 @@ import {
 } from '../../test/support/relayWorld.ts'
 import { LeaseAction } from '../background/records.ts'
 import { FakeClock } from '../clock.fixture.ts'
+import { relayLimitDefaults } from '../limits.ts'
+import { makeSessionSecret } from '../security/endpointId.ts'
 import { createMemoryLink } from '../transport/memoryTransport.ts'
 import { encodeConfirm, encodeJson, encodeText, readJson } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
@@ -214,6 +216,91 @@ describe('A session between an endpoint and a relay', () => {
       if (received === null) await world.advance(1_100)
     }
     expect(world.server.stats().groups.g).toMatchObject({ waiting: 1 })
+  })
+
+  it('knows again what it accepted, also when the endpoint found its place taken first', async () => {
+    const world = await RelayWorld.create({ acceptedGroups: { g: { maxCount: 1 } }, limits: { sessionGraceMs: 1_000 } })
+    const joinAs = async (session: string, hello: Record<string, unknown>) => {
+      const raw = new RawEndpoint(world.link().near)
+      raw.begin()
+      await world.settle()
+      raw.hello({ session, ...hello })
+      await world.settle()
+      return raw
+    }
+    const [mine, theirs] = [makeSessionSecret(), makeSessionSecret()]
+    const before = await joinAs(mine, { received: null, epoch: 0 })
+    before.transport.write(Buffer.concat([encodeConfirm(0, 1_000_000), objectFrame('produce', 'g', 0, 'work')]))
+    await world.settle()
+    before.transport.destroy()
+    await world.advance(1_100)
+    const other = await joinAs(theirs, { received: null })
+    for (let attempt = 0; attempt < 2; attempt++)
+      expect((await joinAs(mine, { received: 0, epoch: 1 })).types()).toEqual([FrameType.REFUSED])
+    other.transport.write(Buffer.concat([encodeConfirm(0, 1_000_000), encodeText(FrameType.GOODBYE, '')]))
+    await world.settle()
+    const back = await joinAs(mine, { received: 0, epoch: 1 })
+    back.transport.write(Buffer.concat([encodeConfirm(0, 1_000_000), objectFrame('produce', 'g', 0, 'work')]))
+    await world.settle()
+    expect(back.types()).toContain(FrameType.ACCEPTED)
+    expect(world.server.stats().groups.g).toMatchObject({ waiting: 1 })
+  })
+
+  it.each([
+    ['STOPPED', 'stopped'],
+    ['PROTOCOL_VIOLATION', 'violation'],
+    ['LINK_LOST', undefined],
+  ])('ends, or waits for a return, as the code says with which the endpoint closes: %s', async (code, reason) => {
+    const world = await RelayWorld.create()
+    const raw = new RawEndpoint(world.link().near)
+    raw.begin()
+    await world.settle()
+    // In the same bytes as HELLO: it gives up before it has seen a WELCOME.
+    raw.hello()
+    raw.transport.write(encodeJson(FrameType.CLOSE, { error: { code, message: 'No more.' } }))
+    await world.settle()
+    expect(raw.closed).toBe(true)
+    expect(world.server.stats().endpoints).toMatchObject({ connected: 0, away: reason === undefined ? 1 : 0 })
+    const left = world.events.filter(({ name }) => name === 'endpointLeft').map(({ value }) => value)
+    expect(left).toMatchObject(reason === undefined ? [] : [{ name: 'raw', reason }])
+  })
+
+  it('leaves no place taken by an endpoint that gives up before its WELCOME has come', async () => {
+    const world = await RelayWorld.create({ acceptedGroups: { g: { maxCount: 1 } } })
+    const ghost = world.open({ groups: ['g'] })
+    // Until the relay has taken HELLO in; what it answers is still on its way.
+    while (world.server.stats().sessions.length === 0) {
+      await new Promise((resolve) => setImmediate(resolve))
+      world.clock.step()
+    }
+    expect(ghost.state).toBeUndefined()
+    ghost.stop(0)
+    await world.settle()
+    expect(ghost.stopped).toMatchObject({ returned: 0 })
+    expect(world.server.stats().sessions).toEqual([])
+    const other = world.open({ groups: ['g'] })
+    await world.settle()
+    expect(other.state?.state).toBe('connected')
+  })
+
+  it('is taken up by who waits for a full group, as soon as the grace time of the member before is over', async () => {
+    const world = await RelayWorld.create({ acceptedGroups: { g: { maxCount: 1 } } })
+    const dead = new RawEndpoint(world.link().near)
+    dead.begin()
+    await world.settle()
+    dead.hello()
+    await world.settle()
+    dead.transport.destroy()
+    const reconnect = { initialDelayMs: 60_000, maxDelayMs: 60_000, factor: 1, jitter: 0 }
+    const heir = world.open({ groups: ['g'], reconnect })
+    await world.settle()
+    expect(heir.state).toMatchObject({
+      state: 'connecting',
+      error: { code: 'GROUP_FULL', details: { group: 'g', retryAfterMs: relayLimitDefaults.sessionGraceMs } },
+    })
+    await world.advance(relayLimitDefaults.sessionGraceMs)
+    await world.advance(100)
+    expect(heir.state).toMatchObject({ state: 'connected', attempt: 2 })
   })
 
   it('stays in step when objects larger than the room come one by one', async () => {

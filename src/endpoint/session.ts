@@ -87,6 +87,7 @@ export class EndpointSession implements ConnectorOwner {
   #stopTimer: Timer | undefined
   #goodbyeSent = false
   #seenSoon = false
+  #goodbyeAnswered = false
   #over = false
 
   constructor(id: number, configuration: EndpointConfiguration, host: SessionHost) {
@@ -281,6 +282,7 @@ export class EndpointSession implements ConnectorOwner {
       case FrameType.GOODBYE:
         checkEmpty(start, end)
         if (!this.#goodbyeSent) throw createError('PROTOCOL_VIOLATION', 'The relay said goodbye first.')
+        this.#goodbyeAnswered = true
         this.#finish(false)
         return
       case FrameType.CLOSE:
@@ -496,7 +498,6 @@ export class EndpointSession implements ConnectorOwner {
     const result: EndpointStopResult = { returned: this.#giveBack(), deadlineReached }
     const record = encodeJson(RecordType.STOPPED, result)
     this.#host.port.write(this.#id, record, 0, record.length)
-    if (deadlineReached) this.#leaveUnfinished()
     this.#end()
   }
 
@@ -520,21 +521,13 @@ export class EndpointSession implements ConnectorOwner {
     return returned
   }
 
-  /** Says goodbye with things undone, so that the relay does not wait for a return that will not come. */
-  #leaveUnfinished(): void {
-    const conversation = this.#conversation
-    // What waits to be sent was returned to the program, and must not go now.
-    if (conversation === undefined || this.#goodbyeSent || conversation.log.hasUnsent) return
-    conversation.send(encodeText(FrameType.GOODBYE, ''))
-    conversation.pump()
-  }
-
   #end(): void {
     this.#over = true
     this.#connector.stop()
     this.#stopTimer?.cancel()
     this.#transfers.end()
-    this.#link?.fail(createError('STOPPED', 'The endpoint was stopped.'), false)
+    // The relay is told, so that it does not wait for a return that will not come.
+    this.#link?.fail(createError('STOPPED', 'The endpoint was stopped.'), !this.#goodbyeAnswered)
     this.#host.ended(this.#id)
   }
 }

@@ -18,7 +18,7 @@ const PATIENCE_MS = 1_000
 interface Waiter {
   readonly sharesTickets: boolean
   readonly resolve: (admission: Admission) => void
-  readonly reject: (error: ObjectRelayError) => void
+  readonly reject: (reason: unknown) => void
 }
 
 interface PoolEntry {
@@ -28,7 +28,7 @@ interface PoolEntry {
   /** Whether the relay hands out tickets at all, as far as is known. */
   givesTickets: boolean
   readonly budget: StretchingBudget
-  readonly waiting: Waiter[]
+  waiting: Waiter[]
   /** Attempts that are under way, and those of them that others wait for: they find out whether the ticket is good, or bring one. */
   active: number
   trials: number
@@ -69,14 +69,24 @@ export class TicketPool {
 
   /**
    * How an attempt may be made, and when: now, or when those before it have come far enough. Rejects if one of them found out
-   * that the password is wrong.
+   * that the password is wrong, or with the signal's reason.
    */
-  admit(key: string, sharesTickets = true): Promise<Admission> {
+  async admit(key: string, sharesTickets = true, signal?: AbortSignal): Promise<Admission> {
+    signal?.throwIfAborted()
     const entry = this.#entryOf(key)
-    return new Promise((resolve, reject) => {
-      entry.waiting.push({ sharesTickets, resolve, reject })
-      this.#advance(entry)
+    let giveUp: () => void = () => undefined
+    const admission = new Promise<Admission>((resolve, reject) => {
+      const waiter = { sharesTickets, resolve, reject }
+      giveUp = () => {
+        entry.waiting = entry.waiting.filter((other) => other !== waiter)
+        reject(signal?.reason)
+        this.#advance(entry)
+      }
+      entry.waiting.push(waiter)
     })
+    signal?.addEventListener('abort', giveUp)
+    this.#advance(entry)
+    return await admission.finally(() => signal?.removeEventListener('abort', giveUp))
   }
 
   /** A link to that relay was lost, or none came about: it may have been restarted, and know no ticket. */

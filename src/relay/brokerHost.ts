@@ -75,6 +75,7 @@ export class BrokerHost {
         broadcasts,
         inboxBytes,
         ...(broadcasts === 'latest' ? { unarrivedBytesMax: fixedLimits.latestUnarrivedBytesMax } : {}),
+        nowMs: this.#parts.clock.nowMs(),
       })
       this.#sessions.set(session.session, session)
     } finally {

@@ -51,7 +51,7 @@ const nothing: SessionMemory = { runs: [], heard: undefined }
  * those objects once more when they come back: a machine that was suspended for a night. They must not be queued twice.
  */
 export class PastSessions {
-  /** By the name of the session; the runs of each ascend. The map is in the order in which the sessions ended. */
+  /** By the id of the endpoint; the runs of each ascend. The map is in the order in which the sessions ended. */
   readonly #sessions = new Map<string, SessionMemory>()
   readonly #runsMax: number
   readonly #forgotten: (session: string) => void
@@ -81,7 +81,12 @@ export class PastSessions {
     }
   }
 
-  /** What is known of the endpoint of that name, which begins another session; it is forgotten here. */
+  /** What is known of the endpoint of that id. */
+  look(session: string): SessionMemory {
+    return this.#sessions.get(session) ?? nothing
+  }
+
+  /** The same, for an endpoint that has begun another session; it is forgotten here. */
   take(session: string): SessionMemory {
     const past = this.#sessions.get(session)
     if (past === undefined) return nothing

@@ -2,8 +2,16 @@ import type { Broker } from '../core/broker.ts'
 import type { Delivery } from '../core/contract.ts'
 import { isDeadLetterName } from '../core/groupName.ts'
 import type { Session } from '../core/session.ts'
-import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
+import {
+  createError,
+  type ErrorCode,
+  errorCatalogue,
+  isErrorCode,
+  type ObjectRelayError,
+  toPlainError,
+} from '../errors.ts'
 import { fixedLimits, type RelayLimits } from '../limits.ts'
+import { isRecord } from '../options.ts'
 import type {
   AcceptedRun,
   HeardFrames,
@@ -26,6 +34,7 @@ import {
   type ReclaimedLease,
   type ReleaseTerms,
   readCountOfGroup,
+  readJson,
   readLeaseRange,
   readReclaim,
   readRelease,
@@ -59,6 +68,8 @@ export interface RelaySessionHost {
   linkLost(session: RelaySession, error: ObjectRelayError): void
   /** The endpoint has said goodbye. */
   left(session: RelaySession): void
+  /** The endpoint has closed the connection and does not come back. */
+  gone(session: RelaySession, reason: 'stopped' | 'violation'): void
   /** The endpoint claims a lease of an earlier run of the relay. */
   reclaim(session: RelaySession, reclaim: ReclaimedLease): void
   /** The endpoint has claimed all that it claims. */
@@ -67,6 +78,11 @@ export interface RelaySessionHost {
 
 /** While more than this waits for the store, or for a disk, an endpoint is not heard. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024
+
+/** Why an endpoint closes its connection, as far as it says so. */
+function readClosingCode({ error }: Readonly<Record<string, unknown>>): ErrorCode {
+  return isRecord(error) && isErrorCode(error.code) ? error.code : 'PROTOCOL_VIOLATION'
+}
 
 /** A count that fits a DEMAND. */
 const DEMAND_MAX = 0x7fff_ffff
@@ -246,7 +262,7 @@ export class RelaySession implements LinkHandler, Gated {
         this.#host.left(this)
         break
       case FrameType.CLOSE:
-        this.link?.fail(createError('LINK_LOST', 'The endpoint closed the connection.'), false)
+        this.#closedByEndpoint(readClosingCode(readJson(buffer, start, end)))
         break
       default:
         throw createError(
@@ -257,6 +273,12 @@ export class RelaySession implements LinkHandler, Gated {
           },
         )
     }
+  }
+
+  /** An endpoint whose link was at fault comes back; any other is gone for good, without goodbye. */
+  #closedByEndpoint(code: ErrorCode): void {
+    if (errorCatalogue[code].category !== 'link') this.#host.gone(this, code === 'STOPPED' ? 'stopped' : 'violation')
+    this.link?.fail(createError('LINK_LOST', 'The endpoint closed the connection.'), false)
   }
 
   chunk(id: number, offset: number, buffer: Buffer, start: number, end: number): void {

@@ -1,5 +1,6 @@
 import { AGENT } from '../agent.ts'
 import type { Clock, Timer } from '../clock.ts'
+import type { LeaveOptions } from '../core/broker.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
 import type { Store } from '../store/store.ts'
@@ -53,6 +54,7 @@ export class Sessions {
       reclaimed: (session) => host.endReclaim(session),
       linkLost: (session, error) => this.#linkLost(session, error),
       left: (session) => this.#left(session),
+      gone: (session, reason) => this.#gone(session, reason),
     }
   }
 
@@ -128,7 +130,7 @@ export class Sessions {
         this.pastSessions.keep(known.id, known.unknownAnswers, known.heard)
         known.remember()
         // Its endpoint may still claim what it had before this session.
-        this.#end(known, 'stopped', this.#parts.clock.nowMs())
+        this.#end(known, 'stopped', { absentFromMs: this.#parts.clock.nowMs() })
       }
     }
     const session = resumes ? known : this.#join(hello)
@@ -184,8 +186,10 @@ export class Sessions {
       )
     }
     const source = this.#parts.store.takeSource()
-    const session = new RelaySession(source, hello, this.#sessionHost, this.pastSessions.take(hello.id))
+    // What it was answered before is to be known at its next attempt too, if it finds no place now.
+    const session = new RelaySession(source, hello, this.#sessionHost, this.pastSessions.look(hello.id))
     this.#host.join(session, firstWindowBytes(hello))
+    this.pastSessions.take(hello.id)
     this.#sessions.set(session.id, session)
     return session
   }
@@ -220,6 +224,12 @@ export class Sessions {
     })
   }
 
+  /** An endpoint that gave up, perhaps before it read its WELCOME, must not hold its places for the grace time. */
+  #gone(session: RelaySession, reason: 'stopped' | 'violation'): void {
+    this.#parts.store.rememberSession(session.id, [], undefined)
+    this.#end(session, reason)
+  }
+
   /**
    * Who has said goodbye closes the connection when it has read the answer. Who does not, though all was read or nothing more
    * is, would keep a connection that `endpointsMax` does not count.
@@ -236,9 +246,8 @@ export class Sessions {
     this.#leaving.set(link, timer)
   }
 
-  #end(session: RelaySession, reason: 'stopped' | 'violation', absentFromMs?: number): void {
-    const death = reason === 'violation' ? reason : 'lost'
-    this.#host.broker.leave(session.session, death, absentFromMs === undefined ? {} : { absentFromMs })
+  #end(session: RelaySession, reason: 'stopped' | 'violation', options: LeaveOptions = {}): void {
+    this.#host.broker.leave(session.session, reason === 'violation' ? reason : 'lost', options)
     this.#forget(session)
     this.#parts.events.emit({ name: 'endpointLeft', value: { endpoint: session.id, name: session.hello.name, reason } })
   }

@@ -30,10 +30,13 @@ class LoginWorker {
   #idle: NodeJS.Timeout | undefined
   #nextId = 1
 
-  run(task: LoginTask): Promise<LoginValue> {
+  /** Rejects with the signal's reason; what nobody waits for any more is not done to its end. */
+  run(task: LoginTask, signal?: AbortSignal): Promise<LoginValue> {
     return new Promise((resolve, reject) => {
+      signal?.throwIfAborted()
       const id = this.#nextId++
       this.#pending.set(id, { task, resolve, reject })
+      signal?.addEventListener('abort', () => this.#giveUp(id, signal.reason))
       clearTimeout(this.#idle)
       const worker = this.#started()
       if (worker === undefined) {
@@ -44,6 +47,14 @@ class LoginWorker {
       worker.ref()
       worker.postMessage({ id, task } satisfies LoginThreadRequest)
     })
+  }
+
+  #giveUp(id: number, reason: unknown): void {
+    const pending = this.#pending.get(id)
+    if (pending === undefined) return
+    this.#pending.delete(id)
+    pending.reject(reason)
+    if (this.#pending.size === 0) this.#end()
   }
 
   #started(): Worker | undefined {
@@ -97,9 +108,12 @@ class LoginWorker {
 
 const worker = new LoginWorker()
 
-/** `finishLogin`, off this thread. Rejects with `PROTOCOL_VIOLATION` as that throws. */
-export async function finishLoginElsewhere(computation: LoginComputation): Promise<LoginResult | undefined> {
-  const value = await worker.run({ kind: 'finish', computation })
+/** `finishLogin`, off this thread. Rejects with `PROTOCOL_VIOLATION` as that throws, or with the signal's reason. */
+export async function finishLoginElsewhere(
+  computation: LoginComputation,
+  signal?: AbortSignal,
+): Promise<LoginResult | undefined> {
+  const value = await worker.run({ kind: 'finish', computation }, signal)
   if (value === undefined || 'ke3' in value) return value
   throw unexpected()
 }

@@ -15,6 +15,8 @@ export interface ConnectOptions extends EndpointTlsSource {
   security: 'TLS' | 'none'
   /** How long one attempt may take until the channel stands. */
   timeoutMs: number
+  /** Gives the attempt up: what there is of a connection is destroyed at once, and the promise rejected with the reason. */
+  signal: AbortSignal
 }
 
 /**
@@ -27,6 +29,7 @@ export async function connectTransport(options: ConnectOptions): Promise<Transpo
 
 async function connectSecurely(options: ConnectOptions): Promise<Transport> {
   const tlsOptions = await tlsOptionsForEndpoint(options)
+  options.signal.throwIfAborted()
   const input = new SocketInput()
   // Of the types only those of plain sockets know `onread`, but both take it.
   const withInput = { ...tlsOptions, host: options.host, port: options.port, onread: input.onread }
@@ -43,14 +46,20 @@ async function connectSecurely(options: ConnectOptions): Promise<Transport> {
 }
 
 async function connectPlainly(options: ConnectOptions): Promise<Transport> {
+  options.signal.throwIfAborted()
   const socket = connectTcp({ host: options.host, port: options.port })
   await untilEvent(socket, 'connect', options)
   writePreface(socket)
+  const onAbort = () => socket.destroy()
+  options.signal.addEventListener('abort', onAbort)
   try {
     await readPreface(socket, options.timeoutMs, 'relay')
   } catch (error) {
     socket.destroy()
+    options.signal.throwIfAborted()
     throw error
+  } finally {
+    options.signal.removeEventListener('abort', onAbort)
   }
   return new SocketTransport(socket, noChannelBinding())
 }
@@ -68,11 +77,13 @@ function untilEvent(socket: Socket, event: 'connect' | 'secureConnect', options:
         ),
       options.timeoutMs,
     ).unref()
+    const { signal } = options
+    const onAbort = () => fail(signal.reason)
     const onError = (error: Error) => fail(explainTlsError(error, options))
     // An end before the channel stands carries no error of its own.
     const onClose = () =>
       fail(createError('CONNECT_FAILED', `${options.host}:${options.port} closed the connection at once.`))
-    function fail(error: Error) {
+    function fail(error: unknown) {
       stopListening()
       socket.on('error', () => undefined)
       socket.destroy()
@@ -82,9 +93,11 @@ function untilEvent(socket: Socket, event: 'connect' | 'secureConnect', options:
       clearTimeout(timer)
       socket.off('error', onError)
       socket.off('close', onClose)
+      signal.removeEventListener('abort', onAbort)
     }
     socket.on('error', onError)
     socket.on('close', onClose)
+    signal.addEventListener('abort', onAbort)
     socket.once(event, () => {
       stopListening()
       // Of a name with several addresses, each is tried with a handle of its own.

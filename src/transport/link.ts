@@ -21,6 +21,8 @@ export interface LinkHandler {
   closed(error: ObjectRelayError): void
 }
 
+/** How long the peer may take to read the rest of what was written when the link ends. */
+const HANG_UP_MS = 1_000
 /** Receipt of what came in small amounts is confirmed after this time. */
 const CONFIRM_DELAY_MS = 20
 
@@ -270,7 +272,7 @@ export class Link implements LinkWriter {
     if (this.transport.closed) return
     // A peer that does not read must not keep the connection: what is pending gets a moment, and no more.
     this.transport.end()
-    const timer = this.#clock.after(1_000, () => this.transport.destroy())
+    const timer = this.#clock.after(HANG_UP_MS, () => this.transport.destroy())
     this.transport.onClose = () => timer.cancel()
   }
 }

@@ -64,12 +64,15 @@ export function readPreface(socket: Socket, timeoutMs: number | undefined, peer:
       clearTimeout(timer)
       socket.off('readable', onReadable)
       socket.off('end', onEnd)
+      socket.off('close', onEnd)
       socket.off('error', finish)
       if (error === undefined) resolve()
       else reject(error)
     }
     socket.on('readable', onReadable)
     socket.on('end', onEnd)
+    // Destroyed from this side, it has no end.
+    socket.on('close', onEnd)
     socket.on('error', finish)
   })
 }

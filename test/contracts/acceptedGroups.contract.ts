@@ -51,15 +51,23 @@ export function acceptedGroupsContract(io: 'thread' | 'inline'): void {
       expect(await sender.produce('object', 'open')).toEqual({ members: { open: 0 } })
     })
 
-    it('is refused by a full group, and taken when a member has left', async () => {
+    it('waits for a place in a full group until connectTimeoutMs, and is taken when a member leaves', async () => {
+      const reconnect = { initialDelayMs: 20, maxDelayMs: 50 }
       const first = await network.connect(relay, { groups: 'pair' })
       await network.connect(relay, { groups: 'pair' })
-      const failure = await failureOf(() => network.connect(relay, { groups: 'pair' }))
-      expect(failure).toBeInstanceOf(GroupFullError)
-      expect(failure).toMatchObject({ code: 'GROUP_FULL', retryable: false })
+      const failure = await failureOf(() =>
+        network.connect(relay, { groups: 'pair', reconnect, connectTimeoutMs: 1_000 }),
+      )
+      expect(failure.code).toBe('CONNECT_TIMEOUT')
+      expect(failure.cause).toBeInstanceOf(GroupFullError)
+      expect(failure.cause).toMatchObject({ code: 'GROUP_FULL', retryable: true, details: { group: 'pair' } })
       expect(failure.message).toContain('pair')
+      const waiting = network.begin(relay, { groups: 'pair', reconnect })
+      const refused = await endpointEvent(waiting, 'connecting', ({ error }) => error !== undefined)
+      expect(refused.error).toBeInstanceOf(GroupFullError)
+      const connected = endpointEvent(waiting, 'connected')
       await first.stop()
-      await network.connect(relay, { groups: 'pair' })
+      expect(await connected).toMatchObject({ resumed: false })
     })
 
     it("waits while a queue is full with overflow 'block', and other groups go on", async () => {

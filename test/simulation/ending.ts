@@ -40,6 +40,7 @@ export class Ending {
     for (const endpoint of population.running) this.#attend(endpoint)
     // Whatever is frozen runs again by then, and what was asked for is served.
     await until(() => false, 40_000)
+    await this.#sendAwayWhoFindsNoPlace()
     if (scenario.limits.progressMs === 0) await this.#checkNobodyStarves()
     await this.#checkCredit()
     this.#sendSweepers()
@@ -87,6 +88,22 @@ export class Ending {
       population.addSweeper([`${group}.dead`])
       for (const sweeper of population.endpoints.slice(-2)) this.#attend(sweeper)
     }
+  }
+
+  /** Nobody waits for a place while one is free; who does while none is, stops, and leaves nothing behind. */
+  async #sendAwayWhoFindsNoPlace(): Promise<void> {
+    const { population, relay, scenario, ledger, until } = this.#parts
+    const isFull = (group: string) => {
+      const maxCount = scenario.acceptedGroups?.[group]?.maxCount ?? Number.POSITIVE_INFINITY
+      return (relay.stats()?.groups[group]?.members ?? 0) >= maxCount
+    }
+    const vainly = () => population.running.filter((one) => one.waitsForPlace && !one.groups.some(isFull))
+    if (!(await until(() => vainly().length === 0, 20_000)))
+      ledger.break(`e${vainly()[0]?.serial} waits for a place, and its groups have one`)
+    const waiting = population.running.filter(({ waitsForPlace }) => waitsForPlace)
+    for (const endpoint of waiting) endpoint.machine.program.after(0, () => void endpoint.stop(0))
+    if (!(await until(() => waiting.every(({ state }) => state === 'stopped'), 20_000)))
+      ledger.break('an endpoint that waits for a place does not stop')
   }
 
   /** Where objects wait and are asked for, something must move, be it slowly. */

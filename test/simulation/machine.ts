@@ -150,19 +150,24 @@ export class Machine implements Io, RecordHandler {
     }
     // The program's side, in the same process, has checked every field.
     const configuration = readJson(buffer, start, end) as unknown as EndpointConfiguration
-    const open: { session?: EndpointSession; run: number } = { run: 0 }
+    const open: { session?: EndpointSession; run: number; connection?: Connection } = { run: 0 }
     const session = new EndpointSession(endpoint, configuration, {
       port: this.#ioPort,
       clock: this.io,
       tickets: this.#tickets,
-      connect: ({ timeoutMs }) =>
-        this.#network.connect(this.io, timeoutMs, (connection) => {
+      connect: (options) =>
+        this.#network.connect(this.io, options, (connection) => {
           open.run = connection.run
+          open.connection = connection
           this.connections = this.connections.filter(({ endpoint: end }) => !end.gone)
           this.connections.push(connection)
         }),
       nextAttachment: () => ++this.#attachments,
-      ended: (id) => this.#sessions.delete(id),
+      ended: (id) => {
+        const { connection } = open
+        if (connection?.endpoint.endedAtMs === this.io.nowMs()) connection.leftForGood = true
+        this.#sessions.delete(id)
+      },
     })
     this.#sessions.set(endpoint, Object.assign(open, { session }))
   }

@@ -1,4 +1,5 @@
 import { createError } from '../../src/errors.ts'
+import type { ConnectOptions } from '../../src/transport/connect.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import type { SeededRandom } from './random.ts'
 import type { Scheduler, SimulatedThread } from './scheduler.ts'
@@ -20,6 +21,8 @@ export interface Connection {
   readonly endpoint: SimulatedTransport
   readonly relay: SimulatedTransport
   readonly run: number
+  /** The endpoint ended it when it stopped, or was refused: it does not come back. */
+  leftForGood: boolean
 }
 
 /** The network between the endpoints and the relay: slow, unsteady, and cut now and then. */
@@ -31,6 +34,8 @@ export class SimulatedNetwork {
   closedUntilMs = 0
   readonly #scheduler: Scheduler
   readonly #random: SeededRandom
+  /** By the address that the relay sees. */
+  readonly #latestOf = new Map<string, Connection>()
   #addresses = 0
 
   constructor(scheduler: Scheduler) {
@@ -38,10 +43,15 @@ export class SimulatedNetwork {
     this.#random = scheduler.random
   }
 
-  /** Connects a thread to the relay; `connected` is told when the channel stands. */
-  connect(thread: SimulatedThread, timeoutMs: number, connected: (connection: Connection) => void): Promise<Transport> {
+  /** Connects a thread to the relay, as `connectTransport` does; `connected` is told when the channel stands. */
+  connect(
+    thread: SimulatedThread,
+    { timeoutMs, signal }: Pick<ConnectOptions, 'timeoutMs' | 'signal'>,
+    connected: (connection: Connection) => void,
+  ): Promise<Transport> {
     const conditions = this.#conditions()
     return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason))
       const roundTripMs = 2 * conditions.latencyMs
       if (this.#scheduler.nowMs < this.closedUntilMs) {
         const error = () => reject(createError('CONNECT_FAILED', 'The relay did not answer in time.'))
@@ -49,6 +59,7 @@ export class SimulatedNetwork {
         return
       }
       thread.after(roundTripMs, () => {
+        if (signal.aborted) return
         const { listening } = this
         if (listening?.thread.alive !== true) {
           reject(createError('CONNECT_FAILED', 'Nobody listens at the address of the relay.'))
@@ -83,8 +94,9 @@ export class SimulatedNetwork {
       // It may be over before the relay has looked at it.
       if (!relay.closed) listening.admit(relay)
     })
-    const connection = { endpoint, relay, run: listening.run }
+    const connection = { endpoint, relay, run: listening.run, leftForGood: false }
     this.connections.push(connection)
+    this.#latestOf.set(peerAddress, connection)
     return connection
   }
 
@@ -106,6 +118,12 @@ export class SimulatedNetwork {
     relay.loseAll()
     if (style === 'both' || style === 'endpoint') endpoint.break(this.#random.next() * 300)
     if (style === 'both' || style === 'relay') relay.break(this.#random.next() * 300)
+  }
+
+  /** Whether the endpoint at that address has left for good, and the relay has read everything up to the end. */
+  wasToldOfLeaving(peer: string): boolean {
+    const connection = this.#latestOf.get(peer)
+    return connection?.leftForGood === true && connection.relay.heardTheEnd
   }
 
   /** Nothing passes for a while, and then it does. */

@@ -73,6 +73,8 @@ export class Population {
     )
     endpoint.witness.discards = habit === 'newest'
     machine.program.after(0, () => this.#behaviours.push(new Behaviour(endpoint, habit, this.#scenario, random)))
+    // Some give up in the middle of their first attempt, as `Endpoint.connect` does at its timeout.
+    if (random.chance(0.15)) machine.program.after(random.next() * random.pick([20, 400]), () => void endpoint.stop(0))
   }
 
   #addEndpoint(machine: Machine, groups: readonly string[]): SimulatedEndpoint {
@@ -98,7 +100,8 @@ export class Population {
       if (this.#over) return
       this.#retireLater()
       if (this.running.length === 0) return
-      const endpoint = random.pick(this.running)
+      const connecting = this.running.filter(({ program }) => program.status.condition !== 'connected')
+      const endpoint = random.pick(connecting.length > 0 && random.chance(0.5) ? connecting : this.running)
       const { machine } = endpoint
       machine.program.after(0, () => void endpoint.stop(random.pick([0, 200, 5_000])))
       machine.program.after(random.waitMs(1_000), () => {

@@ -119,6 +119,12 @@ export class SimulatedEndpoint {
     return this.alive && this.state === 'running'
   }
 
+  /** Whether it tries again and again to join a group that has as many members as it may have. */
+  get waitsForPlace(): boolean {
+    const { condition, lastError } = this.program.status
+    return this.running && condition !== 'connected' && lastError?.code === 'GROUP_FULL'
+  }
+
   #note(what: string): void {
     this.#surroundings.note(`e${this.serial} ${what}`)
   }
@@ -126,8 +132,7 @@ export class SimulatedEndpoint {
   #refused(error: ObjectRelayError): void {
     this.#note(`is refused: ${error.code} ${error.message}`)
     if (this.state === 'running') this.state = 'refused'
-    if (error.code !== 'GROUP_FULL')
-      this.#surroundings.ledger.break(`e${this.serial} was refused: ${error.code} ${error.message}`)
+    this.#surroundings.ledger.break(`e${this.serial} was refused: ${error.code} ${error.message}`)
   }
 
   #error(error: ObjectRelayError): void {

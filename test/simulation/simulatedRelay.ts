@@ -1,4 +1,4 @@
-import type { RelayEventMessage } from '../../src/relay/relayEvents.ts'
+import type { RelayEventMessage, RelayEvents } from '../../src/relay/relayEvents.ts'
 import { RelayServer } from '../../src/relay/relayServer.ts'
 import type { RelayStats, RelayStopResult } from '../../src/relay/relayStats.ts'
 import { RelayAuthenticator } from '../../src/security/relayProof.ts'
@@ -23,6 +23,8 @@ export class SimulatedRelay {
   #server: RelayServer | undefined
   /** Drops that the present run has told of, by group. */
   #toldOfDrops = new Map<string, number>()
+  /** Where the lost connection of an endpoint came from. */
+  readonly #lastPeers = new Map<string, string>()
 
   constructor(options: {
     scheduler: Scheduler
@@ -93,6 +95,14 @@ export class SimulatedRelay {
     return result
   }
 
+  /** Nobody may hold a place for the grace time who has told the relay that it does not come back. */
+  #checkNoGhost({ endpoint, reason }: RelayEvents['endpointLeft']): void {
+    const peer = this.#lastPeers.get(endpoint)
+    this.#lastPeers.delete(endpoint)
+    if (reason === 'grace' && peer !== undefined && this.#network.wasToldOfLeaving(peer))
+      this.#ledger.break(`the relay kept the place of an endpoint that had left for good, at ${peer}`)
+  }
+
   #event(event: RelayEventMessage, run: number): void {
     if (run !== this.run) return
     switch (event.name) {
@@ -108,6 +118,7 @@ export class SimulatedRelay {
         const { code, message } = event.value.error
         this.#note(`relay ${event.name}: ${code} ${message}`)
         if (code === 'PROTOCOL_VIOLATION') this.#ledger.break(`the relay accuses an endpoint: ${message}`)
+        if (event.name === 'endpointLost') this.#lastPeers.set(event.value.endpoint, event.value.peer)
         return
       }
       case 'error':
@@ -116,6 +127,7 @@ export class SimulatedRelay {
       case 'endpointLeft':
         this.#note(`relay lets ${event.value.name} go: ${event.value.reason}`)
         this.#ledger.takenBack(serialOf(event.value.name))
+        this.#checkNoGhost(event.value)
         return
       case 'leasesRevoked':
         this.#note(`relay revokes ${event.value.count} leases of ${event.value.name}`)

@@ -43,6 +43,10 @@ export class SimulatedTransport implements Transport {
   #lost = false
   #state: 'open' | 'ending' | 'ended' | 'destroyed' = 'open'
   #otherEnded = false
+  /** Whether everything was read that the other side wrote before it ended the connection. */
+  heardTheEnd = false
+  /** When its owner ended it. */
+  endedAtMs: number | undefined
 
   constructor(
     peer: string,
@@ -81,6 +85,7 @@ export class SimulatedTransport implements Transport {
   end(): void {
     if (this.#state !== 'open') return
     this.#state = 'ending'
+    this.endedAtMs = this.#scheduler.nowMs
     this.#handOver()
   }
 
@@ -203,7 +208,10 @@ export class SimulatedTransport implements Transport {
   /** The other side has ended: this side does so too, and with that it is over for both. */
   #otherEnds(): void {
     this.#otherEnded = true
-    if (this.#state === 'open') this.end()
+    if (this.#state === 'open') {
+      this.heardTheEnd = true
+      this.end()
+    }
     this.#closeWhenEnded(this.#other)
   }
 

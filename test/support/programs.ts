@@ -41,7 +41,7 @@ export class Program {
     this.#child = spawn(process.execPath, ['--input-type=module', '--eval', prelude + source], {
       cwd: projectFolder,
       env: { ...process.env, PROGRAM_SETTINGS: JSON.stringify(settings) },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
     running.add(this)
     const { stdout, stderr } = this.#child
@@ -73,6 +73,11 @@ export class Program {
   /** The value of the next event of that name; others before it are left out. */
   async heard(event: string, timeoutMs = 20_000): Promise<unknown> {
     return await within(this.#next(event), `"${event}" of the program; ${this.#errors}`, timeoutMs)
+  }
+
+  /** Writes a line to the program's standard input, which it does not wait for unless it reads it. */
+  say(line: string): void {
+    this.#child.stdin?.write(`${line}\n`)
   }
 
   kill(signal: NodeJS.Signals): void {
