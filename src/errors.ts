@@ -301,7 +301,7 @@ export class KeyFileError extends UsageError {}
 export class ListenError extends UsageError {}
 /** What a relay's store needs is missing, or what it finds is unfit. */
 export class StoreError extends UsageError {}
-/** The relay, or the check of its identity, said no. Never retried blindly. */
+/** The relay, or the check of its identity, said no. */
 export class RefusedError extends ObjectRelayError {}
 /** The two sides do not share the password. */
 export class AuthenticationError extends RefusedError {}
