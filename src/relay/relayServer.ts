@@ -1,6 +1,6 @@
 import type { TlsOptions } from 'node:tls'
-import type { Clock } from '../clock.ts'
-import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
+import type { Clock, Timer } from '../clock.ts'
+import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { LoginRateLimiter } from '../security/loginRateLimiter.ts'
 import type { RelayAuthenticator } from '../security/relayProof.ts'
 import type { Store } from '../store/store.ts'
@@ -30,6 +30,8 @@ export interface RelayServerParts {
 }
 
 const STOP_POLL_MS = 10
+/** So long a store may take to end. */
+const CLOSE_MS = 1_000
 
 /** The relay itself, on the thread that it runs on: the broker between real links. */
 export class RelayServer {
@@ -146,14 +148,33 @@ export class RelayServer {
     this.#hangUp()
     if (this.#failure === undefined) {
       this.#host.gate.close()
-      await this.#parts.store.close()
+      await this.#closeStore()
     }
+    // What the store could not keep was not accepted: its senders still have it.
+    const unkept = this.#parts.store.unkept()
     const undelivered: RelayStopResult['undelivered'] = {}
-    for (const { name, waiting, leased } of groups) {
+    for (const { name, waiting: all, leased } of groups) {
+      const waiting = Math.max(0, all - (unkept.get(name) ?? 0))
       if (waiting + leased > 0)
         Object.defineProperty(undelivered, name, { value: { waiting, leased }, enumerable: true })
     }
     return { undelivered, deadlineReached }
+  }
+
+  /** A disk that hangs is not waited for any longer than this. */
+  async #closeStore(): Promise<void> {
+    const { store, clock } = this.#parts
+    const closed = store.close().catch((thrown: unknown) => {
+      const error = toObjectRelayError(thrown, 'STORE_FAILED')
+      if (error.code !== 'STORE_FULL') throw error
+    })
+    let timer: Timer | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = clock.after(CLOSE_MS, resolve)
+    })
+    await Promise.race([closed, late])
+    timer?.cancel()
+    closed.catch(() => undefined)
   }
 
   #hangUp(): void {

@@ -14,6 +14,7 @@ import { EndpointProof } from '../../src/security/endpointProof.ts'
 import { receiveAtOnce } from '../../src/security/proofExchange.fixture.ts'
 import { RelayAuthenticator, type RelayProof } from '../../src/security/relayProof.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
+import type { Store } from '../../src/store/store.ts'
 import { createMemoryLink, type MemoryLink, type MemoryTransport } from '../../src/transport/memoryTransport.ts'
 import { encodeJson, encodeNotify, readAccepted, readJson, readRejected } from '../../src/wire/controlFrames.ts'
 import { FrameReader } from '../../src/wire/frameReader.ts'
@@ -72,7 +73,7 @@ export class RelayWorld {
       acceptedGroups: options.acceptedGroups ?? null,
       limits: { ...relayLimitDefaults, ...options.limits },
     }
-    this.server = this.#startServer()
+    this.server = this.#startServer(options.store)
   }
 
   static async create(options: WorldOptions = {}): Promise<RelayWorld> {
@@ -108,11 +109,11 @@ export class RelayWorld {
     await this.settle()
   }
 
-  #startServer(): RelayServer {
+  #startServer(store: Store = openStore()): RelayServer {
     return new RelayServer(this.#options, {
       clock: this.clock,
       authenticator: this.#authenticator,
-      store: openStore(),
+      store,
       emit: (event) => this.events.push(event),
     })
   }
@@ -121,6 +122,8 @@ export class RelayWorld {
 export interface WorldOptions {
   readonly acceptedGroups?: Record<string, AcceptedGroup>
   readonly limits?: Partial<RelayLimits>
+  /** Of the first relay. Default: one in memory. */
+  readonly store?: Store
 }
 
 /** Promises need turns of the real loop; what runs soon is told to. */
