@@ -80,6 +80,8 @@ export interface EndpointLimits {
   sendBytesMax: number
   /** Bytes of calls that wait for room; beyond, a call is rejected with `SEND_ROOM_FULL`. Default 64 MiB. A single object always finds room when nothing waits. */
   sendWaitingBytesMax: number
+  /** Objects that were sent by the program and not yet accepted, those that wait for room included; beyond, a call is rejected with `SEND_ROOM_FULL`. Default 250 000: each has a promise, some 500 bytes beside its own. */
+  sendObjectsMax: number
   /** Bytes in the inbox; beyond, the relay keeps what comes. A single object always finds room when nothing waits. Default 64 MiB. */
   inboxBytesMax: number
   /** The largest object to send or to receive. Default 2 GiB. */
@@ -89,6 +91,7 @@ export interface EndpointLimits {
 export const endpointLimitDefaults: Readonly<EndpointLimits> = {
   sendBytesMax: 64 * MiB,
   sendWaitingBytesMax: 64 * MiB,
+  sendObjectsMax: 250_000,
   inboxBytesMax: 64 * MiB,
   objectBytesMax: 2 * GiB,
 }

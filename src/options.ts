@@ -220,6 +220,7 @@ export function validateEndpointLimits(value: unknown): EndpointLimits {
   return {
     sendBytesMax: size('sendBytesMax'),
     sendWaitingBytesMax: size('sendWaitingBytesMax'),
+    sendObjectsMax: size('sendObjectsMax'),
     inboxBytesMax: size('inboxBytesMax'),
     objectBytesMax: size('objectBytesMax'),
   }

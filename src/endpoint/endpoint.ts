@@ -49,6 +49,7 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
   readonly #program: EndpointProgram
   readonly #destinations = new Destinations()
   #stopped: Promise<StopResult> | undefined
+  #lastRejection: { readonly error: ObjectRelayError; readonly promise: Promise<never> } | undefined
 
   /**
    * Begins to connect, in the background, and goes on for ever; what is sent meanwhile waits, within `limits.sendBytesMax`,
@@ -303,8 +304,23 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
       // The members of a receipt are the groups of the destination.
       return send() as Promise<Result>
     } catch (thrown) {
-      return quietly(Promise.reject(this.#reported(thrown)))
+      return this.#rejection(this.#reported(thrown)) as Promise<Result>
     }
+  }
+
+  /** Calls that fail with the same error, as all do while there is no room, share a promise: they may be very many. */
+  #rejection(error: ObjectRelayError): Promise<never> {
+    const last = this.#lastRejection
+    if (last?.error === error) return last.promise
+    // With a handler from the beginning, or Node.js would keep it for its list of unhandled ones until the next turn.
+    let reject: (error: ObjectRelayError) => void = nothing
+    const promise = new Promise<never>((_, whenRejected) => {
+      reject = whenRejected
+    })
+    promise.catch(nothing)
+    reject(error)
+    this.#lastRejection = { error, promise }
+    return promise
   }
 
   #guard(call: () => Promise<void>): Promise<void> {

@@ -34,6 +34,9 @@ export interface Sending {
   readonly replace: boolean
 }
 
+/** Why there is no room: the text, and facts for programs. */
+type RoomReason = readonly [message: string, details: Readonly<Record<string, number>>]
+
 const supersededReceipt: SupersededReceipt = Object.freeze({ superseded: true })
 
 const nothing = () => undefined
@@ -58,6 +61,8 @@ export class Sender {
   #queueEmptied: () => void = nothing
   /** Of those that may be replaced, the newest along each route, as long as it is not answered. */
   readonly #replaceable = new Map<string, number>()
+  /** What calls fail with while there is no room. */
+  #roomError: ObjectRelayError | undefined
   accepted = 0
   rejected = 0
   superseded = 0
@@ -97,6 +102,7 @@ export class Sender {
     const obstacle = this.#status.sendingObstacle
     if (obstacle !== undefined) throw obstacle
     if (this.#channel.encoding) throw nestedCall()
+    if (this.#pending.size >= this.#limits.sendObjectsMax) throw this.#roomFull(this.#tooManyObjects)
     const room = this.#channel.begin()
     const bodyAt = room.start + OBJECT_HEAD_BYTES + route.encoded.destinations.length
     let encoded: number | EncodedParts
@@ -187,11 +193,27 @@ export class Sender {
     const { sendBytesMax, sendWaitingBytesMax } = this.#limits
     const waitingBytes = this.#queue.bytes - this.#replacedBytes(replaces)
     if (waitingBytes === 0 || waitingBytes + bytes <= sendWaitingBytesMax) return
-    throw createError(
-      'SEND_ROOM_FULL',
-      `${this.#queue.bytes} bytes wait for room already, and ${bytes} more would exceed sendWaitingBytesMax, ${sendWaitingBytesMax}. Await the promises of earlier calls, or raise the bound.`,
-      { details: { bytes, sendBytesMax, sendWaitingBytesMax } },
-    )
+    throw this.#roomFull(() => [
+      `${this.#queue.bytes} bytes wait for room already, and ${bytes} more would exceed sendWaitingBytesMax, ${sendWaitingBytesMax}.`,
+      { bytes, sendBytesMax, sendWaitingBytesMax },
+    ])
+  }
+
+  readonly #tooManyObjects = (): RoomReason => {
+    const { sendObjectsMax } = this.#limits
+    return [
+      `${this.#pending.size} objects are not accepted yet; sendObjectsMax is ${sendObjectsMax}.`,
+      { sendObjectsMax },
+    ]
+  }
+
+  /** One error for all calls until there is room again: a program that does not wait makes very many. */
+  #roomFull(reason: () => RoomReason): ObjectRelayError {
+    if (this.#roomError !== undefined) return this.#roomError
+    const [message, details] = reason()
+    const advice = 'Await the promises of earlier calls, or raise the bound.'
+    this.#roomError = createError('SEND_ROOM_FULL', `${message} ${advice}`, { details })
+    return this.#roomError
   }
 
   /** What becomes free in the queue when an object replaces the one before it. */
@@ -227,7 +249,7 @@ export class Sender {
     const pending = this.#supersede(sequence)
     if (pending === undefined) return
     this.#unresolvedBytes -= pending.bytes
-    this.#sendWaiting()
+    this.#roomMade()
   }
 
   #take(sequence: number): PendingSend | undefined {
@@ -247,6 +269,12 @@ export class Sender {
     this.#pending.push(this.#sequence, { promise, resolve, reject, route, bytes, replaces })
     this.#sequence++
     return promise
+  }
+
+  /** Something was answered, or is gone: there may be room now. */
+  #roomMade(): void {
+    this.#roomError = undefined
+    this.#sendWaiting()
   }
 
   /** Sends what waits, as far as there is room. */
@@ -278,7 +306,7 @@ export class Sender {
       this.accepted++
       pending.resolve(receiptOf(pending.route, memberCounts))
     }
-    this.#sendWaiting()
+    this.#roomMade()
   }
 
   /** The relay has rejected an object; returns whether it was one of ours. */
@@ -288,7 +316,7 @@ export class Sender {
     this.#unresolvedBytes -= pending.bytes
     this.rejected++
     rejectQuietly(pending, error)
-    this.#sendWaiting()
+    this.#roomMade()
     return true
   }
 

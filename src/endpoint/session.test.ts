@@ -305,7 +305,13 @@ describe('A session between an endpoint and a relay', () => {
 
   it('stays in step when objects larger than the room come one by one', async () => {
     const world = await RelayWorld.create()
-    const limits = { sendBytesMax: 1_000_000, sendWaitingBytesMax: 0, inboxBytesMax: 1_000, objectBytesMax: 1_000_000 }
+    const limits = {
+      sendBytesMax: 1_000_000,
+      sendWaitingBytesMax: 0,
+      sendObjectsMax: 1_000,
+      inboxBytesMax: 1_000,
+      objectBytesMax: 1_000_000,
+    }
     const [producer, consumer] = [world.open(), world.open({ groups: ['g'], limits })]
     await world.settle()
     consumer.notify('g', 10)

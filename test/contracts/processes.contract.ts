@@ -3,6 +3,15 @@ import { host, Network, password } from '../support/network.ts'
 import { endPrograms, Program } from '../support/programs.ts'
 import { within } from '../support/waiting.ts'
 
+interface ManySends {
+  events: number
+  told: number
+  accepted: number
+  refused: number
+  grownMiB: number
+  lateMs: number
+}
+
 /** What an endpoint does to the process that it is in: its warnings, its exit code, its end. */
 export function processesContract(io: 'thread' | 'inline'): void {
   describe('in a process of its own', () => {
@@ -83,6 +92,39 @@ export function processesContract(io: 'thread' | 'inline'): void {
       expect(errors).toContain('a broken handler')
       expect(errors).toContain(`of the relay at ${host}:`)
       expect(code).toBe(0)
+    })
+
+    it('a million sends that nobody awaits take bounded memory and events, and then the program goes on', async () => {
+      const program = new Program(
+        `
+        const endpoint = await Endpoint.connect(settings.options)
+        let events = 0
+        let told = 0
+        endpoint.on('error', ({ details: { count = 1 } }) => { events++; told += count })
+        let accepted = 0
+        let refused = 0
+        const object = { text: 'x'.repeat(300) }
+        const before = process.memoryUsage().rss
+        for (let index = 0; index < 1_000_000; index++)
+          endpoint.produce(object, 'many').then(() => accepted++, () => refused++)
+        const grownMiB = (process.memoryUsage().rss - before) / 1024 ** 2
+        const ended = performance.now()
+        await new Promise((resolve) => setTimeout(resolve))
+        const lateMs = performance.now() - ended
+        await endpoint.stop({ deadlineMs: 60_000 })
+        say('result', { events, told, accepted, refused, grownMiB, lateMs })`,
+        settings,
+      )
+      const heard = await program.heard('result', 60_000)
+      // What the program above says.
+      const { events, told, accepted, refused, grownMiB, lateMs } = heard as ManySends
+      expect(accepted + refused).toBe(1_000_000)
+      expect(told).toBe(refused)
+      expect(refused).toBeGreaterThan(500_000)
+      expect(events).toBeLessThan(100)
+      // With a reaction of the program to each; before, 593 280 errors and as many events took 1.2 GiB.
+      expect(grownMiB).toBeLessThan(700)
+      expect(lateMs).toBeLessThan(20_000)
     })
 
     it('an endpoint without unref keeps the process alive; with it, the process ends', async () => {

@@ -1,4 +1,4 @@
-import { FullError } from 'objectrelay'
+import { FullError, type ObjectRelayError } from 'objectrelay'
 import { afterEach, describe, expect, it } from 'vitest'
 import { codeOf, failureOf } from '../support/failures.ts'
 import { host, Network, password, take } from '../support/network.ts'
@@ -50,6 +50,33 @@ export function sendRoomContract(io: 'thread' | 'inline'): void {
       await network.relay({ port })
       await within(Promise.all(sent), 'the acceptance of what found room')
       await sender.produce(bytes(3_000), 'queue')
+    })
+
+    it('rejects calls beyond sendObjectsMax with one error, and tells of all of them by one event with their number', async () => {
+      const port = await freePort()
+      const sender = network.begin({ port }, { limits: { sendObjectsMax: 10 } })
+      const events: ObjectRelayError[] = []
+      sender.on('error', (error) => events.push(error))
+      const sent = Array.from({ length: 1_010 }, (_, index) => sender.produce(index, 'queue'))
+      const refused = await Promise.allSettled(sent.slice(10))
+      const reasons = new Set(refused.map((result) => (result.status === 'rejected' ? result.reason : undefined)))
+      expect([...reasons]).toEqual([expect.objectContaining({ code: 'SEND_ROOM_FULL' })])
+      expect(events.map(({ code, details }) => [code, details.count])).toEqual([['SEND_ROOM_FULL', 1_000]])
+      expect(events[0]?.message).toContain('sendObjectsMax')
+      expect(sender.stats().sending.objects).toBe(10)
+      await network.relay({ port })
+      await within(Promise.all(sent.slice(0, 10)), 'the acceptance of what found room')
+      await sender.produce('again', 'queue')
+      expect(events.length).toBe(1)
+    })
+
+    it('tells of many errors of one code by a bounded number of events', async () => {
+      const sender = network.begin({ port: await freePort() })
+      const counts: unknown[] = []
+      sender.on('error', ({ details }) => counts.push(details.count))
+      for (let index = 0; index < 1_000; index++) void sender.produce(() => index, 'queue')
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(counts).toEqual([...Array(99).fill(undefined), 901])
     })
 
     it('finds room for a single object of any size when nothing waits', async () => {
