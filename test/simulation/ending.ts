@@ -111,8 +111,9 @@ export class Ending {
     const { relay, ledger, until } = this.#parts
     const before = relay.stats()?.groups ?? {}
     await until(() => false, 20_000)
-    for (const { name, waiting, demand, acknowledged } of Object.values(relay.stats()?.groups ?? {})) {
-      if (waiting > 0 && demand > 0 && acknowledged === before[name]?.acknowledged)
+    for (const { name, waiting, retrying, demand, acknowledged } of Object.values(relay.stats()?.groups ?? {})) {
+      // A dead letter may rest until another reader comes.
+      if (waiting > retrying && demand > 0 && acknowledged === before[name]?.acknowledged)
         ledger.break(`${waiting} wait in ${name}, ${demand} are asked for, nothing moves: ${this.#remains()}`)
     }
   }

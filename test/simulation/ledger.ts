@@ -1,3 +1,4 @@
+import { isDeadLetterName } from '../../src/core/groupName.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 
 /** What the ledger knows of one object that a program sent. */
@@ -130,6 +131,8 @@ export class Ledger {
     if (mayBeDouble) return
     if (answer === 'rejected' || answer === 'superseded')
       this.break(`e${endpoint} got object ${id}, which was ${answer}`)
+    // A dead letter that was tried in vain as often as it may rests, and begins anew for the next reader.
+    if (isDeadLetterName(group) && fate.takes.has(this.#rule.attemptsMax)) return
     const allowed = copiesFor(object, group) + fate.givenBack
     if (takes > allowed) {
       this.break(
