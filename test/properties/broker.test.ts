@@ -21,7 +21,7 @@ const options: BrokerOptions<ModelPayload> = {
   acceptedGroups: accepted,
   limits: {
     ...relayLimitDefaults,
-    attemptsMax: 2,
+    attemptsMax: 3,
     retryDelayMs: 1,
     retryDelayMaxMs: 3,
     deadBytesMax: 400,
@@ -73,6 +73,8 @@ const themes: readonly Theme[] = [
   { limits: { groupsMax: 5 }, groups: [...Object.keys(accepted), ...dead] },
   { limits: { relayBytesMax: 60, groupBytesMax: 30, groupsMax: 4 }, groups: [...Object.keys(accepted), ...dead] },
 ]
+/** Everybody works for one group, and reads its dead letters. */
+const working: Theme = { limits: {}, groups: ['plain', 'plain.dead'] }
 /** Those in which there may be as many groups as there are names. */
 const unboundedThemes = themes.filter(({ limits }) => limits.groupsMax === undefined).length
 
@@ -88,6 +90,11 @@ const restartSteps = [
   ...['reclaim', 'reclaim', 'reclaim', 'reclaim', 'settleReclaimed', 'settleReclaimed'],
   ...['send', 'send', 'send', 'sendRun', 'notify', 'notify', 'join', 'release'],
 ] as const
+/** What happens where nearly all work fails. */
+const failingSteps = [
+  ...['join', 'join', 'join', 'notify', 'notify', 'notify', 'notify', 'send', 'sendRun', 'advance', 'advance'],
+  ...['release', 'release', 'release', 'release', 'see', 'leave', 'acknowledge', 'widen'],
+] as const
 type Step = (typeof steps)[number] | (typeof restartSteps)[number]
 
 function courseOf(some: readonly Step[]): fc.Arbitrary<{ step: Step; who: number; what: number; size: number }[]> {
@@ -100,6 +107,7 @@ function courseOf(some: readonly Step[]): fc.Arbitrary<{ step: Step; who: number
 
 const someTheme = fc.nat(themes.length - 1)
 const someSteps = courseOf(steps)
+const stepsThatFail = courseOf(failingSteps)
 const stepsAndRestarts = courseOf([...steps, ...restartSteps])
 
 /** A run of the broker and its model: each step is told by numbers, which are taken as far as they make sense. */
@@ -110,8 +118,8 @@ class Run {
   private joined = 0
 
   /** With `pageObjects`, waiting objects are packed early, in pages of so many. */
-  constructor(isRestricted: boolean, theme: number, pageObjects = 0) {
-    const { limits, groups } = themes[theme] ?? { limits: {}, groups: [] }
+  constructor(isRestricted: boolean, theme: number | Theme, pageObjects = 0) {
+    const { limits, groups } = (typeof theme === 'number' ? themes[theme] : theme) ?? { limits: {}, groups: [] }
     this.groups = groups
     this.routes = routes.filter((route) => route.groups.every((group) => groups.includes(group)))
     const packing = {
@@ -260,6 +268,19 @@ describe('a broker, in any course of events,', () => {
         }
       }),
       { numRuns: 2_000 },
+    )
+  }, 120_000)
+
+  test('tries again what failed, elsewhere if it can and not too soon, and gives up in the end', () => {
+    fc.assert(
+      fc.property(stepsThatFail, (course) => {
+        const run = new Run(false, working)
+        for (const { step, who, what, size } of course) {
+          run.take(step, who, what, size)
+          run.check()
+        }
+      }),
+      { numRuns: 1_000 },
     )
   }, 120_000)
 

@@ -1,5 +1,6 @@
 import { Broker } from '../../src/core/broker.ts'
 import type { BrokerEvent, BrokerOptions, BrokerOutput, Delivery, Route } from '../../src/core/contract.ts'
+import type { KeptPlace } from '../../src/core/journal.ts'
 import { reclaimedLeaseMin } from '../../src/core/reclaim.ts'
 import type { Session } from '../../src/core/session.ts'
 import type { DeadLetter, DeathReason, LeaseFailure } from '../../src/deadLetter.ts'
@@ -122,6 +123,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private nowMs = 0
   private readonly options: BrokerOptions<ModelPayload>
   private ticks = 0
+  private checks = 0
   /** By lease number, the group of each delivery that is given back before it is whole. */
   private readonly discards = new Map<number, string>()
   /** What was to die and of which the broker has not told yet. */
@@ -537,7 +539,10 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   /** What must hold between two calls: exactly what nobody refers to was released. */
   check(): void {
     this.notice()
-    this.journal.compare(this.runs.placesOf(this.broker.places()))
+    const places = this.runs.placesOf(this.broker.places())
+    this.journal.compare(places)
+    // It takes its time, and what is wrong now is wrong later.
+    if (this.checks++ % 4 === 0) this.comparePlaces(places)
     must(this.droppedFor === 0, 'nothing is dropped for what does not come in')
     this.checkHeld()
     const kept = new Set(this.kept().keys())
@@ -547,6 +552,26 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       const isKept = kept.has(payload) || state === 'offered' || state === 'admitted'
       must(isKept !== this.releasedIds.has(payload.id), `object ${payload.id} is ${isKept ? 'kept' : 'released'}`)
     }
+  }
+
+  /** Where all whole objects are, in which attempt, who has them, and who has seen them. */
+  private comparePlaces(places: readonly KeptPlace<ModelPayload>[]): void {
+    const counts = new Map<string, number>()
+    const count = (by: number, ...facts: unknown[]): void => {
+      const key = facts.join(' ')
+      counts.set(key, (counts.get(key) ?? 0) + by)
+    }
+    for (const { kind, payload, group, attempt, session = '', isSeen, copies } of places)
+      if (kind === 'produce') count(copies, payload.id, group, attempt, session, isSeen)
+    const isWhole = ({ sent }: Copy): boolean => sent.state === 'accepted'
+    for (const [name, { queue }] of this.groups) {
+      for (const copy of queue.filter(isWhole)) count(-1, copy.sent.payload.id, name, copy.attempt, '', false)
+    }
+    const leases = [...this.sessions.values()].flatMap(allLeases)
+    for (const absent of this.absent.values()) leases.push(...absent.leases)
+    for (const { copy, group, id, isSeen } of leases)
+      if (isWhole(copy)) count(-1, copy.sent.payload.id, group, copy.attempt, id, isSeen)
+    for (const [key, difference] of counts) must(difference === 0, `the broker has ${difference} more of ${key}`)
   }
 
   deliver(session: Session<ModelPayload>, delivery: Delivery<ModelPayload>): void {
