@@ -13,7 +13,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/{properties,simulation,fuzz}/**/*.test.ts'],
-          setupFiles: ['test/support/propertySeed.ts'],
+          setupFiles: ['test/support/propertySeed.ts', 'test/support/closedFiles.ts'],
           testTimeout: 30_000,
         },
       },
@@ -22,6 +22,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/{contracts,scenarios,faults,package}/**/*.test.ts'],
+          setupFiles: ['test/support/closedFiles.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

