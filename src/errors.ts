@@ -274,6 +274,8 @@ export class ObjectRelayError extends Error {
   readonly retryable: boolean
   /** Facts for programs: the option's name, the path in the object, the group, the bound. */
   readonly details: Readonly<Record<string, string | number | boolean>>
+  /** What it comes from, if from another error. Also in programs whose `lib` has no causes. */
+  declare readonly cause?: unknown
 
   constructor(code: ErrorCode, message: string, { cause, details = {} }: ErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause })

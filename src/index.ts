@@ -1,5 +1,5 @@
 // The door: a list of names and nothing else.
-export { Endpoint } from './endpoint/endpoint.ts'
+export { Endpoint } from './endpoint/endpointClass.ts'
 export type {
   EndpointConnectOptions,
   EndpointOptions,
@@ -17,7 +17,9 @@ export type {
   EndpointStats,
   GroupName,
   MaxItems,
+  MemberName,
   ObjectForAll,
+  ObjectIn,
   ObjectOf,
   Receipt,
   ReleaseOptions,
@@ -64,6 +66,7 @@ export type { RelayEvents, RelayWarningCode } from './relay/relayEvents.ts'
 export type { AcceptedGroupOptions, RelayOptions } from './relay/relayOptions.ts'
 export type { RelayStats, RelayStopResult } from './relay/relayStats.ts'
 export { createPasswordVerifier, writePasswordVerifier } from './security/passwordVerifier.ts'
+export type { Signal, SignalLike } from './signal.ts'
 export { type FileStoreOptions, fileStore } from './store/fileStore.ts'
 export {
   backupStore,
@@ -74,5 +77,5 @@ export {
   type StoreContent,
 } from './store/files/storeCommands.ts'
 export { type MemoryStoreOptions, memoryStore } from './store/memoryStore.ts'
-export type { StoreDescriptor } from './store/store.ts'
+export type { StoreDescriptor } from './store/storeDescriptor.ts'
 export type { StoredCopy, StoredGroup } from './store/storeView.ts'

@@ -4,7 +4,7 @@ import { relayLimitDefaults } from '../limits.ts'
 import { Relay } from '../relay/relay.ts'
 import type { RelayOptions } from '../relay/relayOptions.ts'
 import { type FileStoreOptions, fileStore } from '../store/fileStore.ts'
-import type { StoreDescriptor } from '../store/store.ts'
+import type { StoreDescriptor } from '../store/storeDescriptor.ts'
 import {
   addCommonFlags,
   addConfigFlag,

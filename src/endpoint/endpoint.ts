@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { openIo } from '../background/openIo.ts'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { Emitter } from '../events.ts'
@@ -20,7 +21,9 @@ import type {
   EndpointStats,
   GroupName,
   MaxItems,
+  MemberName,
   ObjectForAll,
+  ObjectIn,
   ObjectOf,
   Receipt,
   SendOptions,
@@ -40,11 +43,15 @@ const nothing = () => undefined
 
 /**
  * A member of groups, connected to a relay: sends objects to groups, and receives those of its own into its inbox.
- * `Groups` may name the type of each group's objects: `Endpoint.connect<{ trainers: Episode; workers: Weights }>(...)`.
+ * `Groups` may name the type of each group's objects: `Endpoint.connect<{ trainers: Episode; workers: Weights }>(...)`; without it, `schemas`
+ * do. `Own` are the groups whose objects arrive: `Endpoint.connect<Types, 'trainers'>(...)`; where neither is named, those of the option `groups`.
  */
-export class Endpoint<Groups extends object = Record<string, unknown>>
+export class Endpoint<
+    Groups extends object = Record<string, unknown>,
+    Own extends MemberName<Groups> = MemberName<Groups>,
+  >
   extends Emitter<EndpointEvents>
-  implements AsyncIterable<ObjectOf<Groups>>
+  implements AsyncIterable<ObjectOf<Groups, Own>>
 {
   readonly #program: EndpointProgram
   readonly #destinations = new Destinations()
@@ -55,7 +62,7 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
    * Begins to connect, in the background, and goes on for ever; what is sent meanwhile waits, within `limits.sendBytesMax`,
    * and goes out in order. Throws `INVALID_OPTION`; what the network does is told by events, see {@link on}.
    */
-  constructor(options: EndpointOptions<Groups>) {
+  constructor(options: EndpointOptions<Groups, Own>) {
     const checked = checkEndpointOptions(options)
     const program = new EndpointProgram(checked, openIo(checked.io))
     super(program.events)
@@ -67,11 +74,12 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
    * then rejects with `CONNECT_TIMEOUT`, whose cause is the last error; a refusal (a wrong password, a full group, ...)
    * rejects at once with its own class of error. The option `on: { connecting }` shows each attempt.
    */
-  static async connect<Groups extends object = Record<string, unknown>>(
-    options: EndpointConnectOptions<Groups>,
-  ): Promise<Endpoint<Groups>> {
+  static async connect<
+    Groups extends object = Record<string, unknown>,
+    Own extends MemberName<Groups> = MemberName<Groups>,
+  >(options: EndpointConnectOptions<Groups, Own>): Promise<Endpoint<Groups, Own>> {
     const { connectTimeoutMs, endpointOptions } = takeConnectTimeoutMs(options)
-    const endpoint = new Endpoint<Groups>(endpointOptions)
+    const endpoint = new Endpoint<Groups, Own>(endpointOptions)
     try {
       await endpoint.#program.connected(connectTimeoutMs)
     } catch (refusal) {
@@ -160,7 +168,7 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
    * all that wait at the relay when it is asked. What is asked is added up, and remembered over a lost link. Resolves when
    * it is on its way. Rejects with `INVALID_ARGUMENT` and `NOT_A_MEMBER`, which are `error` events too.
    */
-  notify<Name extends GroupName<Groups>>(request: Name | readonly Name[] | Counts<Name>): Promise<void> {
+  notify(request: Own | readonly Own[] | Counts<Own>): Promise<void> {
     return this.#guard(async () => this.#program.asking.notify(request))
   }
 
@@ -171,32 +179,32 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
    * `error` event and left out; a produced one is given back as failed, and another one asked for in its place. Rejects with `INVALID_ARGUMENT`, `STOPPED`, the signal's reason, or
    * with why the endpoint was refused.
    */
-  pop(options: MaxItems & TakeOptions = {}): Promise<ObjectOf<Groups>[]> {
+  pop(options: MaxItems & TakeOptions = {}): Promise<ObjectOf<Groups, Own>[]> {
     return this.#take('oldest', options)
   }
 
   /** Takes the newest objects out of the inbox, at most `maxItems`, oldest of them first; those before them are discarded and count as taken, read or not. Else like {@link pop}. */
-  getLast(options: MaxItems & TakeOptions = {}): Promise<ObjectOf<Groups>[]> {
+  getLast(options: MaxItems & TakeOptions = {}): Promise<ObjectOf<Groups, Own>[]> {
     return this.#take('newest', options)
   }
 
   /** Takes everything out of the inbox, oldest first. Else like {@link pop}. */
-  retrieveAll(options: TakeOptions = {}): Promise<ObjectOf<Groups>[]> {
+  retrieveAll(options: TakeOptions = {}): Promise<ObjectOf<Groups, Own>[]> {
     return this.#take('all', options)
   }
 
   /** {@link pop} for a program that works in a loop without awaiting anything: `blocking` blocks the thread. Throws instead of rejecting. */
-  popSync(options: MaxItems & TakeSyncOptions = {}): ObjectOf<Groups>[] {
+  popSync(options: MaxItems & TakeSyncOptions = {}): ObjectOf<Groups, Own>[] {
     return this.#takeSync('oldest', options)
   }
 
   /** {@link getLast}, see {@link popSync}. */
-  getLastSync(options: MaxItems & TakeSyncOptions = {}): ObjectOf<Groups>[] {
+  getLastSync(options: MaxItems & TakeSyncOptions = {}): ObjectOf<Groups, Own>[] {
     return this.#takeSync('newest', options)
   }
 
   /** {@link retrieveAll}, see {@link popSync}. */
-  retrieveAllSync(options: TakeSyncOptions = {}): ObjectOf<Groups>[] {
+  retrieveAllSync(options: TakeSyncOptions = {}): ObjectOf<Groups, Own>[] {
     return this.#takeSync('all', options)
   }
 
@@ -204,21 +212,21 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
    * One object after the other as they come, until the endpoint is stopped. Each is acknowledged when the next one is asked for,
    * or when the loop is left and the program goes on.
    */
-  [Symbol.asyncIterator](): AsyncGenerator<ObjectOf<Groups>, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<ObjectOf<Groups, Own>, void, undefined> {
     // That objects are of these types is what the program states; a schema checks it.
-    return iterate(this.#program, (_entry, object) => object as ObjectOf<Groups>)
+    return iterate(this.#program, (_entry, object) => object as ObjectOf<Groups, Own>)
   }
 
   /**
    * The same with what surrounds each object. `ack()` and `release()` settle it, the first call counts; without one it is
    * acknowledged when the next one is asked for.
    */
-  deliveries(): AsyncGenerator<DeliveryOf<Groups>, void, undefined> {
+  deliveries(): AsyncGenerator<DeliveryOf<Groups, Own>, void, undefined> {
     const { settlement } = this.#program
     // As above; the group is one of them, since the endpoint receives nothing else.
     return iterate(
       this.#program,
-      (entry, object) => deliveryOf(entry, object, settlement) as unknown as DeliveryOf<Groups>,
+      (entry, object) => deliveryOf(entry, object, settlement) as unknown as DeliveryOf<Groups, Own>,
     )
   }
 
@@ -228,9 +236,9 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
    * `attemptsMax` times, and an `error` event tells why; after an `UnrecoverableError` it is not. Broadcasts of the group stay in the inbox. Several calls for one group share its objects.
    * Throws `INVALID_ARGUMENT`, `NOT_A_MEMBER`, `STOPPED`, or why the endpoint was refused.
    */
-  work<Name extends GroupName<Groups>>(
-    group: Name,
-    handler: (object: Groups[Name], delivery: Delivery<Groups[Name], Name>) => unknown,
+  work<Name extends string>(
+    group: Name extends Own ? Name : Own,
+    handler: (object: ObjectIn<Groups, Name>, delivery: Delivery<ObjectIn<Groups, Name>, Name>) => unknown,
     options: WorkOptions = {},
   ): Work {
     const obstacle = this.#program.status.receivingObstacle
@@ -338,19 +346,19 @@ export class Endpoint<Groups extends object = Record<string, unknown>>
     return error
   }
 
-  #take(order: TakeOrder, options: unknown): Promise<ObjectOf<Groups>[]> {
+  #take(order: TakeOrder, options: unknown): Promise<ObjectOf<Groups, Own>[]> {
     return quietly(this.#takeChecked(order, options))
   }
 
-  async #takeChecked(order: TakeOrder, options: unknown): Promise<ObjectOf<Groups>[]> {
+  async #takeChecked(order: TakeOrder, options: unknown): Promise<ObjectOf<Groups, Own>[]> {
     const { objects } = await this.#program.taking.take(checkTakeRequest(order, options, false))
     // That objects are of these types is what the program states; a schema checks it.
-    return objects as ObjectOf<Groups>[]
+    return objects as ObjectOf<Groups, Own>[]
   }
 
-  #takeSync(order: TakeOrder, options: unknown): ObjectOf<Groups>[] {
+  #takeSync(order: TakeOrder, options: unknown): ObjectOf<Groups, Own>[] {
     // As above.
-    return this.#program.taking.takeSync(checkTakeRequest(order, options, true)).objects as ObjectOf<Groups>[]
+    return this.#program.taking.takeSync(checkTakeRequest(order, options, true)).objects as ObjectOf<Groups, Own>[]
   }
 }
 

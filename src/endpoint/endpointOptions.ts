@@ -24,7 +24,7 @@ import {
 } from '../options.ts'
 import { makeSessionSecret } from '../security/endpointId.ts'
 import { checkPassword } from '../security/password.ts'
-import { type EndpointEvents, endpointEventNames, type GroupName } from './endpointTypes.ts'
+import { type EndpointEvents, endpointEventNames, type GroupName, type MemberName } from './endpointTypes.ts'
 
 /** How a lost link is renewed; see {@link EndpointOptions.reconnect}. */
 export interface ReconnectOptions {
@@ -43,11 +43,30 @@ export type GroupSchemas<Groups extends object> = {
   readonly [Name in GroupName<Groups>]?: StandardSchemaV1<unknown, Groups[Name]> | undefined
 }
 
-/**
- * The options of `new Endpoint`. The types of the groups are not inferred from them: an endpoint sends to other groups than
- * its own.
- */
-export interface EndpointOptions<Groups extends object = Record<string, unknown>> {
+/** Schemas of which the types of groups are inferred. */
+export type AnySchemas = Readonly<Record<string, StandardSchemaV1 | undefined>>
+
+/** What the objects of groups are by their schemas. Those of other groups may be anything. */
+export type GroupsOf<Schemas extends AnySchemas> = Record<string, unknown> & {
+  [Name in keyof Schemas]: Schemas[Name] extends StandardSchemaV1
+    ? StandardSchemaV1.InferOutput<Schemas[Name]>
+    : unknown
+}
+
+/** Options of which the types of groups are inferred. */
+export type InferringOptions<Options, Schemas extends AnySchemas, Own extends string> = Omit<
+  Options,
+  'groups' | 'schemas'
+> & {
+  groups?: Own | readonly Own[] | undefined
+  schemas: Schemas
+}
+
+/** The options of `new Endpoint`. */
+export interface EndpointOptions<
+  Groups extends object = Record<string, unknown>,
+  Own extends MemberName<Groups> = MemberName<Groups>,
+> {
   /** The name or address of the relay's machine. */
   host: string
   /** The port that the relay listens on. */
@@ -57,7 +76,7 @@ export interface EndpointOptions<Groups extends object = Record<string, unknown>
   /** What people call this endpoint, in events, logs and statistics of the relay; it need not be unique. Default `host:pid`. */
   name?: string | undefined
   /** The groups to be a member of: one name or several. Default none: may send, receives nothing. */
-  groups?: NoInfer<GroupName<Groups> | readonly GroupName<Groups>[]> | undefined
+  groups?: Own | readonly Own[] | undefined
   /** `'TLS'`, or `'none'` for a network that is trusted as a whole. Default `'TLS'`. */
   security?: 'TLS' | 'none' | undefined
   /** A folder with the relay's `certificate.pem`, which its certificate must then be or come from. Default: the password alone proves the relay. */
@@ -83,8 +102,10 @@ export interface EndpointOptions<Groups extends object = Record<string, unknown>
 }
 
 /** The options of `Endpoint.connect`. */
-export interface EndpointConnectOptions<Groups extends object = Record<string, unknown>>
-  extends EndpointOptions<Groups> {
+export interface EndpointConnectOptions<
+  Groups extends object = Record<string, unknown>,
+  Own extends MemberName<Groups> = MemberName<Groups>,
+> extends EndpointOptions<Groups, Own> {
   /** How long to go on trying while the relay is not up, in milliseconds. Default 30 000; `Infinity` is possible. */
   connectTimeoutMs?: number | undefined
 }
@@ -145,9 +166,9 @@ export function checkEndpointOptions(options: unknown): CheckedEndpointOptions {
 }
 
 /** Takes `connectTimeoutMs` out of the options of `Endpoint.connect` and checks it. */
-export function takeConnectTimeoutMs<Groups extends object>(
-  options: EndpointConnectOptions<Groups>,
-): { connectTimeoutMs: number; endpointOptions: EndpointOptions<Groups> } {
+export function takeConnectTimeoutMs<Groups extends object, Own extends MemberName<Groups>>(
+  options: EndpointConnectOptions<Groups, Own>,
+): { connectTimeoutMs: number; endpointOptions: EndpointOptions<Groups, Own> } {
   // A program without types may give anything; `checkNames` refuses what is no object.
   if (!isRecord(options)) return { connectTimeoutMs: CONNECT_TIMEOUT_DEFAULT_MS, endpointOptions: options }
   const { connectTimeoutMs, ...endpointOptions } = options

@@ -1,11 +1,27 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { ObjectRelayError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
+import type { Signal } from '../signal.ts'
 
 /** The names of the groups that a program has given types to; any string where it has not. */
 export type GroupName<Groups extends object> = Extract<keyof Groups, string>
 
-/** Any object that may arrive. */
-export type ObjectOf<Groups extends object> = Groups[GroupName<Groups>]
+/** The names of the groups that one may be a member of: those, and those of their dead letters. */
+export type MemberName<Groups extends object> = NoInfer<GroupName<Groups> | `${GroupName<Groups>}.dead`>
+
+/** What may arrive in a group. What has died in one is of its type, unless something else is said of it. */
+export type ObjectIn<Groups extends object, Name extends string> = Name extends `${infer Living}.dead`
+  ? unknown extends Declared<Groups, Name>
+    ? Declared<Groups, Living>
+    : Declared<Groups, Name>
+  : Declared<Groups, Name>
+
+type Declared<Groups extends object, Name extends string> = Name extends GroupName<Groups> ? Groups[Name] : unknown
+
+/** Any object that may arrive in the groups `Own`; by default in any group. */
+export type ObjectOf<Groups extends object, Own extends MemberName<Groups> = MemberName<Groups>> = Own extends unknown
+  ? ObjectIn<Groups, Own>
+  : never
 
 /** What an object must be to go to all of the groups `Name`: of the type of each of them. */
 export type ObjectForAll<Groups extends object, Name extends GroupName<Groups>> = (
@@ -61,7 +77,7 @@ export interface TakeSyncOptions {
 /** How objects are taken out of the inbox. */
 export interface TakeOptions extends TakeSyncOptions {
   /** Ends the waiting: the promise is rejected with the signal's reason. Nothing is taken then. */
-  signal?: AbortSignal | undefined
+  signal?: Signal | undefined
 }
 
 /** How many objects are taken out of the inbox. */
@@ -89,7 +105,7 @@ export interface Delivery<ObjectType = unknown, Group extends string = string> {
    * Aborted when there is no sense in going on: the object is another member's by now, or the endpoint stops. Who ends early because of
    * that gives the object back, without an attempt counted.
    */
-  readonly signal: AbortSignal
+  readonly signal: Signal
   /** The work is done: the object is gone for good. Does nothing for a broadcast, or after `ack` or `release`. */
   ack(): void
   /**
@@ -141,10 +157,10 @@ export interface DeadLetter {
   }
 }
 
-/** A delivery from any of the groups; comparing its `group` tells the type of its `object`. */
-export type DeliveryOf<Groups extends object> = {
-  [Name in GroupName<Groups>]: Delivery<Groups[Name], Name>
-}[GroupName<Groups>]
+/** A delivery from any of the groups `Own`; comparing its `group` tells the type of its `object`. */
+export type DeliveryOf<Groups extends object, Own extends MemberName<Groups> = MemberName<Groups>> = Own extends unknown
+  ? Delivery<ObjectIn<Groups, Own>, Own>
+  : never
 
 /** Something that `endpoint.work` runs. */
 export interface Work {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { Worker } from 'node:worker_threads'
 import { createError, fromPlainError, type ObjectRelayError } from '../errors.ts'
 import { Emitter, type Listeners } from '../events.ts'

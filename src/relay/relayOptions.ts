@@ -17,7 +17,7 @@ import {
 } from '../options.ts'
 import { checkPassword } from '../security/password.ts'
 import { memoryStore } from '../store/memoryStore.ts'
-import type { StoreDescriptor } from '../store/store.ts'
+import type { StoreDescriptor } from '../store/storeDescriptor.ts'
 import type { RelayEvents } from './relayEvents.ts'
 
 /** The bounds of one group, in `acceptedGroups`. */

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { checkNames, choiceOption, integerOption, textOption } from '../options.ts'
 import { type Durability, type OpenFileStore, openFileStore } from './files/openFileStore.ts'
-import type { Store, StoreDescriptor, StoreHost } from './store.ts'
+import type { Store, StoreHost } from './store.ts'
+import type { StoreDescriptor } from './storeDescriptor.ts'
 
 /** Options of {@link fileStore}. */
 export interface FileStoreOptions {
@@ -24,7 +25,10 @@ export function fileStore(options: FileStoreOptions): StoreDescriptor {
   return { module: import.meta.url, options: { ...checkOptions(options) } }
 }
 
-/** Called by the relay's thread. */
+/**
+ * Called by the relay's thread.
+ * @internal
+ */
 export function openStore(options: Readonly<Record<string, unknown>>, host: StoreHost): Promise<Store> {
   return openFileStore(checkOptions(options), host)
 }

@@ -12,7 +12,8 @@ import type { BodyFiles } from './spool/bodyFiles.ts'
 import { SpillFile } from './spool/spillFile.ts'
 import { Spool } from './spool/spool.ts'
 import { SpooledBody } from './spool/spooledBody.ts'
-import type { KeptFrame, LargeBody, LoadedFrame, Store, StoreDescriptor, StoredObject, StoreHost } from './store.ts'
+import type { KeptFrame, LargeBody, LoadedFrame, Store, StoredObject, StoreHost } from './store.ts'
+import type { StoreDescriptor } from './storeDescriptor.ts'
 
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
@@ -37,7 +38,10 @@ export function memoryStore({ spillDir = tmpdir() }: MemoryStoreOptions = {}): S
   return { module: import.meta.url, options: { spillDir: spillDir === null ? null : resolve(spillDir) } }
 }
 
-/** Called by the relay's thread. */
+/**
+ * Called by the relay's thread.
+ * @internal
+ */
 export function openStore({ spillDir }: Readonly<Record<string, unknown>> = {}, host: StoreHost = silentHost): Store {
   const spill = typeof spillDir === 'string' ? new SpillFile(spillDir) : undefined
   return new MemoryStore({ files: spill, host, clock: systemClock })
@@ -45,7 +49,10 @@ export function openStore({ spillDir }: Readonly<Record<string, unknown>> = {}, 
 
 const silentHost: StoreHost = { report() {} }
 
-/** What a memory store is made of. */
+/**
+ * What a memory store is made of.
+ * @internal
+ */
 export interface MemoryStoreParts {
   /** Where large objects are put; `undefined`: in memory. */
   readonly files: BodyFiles | undefined
@@ -113,6 +120,7 @@ class StoredFrame implements KeptFrame, LoadedFrame {
  * Frames are copied into arenas, which are slabs that are used again: what the socket gave is overwritten. One that waits for long, while thousands beside it came and went, would keep a whole arena: once there are
  * many of those, they are moved together. The store does not know its frames, since a list of them would cost each object
  * more than all the rest.
+ * @internal
  */
 export class MemoryStore implements Store {
   readonly relayName: string = randomBytes(16).toString('base64url')

@@ -169,13 +169,3 @@ export interface StoreHost {
   /** Something that the operator should know, after which it goes on: a disk that was full, and is tried again. */
   report(error: ObjectRelayError): void
 }
-
-/**
- * What the option `store` of a relay takes: names a module and what to give it, because the relay opens its store in a
- * thread of its own.
- */
-export interface StoreDescriptor {
-  /** The URL of a module with `openStore(options, host): Store | Promise<Store>`. */
-  readonly module: string
-  readonly options: Readonly<Record<string, unknown>>
-}

@@ -37,10 +37,13 @@ export interface StoredCopy {
   /** Of its encoding. */
   readonly bodyBytes: number
   /** Its encoding, in pieces; shorter than `bodyBytes` if the relay has removed it meanwhile, since it was taken. */
-  body(): AsyncIterable<Buffer>
+  body(): AsyncIterable<Uint8Array>
 }
 
-/** What a {@link StoreView} looks at: a log that is at rest, or one of a relay that runs. */
+/**
+ * What a {@link StoreView} looks at: a log that is at rest, or one of a relay that runs.
+ * @internal
+ */
 export interface StoreViewParts {
   readonly index: ObjectIndex
   readonly bodies: Pick<BodyFiles, 'open'>
@@ -61,7 +64,10 @@ interface First {
   readonly index: number
 }
 
-/** Tells what is in a log. It pins nothing, and lets whoever runs with the log do something else in between. */
+/**
+ * Tells what is in a log. It pins nothing, and lets whoever runs with the log do something else in between.
+ * @internal
+ */
 export class StoreView {
   readonly #parts: StoreViewParts
 

@@ -125,6 +125,37 @@ describe('an empty project with the package', () => {
     expect(code).toBe(0)
   })
 
+  it.each([
+    // Without types of Node.js, and with no more of JavaScript than the target has.
+    ...['typescript', 'typescript-6', 'typescript-5.9', 'typescript-5.4'].map((compiler) => {
+      return { compiler, lib: ['es2020'], skipLibCheck: false }
+    }),
+    // As most projects are: with the types of a browser, and without a look into declarations.
+    { compiler: 'typescript', lib: undefined, skipLibCheck: true },
+  ])('has types that $compiler understands with lib: $lib, skipLibCheck: $skipLibCheck', async (given) => {
+    const { compiler, lib, skipLibCheck } = given
+    const where = await mkdtemp(join(project, 'types-'))
+    const program = await readFile(join(repository, 'test/package/types.ts'), 'utf8')
+    await writeFile(join(where, 'types.mts'), program)
+    await writeFile(join(where, 'mistaken.mts'), `${program}\nis<string>()(1)\n`)
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      target: 'es2020',
+      module: 'nodenext',
+      types: [],
+      lib,
+      skipLibCheck,
+    }
+    await writeFile(join(where, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
+    const tsc = join(repository, 'node_modules', compiler, 'bin/tsc')
+    const { output } = await runProgram(process.execPath, [tsc, '-p', where, '--pretty', 'false'], {
+      folder: where,
+      timeLimitMs: 50_000,
+    })
+    expect(output.trim().split('\n')).toEqual([expect.stringMatching(/^mistaken\.mts\(\d+,\d+\): error TS2554: /)])
+  })
+
   it('has the command objectrelay', async () => {
     const { code, output } = await runNpm(['exec', '--offline', '--', 'objectrelay', '--help'], project)
     expect(output).toMatch(/Usage: objectrelay/)

@@ -40,7 +40,7 @@ function plainGroup({ oldest, retained, ...counts }: StoredGroup): Record<string
 async function* tellCopies({ view }: VisitedStore, group: string): AsyncGenerator<LocalMessage> {
   for await (const { body, sentAt, ...copy } of view.copies(group)) {
     yield { json: { ...copy, sentAt: sentAt.getTime() } }
-    for await (const bytes of body()) yield { bytes }
+    for await (const piece of body()) yield { bytes: Buffer.from(piece.buffer, piece.byteOffset, piece.length) }
     yield { json: { ended: true } }
   }
 }

@@ -18,14 +18,20 @@ import { loadTicketKey } from './ticketKeyFile.ts'
 /** What a relay's commits survive: a failure of the machine, or only the end of the process. */
 export type Durability = 'synced' | 'written'
 
-/** What a file store is opened with. */
+/**
+ * What a file store is opened with.
+ * @internal
+ */
 export interface OpenFileStore {
   readonly dir: string
   readonly durability: Durability
   readonly bytesMax: number | undefined
 }
 
-/** Rejects with `STORE_READ_ONLY`, `STORE_FOREIGN`, `STORE_VERSION`, `STORE_IN_USE`, `STORE_CORRUPT`, `STORE_FULL` or `STORE_FAILED`. */
+/**
+ * Rejects with `STORE_READ_ONLY`, `STORE_FOREIGN`, `STORE_VERSION`, `STORE_IN_USE`, `STORE_CORRUPT`, `STORE_FULL` or `STORE_FAILED`.
+ * @internal
+ */
 export async function openFileStore(
   { dir, durability, bytesMax }: OpenFileStore,
   host: StoreHost,

@@ -68,7 +68,7 @@ async function filled(): Promise<Store> {
 async function exported(group: string): Promise<readonly string[]> {
   const texts: string[] = []
   for await (const { kind, attempt, copies, isLeased, body } of exportGroup(dir, group)) {
-    const pieces: Buffer[] = []
+    const pieces: Uint8Array[] = []
     for await (const piece of body()) pieces.push(piece)
     texts.push(`${kind} ${attempt} ${copies} ${isLeased} ${Buffer.concat(pieces)}`)
   }

@@ -78,9 +78,13 @@ async function copyRunning(from: string, to: string): Promise<boolean> {
   let path = ''
   let file: Awaited<ReturnType<typeof open>> | undefined
   const finish = async (): Promise<void> => {
-    await file?.sync()
-    await file?.close()
+    const finished = file
     file = undefined
+    try {
+      await finished?.sync()
+    } finally {
+      await finished?.close()
+    }
   }
   try {
     for await (const message of askRelay(socket, { what: 'backup' })) {

@@ -1,0 +1,9 @@
+/**
+ * What the option `store` of a relay takes: names a module and what to give it, because the relay opens its store in a
+ * thread of its own.
+ */
+export interface StoreDescriptor {
+  /** The URL of a module with `openStore(options, host): Store | Promise<Store>`. */
+  readonly module: string
+  readonly options: Readonly<Record<string, unknown>>
+}
