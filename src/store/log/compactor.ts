@@ -14,7 +14,7 @@ import type { SegmentTable } from './segmentTable.ts'
 /** Where there is little room, so much that is needed no more is worth the work. */
 const CRAMPED_WASTE_BYTES = 256 * 1024
 /** So much is moved between two commits. */
-const MOVED_BYTES_MAX = 1024 * 1024
+const MOVED_BYTES_MAX = 4 * 1024 * 1024
 /** What is moved without a pause: a millisecond or two. */
 const SLICE_FRAMES = 500
 

@@ -14,9 +14,11 @@ export class FrameTable {
 
   /** Counts what the index has of an earlier run. */
   restore(): void {
-    for (const [segment, bytes] of this.#index.liveFrames()) {
+    for (const [segment, page] of this.#index.allPages()) {
       const holder = this.#table.get(segment)
-      if (holder !== undefined) this.#table.keep(holder, bytes)
+      if (holder === undefined) continue
+      for (let index = 0; index < page.count; index++)
+        if (page.isLive(index)) this.#table.keep(holder, page.lengthOf(index))
     }
   }
 

@@ -172,6 +172,16 @@ export class IndexPage {
     return [{ kind: 'produce', group, groupIndex: 0, order, attempt: 1, copies: 1, session, isSeen }]
   }
 
+  /** The group of an object that is in one place, in one copy that waits for its first delivery; else `undefined`. */
+  onlyGroupOf(index: number): number | undefined {
+    const group = this.#groups[index] ?? GONE
+    return group >= 0 && (this.#leases?.[index] ?? WAITS) === WAITS ? group : undefined
+  }
+
+  orderOf(index: number): number {
+    return this.#orders[index] ?? 0
+  }
+
   /** Whether it is only in this place, in one copy that waits for its first delivery. */
   waitsOnlyAt(index: number, group: number, order: number): boolean {
     return this.#groups[index] === group && this.#orders[index] === order && (this.#leases?.[index] ?? WAITS) === WAITS

@@ -257,12 +257,6 @@ export class ObjectIndex {
     return [...this.#pages]
   }
 
-  /** All frames that are needed, by the segments in which they were written. */
-  *liveFrames(): Generator<readonly [segment: number, bytes: number], void, undefined> {
-    for (const [segment, page] of this.#pages)
-      for (let index = 0; index < page.count; index++) if (page.isLive(index)) yield [segment, page.lengthOf(index)]
-  }
-
   /** Where the frames of all objects were written of which a session has a copy. */
   *leasedFrames(): Generator<FrameLocation, void, undefined> {
     for (const [segment, page] of this.#pages)
@@ -300,7 +294,9 @@ export class ObjectIndex {
           body: page.bodyOf(index),
           begin: page.takeBegin(index),
         })
-        for (const copies of page.copiesOf(index)) yield this.placeOf(payload, copies)
+        const group = page.onlyGroupOf(index)
+        if (group === undefined) for (const copies of page.copiesOf(index)) yield this.placeOf(payload, copies)
+        else yield onlyPlace(payload, this.groups.nameOf(group), page.orderOf(index))
       }
     }
   }
@@ -310,19 +306,18 @@ export class ObjectIndex {
     for (const page of this.#pages.values()) yield* page.liveBodies()
   }
 
-  placeOf<P>(payload: P, { group, session, ...told }: Copies): KeptPlace<P> {
-    const { kind, groupIndex, order, attempt, copies, isSeen, deadLetter } = told
+  placeOf<P>(payload: P, told: Copies): KeptPlace<P> {
     return {
       payload,
-      kind,
-      group: this.groups.nameOf(group),
-      groupIndex,
-      order,
-      attempt,
-      copies,
-      session: session === undefined ? undefined : this.sessions.nameOf(session),
-      isSeen,
-      deadLetter,
+      kind: told.kind,
+      group: this.groups.nameOf(told.group),
+      groupIndex: told.groupIndex,
+      order: told.order,
+      attempt: told.attempt,
+      copies: told.copies,
+      session: told.session === undefined ? undefined : this.sessions.nameOf(told.session),
+      isSeen: told.isSeen,
+      deadLetter: told.deadLetter,
     }
   }
 
@@ -367,6 +362,22 @@ export class ObjectIndex {
   #forget(segment: number): void {
     this.#pages.delete(segment)
     if (segment === this.#recentNumber) this.#recentNumber = -1
+  }
+}
+
+/** The place of an object that waits for its first delivery, as nearly all do. */
+function onlyPlace<P>(payload: P, group: string, order: number): KeptPlace<P> {
+  return {
+    payload,
+    kind: 'produce',
+    group,
+    groupIndex: 0,
+    order,
+    attempt: 1,
+    copies: 1,
+    session: undefined,
+    isSeen: false,
+    deadLetter: undefined,
   }
 }
 
