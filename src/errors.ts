@@ -416,10 +416,18 @@ function shortened(text: string): string {
 }
 
 export function fromPlainError({ code, message, details, cause }: PlainError): ObjectRelayError {
-  return createError(code, message, {
-    ...(details === undefined ? {} : { details }),
-    ...(cause === undefined ? {} : { cause: new Error(cause) }),
-  })
+  return withoutFrames(
+    createError(code, message, {
+      ...(details === undefined ? {} : { details }),
+      ...(cause === undefined ? {} : { cause: withoutFrames(new Error(cause)) }),
+    }),
+  )
+}
+
+/** Where an error was read says nothing about where it happened, which was elsewhere. */
+function withoutFrames<AnyError extends Error>(error: AnyError): AnyError {
+  error.stack = `${error.name}: ${error.message}`
+  return error
 }
 
 /** Turns whatever was thrown into one of ours: an error that is ours already stays as it is. */

@@ -42,7 +42,9 @@ test('suggests the name that was probably meant, and lists all when none is near
 test('takes hosts of every kind, and no addresses with scheme, brackets or port', () => {
   for (const host of ['localhost', '127.0.0.1', '::1', 'relay.example', 'xn--bcher-kva.example'])
     expect(hostOption(host)).toBe(host)
-  for (const host of ['', 'a b', 'tls://a', '[::1]', 'a/b', 'me@a', 5, null]) messageOf(() => hostOption(host))
+  for (const host of ['127.0.0.1:3921', 'relay.example:3921', '[::1]:3921'])
+    expect(messageOf(() => hostOption(host))).toContain('Give the port, 3921, in the option port.')
+  for (const host of ['', 'a:', 'a b', 'tls://a', '[::1]', 'a/b', 'me@a', 5, null]) messageOf(() => hostOption(host))
 })
 
 test('takes one group or several, and refuses what could not be told to a relay', () => {

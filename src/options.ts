@@ -174,9 +174,16 @@ export function hostOption(value: unknown, option = 'host'): string {
     typeof value === 'string' &&
     value !== '' &&
     value.length <= HOST_CHARACTERS_MAX &&
-    !/[\s\p{Cc}/[\]@]/u.test(value)
+    !/[\s\p{Cc}/[\]@]/u.test(value) &&
+    // An IPv6 address has two colons at least.
+    !/^[^:]*:[^:]*$/.test(value)
   ) {
     return value
+  }
+  const port = typeof value === 'string' ? /^[^:]*:(\d{1,5})$|\]:(\d{1,5})$/.exec(value) : null
+  if (port !== null) {
+    const message = `The option ${option} is ${describeValue(value)}; it must be a host name or an IP address alone. Give the port, ${port[1] ?? port[2]}, in the option port.`
+    throw createError('INVALID_OPTION', message, { details: { option } })
   }
   throw invalidOption(option, value, 'a host name or an IP address, without scheme, brackets or port')
 }

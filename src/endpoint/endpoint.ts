@@ -84,6 +84,8 @@ export class Endpoint<
       await endpoint.#program.connected(connectTimeoutMs)
     } catch (refusal) {
       await endpoint.stop({ deadlineMs: 0 })
+      // Where the program called is of use to it; where a timer fired, or a record was read, is not.
+      if (refusal instanceof Error) Error.captureStackTrace(refusal, Endpoint.connect)
       throw refusal
     }
     return endpoint

@@ -11,6 +11,7 @@ import {
 } from '../background/records.ts'
 import { createError, fromPlainError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { TypedEvents } from '../events.ts'
+import { hostAndPort } from '../hostAndPort.ts'
 import { endpointIdOf } from '../security/endpointId.ts'
 import { encodeJson, readAccepted, readJson, readRejected, readText } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
@@ -58,7 +59,7 @@ export class EndpointProgram implements EndpointRecords {
   constructor({ configuration, serializer, schemas, listeners }: CheckedEndpointOptions, io: Io) {
     const { status } = this
     const { groups, limits, broadcasts, host, port } = configuration
-    this.#address = `${host}:${port}`
+    this.#address = hostAndPort(host, port)
     this.id = endpointIdOf(configuration.session)
     this.name = configuration.name
     this.events = new TypedEvents(endpointEventNames, listeners)
@@ -288,10 +289,12 @@ export class EndpointProgram implements EndpointRecords {
 
   #connectTimeout(timeoutMs: number): ObjectRelayError {
     const { lastError } = this.status
+    const advice =
+      lastError?.category === 'link'
+        ? 'Check that the relay runs there, or raise connectTimeoutMs.'
+        : 'Raise connectTimeoutMs to wait longer.'
     const reason =
-      lastError === undefined
-        ? 'No attempt came to an end.'
-        : `The last attempt failed: ${lastError.message} Check that the relay runs there, or raise connectTimeoutMs.`
+      lastError === undefined ? 'No attempt came to an end.' : `The last attempt failed: ${lastError.message} ${advice}`
     return createError(
       'CONNECT_TIMEOUT',
       `The relay at ${this.#address} did not accept the endpoint within ${timeoutMs} ms. ${reason}`,

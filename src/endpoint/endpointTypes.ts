@@ -70,7 +70,7 @@ export interface BroadcastOptions extends SendOptions {
 export interface TakeSyncOptions {
   /** Waits until there is at least one object. Default `false`. */
   blocking?: boolean | undefined
-  /** With `blocking`: after so many milliseconds the result is an empty array. Default: waits for ever. */
+  /** After so many milliseconds the result is an empty array. Only together with `blocking`. Default: waits forever. */
   timeoutMs?: number | undefined
 }
 

@@ -48,6 +48,10 @@ export function checkTakeRequest(order: TakeOrder, options: unknown, synchronous
   if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
     throw invalid(method, 'timeoutMs', timeoutMs, 'a number of milliseconds from 0 on')
   }
+  if (given.timeoutMs !== undefined && given.blocking === undefined) {
+    const message = `${method}() is given timeoutMs and does not wait. Add blocking: true to wait for an object for so long, or leave timeoutMs out.`
+    throw createError('INVALID_ARGUMENT', message, { details: { argument: 'timeoutMs' } })
+  }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid(method, 'signal', signal, 'an AbortSignal')
   }

@@ -2,6 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { checkPassword, passwordWarning } from './password.ts'
 
 describe('a password', () => {
+  it('asks for a variable that is not set where there is none', () => {
+    for (const password of [undefined, ''])
+      expect(() => checkPassword(password)).toThrow('a variable of the environment')
+    expect(() => checkPassword(5)).not.toThrow('a variable of the environment')
+  })
+
   it('is a non-empty string of at most 1024 bytes of well-formed Unicode, and never part of the message', () => {
     for (const bad of [
       undefined,

@@ -61,7 +61,10 @@ const commonParts = [
 export function checkPassword(password: unknown, option = 'password'): string {
   if (typeof password !== 'string' || password === '') {
     const found = password === '' ? 'is empty' : `is ${password === null ? 'null' : `of type ${typeof password}`}`
-    throw createError('INVALID_OPTION', `The option ${option} ${found}; it must be a non-empty string.`, {
+    // Most often it was to come from there, as in `process.env.PASSWORD`.
+    const hint =
+      password === undefined || password === '' ? ' Is it from a variable of the environment that is not set?' : ''
+    throw createError('INVALID_OPTION', `The option ${option} ${found}; it must be a non-empty string.${hint}`, {
       details: { option },
     })
   }

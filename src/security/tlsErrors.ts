@@ -1,4 +1,5 @@
 import { createError, type ErrorCode, ObjectRelayError } from '../errors.ts'
+import { hostAndPort } from '../hostAndPort.ts'
 import { errorCodeOf } from './privateFiles.ts'
 import { applicationProtocol } from './tlsOptions.ts'
 
@@ -117,7 +118,7 @@ function make([code, text]: Explanation, context: LinkContext, cause: unknown, s
   const { host, port, hostname, side = 'endpoint' } = context
   const peer = side === 'relay' ? 'peer' : 'relay'
   const details = { host, port, systemCode, ...(hostname === undefined ? {} : { hostname }) }
-  return createError(code, `The ${peer} at ${host}:${port}: ${text}`, { cause, details })
+  return createError(code, `The ${peer} at ${hostAndPort(host, port)}: ${text}`, { cause, details })
 }
 
 /** After the TLS handshake: undefined if the peer agreed to our protocol, else what is wrong with it. */

@@ -1,6 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { createError } from '../errors.ts'
+import { hostAndPort } from '../hostAndPort.ts'
 import { channelBindingOf, noChannelBinding } from '../security/channelProof.ts'
 import { explainTlsError } from '../security/tlsErrors.ts'
 import { type EndpointTlsSource, tlsOptionsForEndpoint } from '../security/tlsOptions.ts'
@@ -39,10 +40,10 @@ async function connectSecurely(options: ConnectOptions): Promise<Transport> {
     socket.destroy()
     throw createError(
       'NOT_A_RELAY',
-      `${options.host}:${options.port} speaks TLS but not ${PROTOCOL_NAME}; is another program listening on that port?`,
+      `${hostAndPort(options.host, options.port)} speaks TLS but not ${PROTOCOL_NAME}; is another program listening on that port?`,
     )
   }
-  return new SocketTransport(socket, channelBindingOf(socket), input)
+  return new SocketTransport(socket, channelBindingOf(socket), { input })
 }
 
 async function connectPlainly(options: ConnectOptions): Promise<Transport> {
@@ -72,7 +73,7 @@ function untilEvent(socket: Socket, event: 'connect' | 'secureConnect', options:
         fail(
           createError(
             'CONNECT_FAILED',
-            `${options.host}:${options.port} did not answer within ${options.timeoutMs} ms.`,
+            `${hostAndPort(options.host, options.port)} did not answer within ${options.timeoutMs} ms.`,
           ),
         ),
       options.timeoutMs,
@@ -82,7 +83,7 @@ function untilEvent(socket: Socket, event: 'connect' | 'secureConnect', options:
     const onError = (error: Error) => fail(explainTlsError(error, options))
     // An end before the channel stands carries no error of its own.
     const onClose = () =>
-      fail(createError('CONNECT_FAILED', `${options.host}:${options.port} closed the connection at once.`))
+      fail(createError('CONNECT_FAILED', `${hostAndPort(options.host, options.port)} closed the connection at once.`))
     function fail(error: unknown) {
       stopListening()
       socket.on('error', () => undefined)

@@ -1,5 +1,6 @@
 import { connect } from 'node:tls'
 import { createError } from '../errors.ts'
+import { hostAndPort } from '../hostAndPort.ts'
 import { explainTlsError } from '../security/tlsErrors.ts'
 import { tlsOptionsForEndpoint } from '../security/tlsOptions.ts'
 
@@ -18,18 +19,20 @@ export async function fetchCertificate(address: { host: string; port: number; ti
     }
     const timer = setTimeout(
       () =>
-        settle(() => reject(createError('CONNECT_TIMEOUT', `${host}:${port} did not answer within ${timeoutMs} ms.`))),
+        settle(() =>
+          reject(createError('CONNECT_TIMEOUT', `${hostAndPort(host, port)} did not answer within ${timeoutMs} ms.`)),
+        ),
       timeoutMs,
     )
     socket.on('error', (error) => settle(() => reject(explainTlsError(error, { host, port }))))
     socket.on('close', () =>
-      settle(() => reject(createError('CONNECT_FAILED', `${host}:${port} closed the connection at once.`))),
+      settle(() => reject(createError('CONNECT_FAILED', `${hostAndPort(host, port)} closed the connection at once.`))),
     )
     socket.once('secureConnect', () => {
       const certificate = socket.getPeerX509Certificate()
       settle(() => {
         if (certificate !== undefined) resolve(certificate.toString())
-        else reject(createError('NOT_A_RELAY', `${host}:${port} showed no certificate.`))
+        else reject(createError('NOT_A_RELAY', `${hostAndPort(host, port)} showed no certificate.`))
       })
     })
   })

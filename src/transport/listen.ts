@@ -1,6 +1,7 @@
 import { createServer as createTcpServer, type Server, Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
+import { hostAndPort, plainAddress } from '../hostAndPort.ts'
 import { channelBindingOf, noChannelBinding } from '../security/channelProof.ts'
 import { explainApplicationProtocol, explainTlsError, type LinkContext } from '../security/tlsErrors.ts'
 import {
@@ -111,10 +112,11 @@ class Door {
       socket.destroy()
       return
     }
-    const context = { host: socket.remoteAddress, port: socket.remotePort ?? 0, side: 'relay' } as const
-    const peer = `${context.host}:${context.port}`
+    const host = plainAddress(socket.remoteAddress)
+    const context = { host, port: socket.remotePort ?? 0, side: 'relay' } as const
+    const peer = hostAndPort(host, context.port)
     this.#startTicking()
-    const place = this.#places.enter(socket.remoteAddress, (reason) => this.#evict(visitor, reason))
+    const place = this.#places.enter(host, (reason) => this.#evict(visitor, reason))
     const visitor: Visitor = { socket, peer, context, place, isRefused: false }
     this.#visitors.set(socket, visitor)
     socket.on('close', () => this.#places.leave(place))
@@ -237,7 +239,7 @@ class Door {
       socket.destroy()
       return
     }
-    this.#introduce(visitor, new SocketTransport(socket, channelBindingOf(socket)))
+    this.#introduce(visitor, new SocketTransport(socket, channelBindingOf(socket), { from: visitor.context }))
   }
 
   async #greetPlainly(visitor: Visitor): Promise<void> {
@@ -252,7 +254,7 @@ class Door {
       return
     }
     writePreface(socket)
-    this.#introduce(visitor, new SocketTransport(socket, noChannelBinding()))
+    this.#introduce(visitor, new SocketTransport(socket, noChannelBinding(), { from: visitor.context }))
   }
 
   #introduce(visitor: Visitor, transport: Transport): void {

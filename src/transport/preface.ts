@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { createError } from '../errors.ts'
+import { hostAndPort } from '../hostAndPort.ts'
 import { PROTOCOL_NAME } from '../wire/frameTypes.ts'
 
 /**
@@ -28,7 +29,7 @@ export function writePreface(socket: Socket): void {
 /** Reads the peer's preface, within `timeoutMs` if that is given, and leaves what follows in the socket, which is then paused until somebody listens. */
 export function readPreface(socket: Socket, timeoutMs: number | undefined, peer: 'relay' | 'endpoint'): Promise<void> {
   return new Promise((resolve, reject) => {
-    const where = `${socket.remoteAddress ?? 'the peer'}:${socket.remotePort ?? 0}`
+    const where = hostAndPort(socket.remoteAddress ?? 'the peer', socket.remotePort ?? 0)
     const timer =
       timeoutMs === undefined
         ? undefined

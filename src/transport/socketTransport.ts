@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { hostAndPort, plainAddress } from '../hostAndPort.ts'
 import { SocketInput } from './socketInput.ts'
 import type { Transport } from './transport.ts'
 
@@ -17,12 +18,16 @@ export class SocketTransport implements Transport {
   #error: Error | undefined
   #closed = false
 
-  /** With `input`, the socket was made with its `onread`. */
-  constructor(socket: Socket, channelBinding: Uint8Array, input: SocketInput = SocketInput.of(socket)) {
+  /** With `input`, the socket was made with its `onread`. `from`: where the peer is, if the socket may not know it any more. */
+  constructor(
+    socket: Socket,
+    channelBinding: Uint8Array,
+    { input = SocketInput.of(socket), from }: { input?: SocketInput; from?: { host: string; port: number } } = {},
+  ) {
     this.#socket = socket
     this.channelBinding = channelBinding
-    this.peerAddress = socket.remoteAddress ?? 'unknown'
-    this.peer = `${this.peerAddress}:${socket.remotePort ?? 0}`
+    this.peerAddress = from?.host ?? plainAddress(socket.remoteAddress ?? 'unknown')
+    this.peer = hostAndPort(this.peerAddress, from?.port ?? socket.remotePort ?? 0)
     // Small frames leave at once: they are gathered here, not by the operating system.
     socket.setNoDelay(true)
     input.receiver = (bytes) => this.onData(bytes)

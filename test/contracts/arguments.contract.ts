@@ -84,6 +84,15 @@ export function argumentsContract(io: 'thread' | 'inline'): void {
       expect(await codeOf(() => endpoint.stop({ deadline: 5 } as object))).toMatch(/^INVALID_/)
     })
 
+    it('a timeout of a call that does not wait, unless it says that it does not', async () => {
+      for (const method of ['pop', 'getLast', 'retrieveAll', 'popSync', 'getLastSync', 'retrieveAllSync'] as const) {
+        const failure = await failureOf(() => endpoint[method]({ timeoutMs: 10 }))
+        expect(failure).toMatchObject({ code: 'INVALID_ARGUMENT', details: { argument: 'timeoutMs' } })
+        expect(failure.message).toContain('blocking: true')
+        expect(await endpoint[method]({ timeoutMs: 10, blocking: false })).toEqual([])
+      }
+    })
+
     it('asking for a group that it is not a member of', async () => {
       const failure = await failureOf(() => endpoint.notify('another'))
       expect(failure).toBeInstanceOf(UsageError)

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { ConnectTimeoutError, Endpoint, LinkError, UsageError } from 'objectrelay'
 import { afterEach, describe, expect, it } from 'vitest'
 import { codeOf, failureOf } from '../support/failures.ts'
@@ -62,6 +63,16 @@ export function lifeContract(io: 'thread' | 'inline'): void {
       expect(failure).toBeInstanceOf(ConnectTimeoutError)
       expect(failure).toBeInstanceOf(LinkError)
       expect(failure).toMatchObject({ code: 'CONNECT_TIMEOUT', retryable: true, cause: { code: 'CONNECT_FAILED' } })
+    })
+
+    it('Endpoint.connect fails with an error that shows where the program called, and nothing of our inside', async () => {
+      const failure = await failureOf(async () =>
+        network.connect({ port: await freePort() }, { connectTimeoutMs: 100, reconnect }),
+      )
+      const printed = inspect(failure)
+      expect(printed.split('\n').length, printed).toBeLessThan(30)
+      expect(failure.stack).toContain('life.contract.ts')
+      expect(printed).not.toMatch(/dist\/(endpoint|background|wire|transport)\//)
     })
 
     it('stop sends what was sent, gives back what was not taken, and says that all was delivered', async () => {

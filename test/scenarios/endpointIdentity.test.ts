@@ -7,6 +7,7 @@ import { inspect } from 'node:util'
 import type { Relay } from 'objectrelay'
 import { fileStore } from 'objectrelay'
 import { afterEach, describe, expect, it } from 'vitest'
+import { makeCertificate, makePrivateKey } from '../../src/security/certificate.ts'
 import { endpointIdOf } from '../../src/security/endpointId.ts'
 import { encodeAcknowledge, encodeJson, encodeNotify } from '../../src/wire/controlFrames.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
@@ -77,6 +78,28 @@ describe('the public id of an endpoint', () => {
     } finally {
       await workshop.close()
     }
+  })
+})
+
+describe('the address of a peer', () => {
+  it('is shown as people write it, whatever the relay listens on', async () => {
+    const relay = await network.relay({ host: '::' })
+    const connected = relayEvent(relay, 'endpointConnected')
+    await network.connect(relay)
+    expect((await connected).peer).toMatch(/^127\.0\.0\.1:\d+$/)
+    const overIpv6 = relayEvent(relay, 'endpointConnected')
+    await network.connect(relay, { host: '::1' })
+    expect((await overIpv6).peer).toMatch(/^\[::1\]:\d+$/)
+  })
+
+  it('is known of one that refuses the certificate of the relay', async () => {
+    const relay = await network.relay()
+    const key = makePrivateKey()
+    const ca = makeCertificate({ key, hostnames: [host], nowMs: Date.now() })
+    const refused = relayEvent(relay, 'endpointRefused')
+    const failure = await failureOf(() => network.connect(relay, { ca, hostname: host }))
+    expect(failure.code).toBe('CERTIFICATE_UNTRUSTED')
+    expect((await refused).peer).toMatch(/^127\.0\.0\.1:\d+$/)
   })
 })
 
