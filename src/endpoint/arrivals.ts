@@ -7,7 +7,7 @@ import { encodeContext, encodeJson, encodeRelease, encodeStreamOffset, readConte
 import type { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
-import { OBJECT_HEAD_BYTES, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
+import { isRetained, OBJECT_HEAD_BYTES, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingStream } from './incomingStream.ts'
 import type { LastBroadcasts } from './lastBroadcasts.ts'
@@ -257,6 +257,7 @@ export class Arrivals {
 
   /** Whether it is the broadcast that the program was given last in that group: a relay that one joins anew sends it once more. */
   #repeats(group: string, frame: Buffer, start: number): boolean {
+    if (!isRetained(frame, start)) return false
     return this.#options.lastBroadcasts?.repeats(group, frame, start) === true
   }
 
@@ -328,7 +329,9 @@ export class Arrivals {
     if (!this.#options.groups.has(group)) {
       throw createError('PROTOCOL_VIOLATION', 'The relay delivers an object of a group that this endpoint is not in.')
     }
-    if (route.kind === 'broadcast') return -1
+    if (route.kind === 'clear')
+      throw createError('PROTOCOL_VIOLATION', 'The relay delivers what only tells it to retain nothing.')
+    if (route.kind !== 'produce') return -1
     this.#options.served(group)
     const { ledger } = this.#options
     if (ledger !== undefined) {
@@ -353,7 +356,7 @@ function skippedBefore(context: Buffer | undefined): number {
 }
 
 function laneName(route: ParsedRoute, context: Buffer | undefined): string {
-  return `${route.kind} ${groupOf(route, context)}`
+  return `${route.kind === 'produce' ? 'produce' : 'broadcast'} ${groupOf(route, context)}`
 }
 
 /** The group that an object is delivered for. */

@@ -67,7 +67,12 @@ export function invalidDestination(argument: string, what: string): ObjectRelayE
 
 /** Checks destinations, and remembers them, so that sending to the same one again costs next to nothing. */
 export class Destinations {
-  readonly #single = { broadcast: new Map<string, PreparedRoute>(), produce: new Map<string, PreparedRoute>() }
+  readonly #single: Readonly<Record<Route['kind'], Map<string, PreparedRoute>>> = {
+    broadcast: new Map(),
+    unretained: new Map(),
+    clear: new Map(),
+    produce: new Map(),
+  }
   readonly #several = new Map<string, PreparedRoute>()
 
   /** One object for some groups. */

@@ -122,9 +122,20 @@ export class Endpoint<
     options?: BroadcastOptions,
   ): Promise<Receipt<Name> | SupersededReceipt> {
     return this.#send(() => {
-      const route = this.#destinations.groups('broadcast', group)
-      return this.#program.sender.send(object, route, checkSending(options, broadcastOptions))
+      const sending = checkSending(options, broadcastOptions)
+      const route = this.#destinations.groups(sending.retain ? 'broadcast' : 'unretained', group)
+      return this.#program.sender.send(object, route, sending)
     })
+  }
+
+  /**
+   * Removes the retained broadcast of a group, or of several: members that join later get none, until there is another one. In order with the
+   * broadcasts of this endpoint to that group. Resolves when the relay has done it; harmless if there is none. See {@link produce} for what may go wrong.
+   */
+  clearRetained(group: GroupName<Groups> | readonly GroupName<Groups>[]): Promise<void> {
+    return this.#send(() =>
+      quietly(this.#program.sender.clear(this.#destinations.groups('clear', group)).then(nothing)),
+    )
   }
 
   /**
@@ -371,13 +382,20 @@ function quietly<Value>(promise: Promise<Value>): Promise<Value> {
 }
 
 const sendOptions = ['transfer'] as const
-const broadcastOptions = ['transfer', 'replace'] as const
-const usualSending: Sending = { transfer: false, replace: false }
+const broadcastOptions = ['transfer', 'replace', 'retain'] as const
+const usualSending = { transfer: false, replace: false, retain: true }
 
-function checkSending(options: unknown, names: typeof sendOptions | typeof broadcastOptions): Sending {
+function checkSending(
+  options: unknown,
+  names: typeof sendOptions | typeof broadcastOptions,
+): Sending & { readonly retain: boolean } {
   if (options === undefined) return usualSending
   const given = checkNames(options, names, { where: 'a call that sends', code: 'INVALID_ARGUMENT' })
-  return { transfer: checkFlag('transfer', given.transfer), replace: checkFlag('replace', given.replace) }
+  return {
+    transfer: checkFlag('transfer', given.transfer),
+    replace: checkFlag('replace', given.replace),
+    retain: checkFlag('retain', given.retain ?? true),
+  }
 }
 
 function checkFlag(argument: string, value: unknown = false): boolean {

@@ -64,6 +64,11 @@ export interface BroadcastOptions extends SendOptions {
    * that was sent with `replace` too and has not begun to leave; the receipt of that one is `{ superseded: true }`. Default `false`.
    */
   replace?: boolean | undefined
+  /**
+   * Whether the relay keeps it as the retained broadcast of its groups, for members that join later. With `false` it goes to those
+   * who are members now, and what is retained stays as it is. Default `true`.
+   */
+  retain?: boolean | undefined
 }
 
 /** How objects are taken out of the inbox at once. */
@@ -171,9 +176,13 @@ export interface Work {
 
 /** An object that the relay has not accepted. */
 export interface UndeliveredObject {
+  /** `undefined` for a call of `clearRetained`. */
   readonly object: unknown
   readonly groups: readonly string[]
-  readonly kind: 'broadcast' | 'produce'
+  /** The method that sent it. */
+  readonly kind: 'broadcast' | 'produce' | 'clearRetained'
+  /** Set for a broadcast that was not to be retained. */
+  readonly retain?: false
 }
 
 /** What `endpoint.stop` resolves to. */

@@ -1,7 +1,7 @@
 import type { DeadLetter } from '../deadLetter.ts'
 import type { ObjectRelayError } from '../errors.ts'
 import { readUint32 } from '../wire/integers.ts'
-import { ObjectKind, readAttempt, readSentAt } from '../wire/objectHeader.ts'
+import { isProduced, readAttempt, readSentAt } from '../wire/objectHeader.ts'
 
 /** The body of an object as it arrived: in one piece from `start` to `end`, or the head there and the segments in memory of their own. */
 export interface EncodedObject {
@@ -138,7 +138,7 @@ export class InboxRun {
     this.segments = kept.segments
     this.bodyOffset = bodyOffset
     this.group = group
-    this.kind = kept.frames[kept.start + 5] === ObjectKind.BROADCAST ? 'broadcast' : 'produce'
+    this.kind = isProduced(kept.frames, kept.start) ? 'produce' : 'broadcast'
     this.objects = objects
     this.wireBytes = kept.wireBytes
     this.#nextAt = kept.start

@@ -133,10 +133,10 @@ export class Lanes {
   /** The frame was made by this library from names that were checked. */
   #lanesOf(buffer: Buffer, start: number, end: number): string[] {
     const { kind, groups } = this.#routes.read(buffer, start, end)
-    return groups.map((group) => laneName(kind, group))
+    return groups.map((group) => laneName(kind === 'produce' ? 'produce' : 'broadcast', group))
   }
 }
 
-function laneName(kind: string, group: string): string {
+function laneName(kind: 'produce' | 'broadcast', group: string): string {
   return `${kind} ${group}`
 }

@@ -5,7 +5,7 @@ import { splitBody } from '../objects/splitBody.ts'
 import { type ObjectContext, readContext } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { readUint32 } from '../wire/integers.ts'
-import { OBJECT_HEAD_BYTES, ObjectKind, readStreamBeginTail } from '../wire/objectHeader.ts'
+import { isProduced, OBJECT_HEAD_BYTES, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { Slab } from '../wire/slab.ts'
 import type { Inbox } from './inbox.ts'
@@ -81,7 +81,7 @@ export class Receiver {
   #receiveRun(buffer: Buffer, start: number, endOfAll: number): number {
     const context = this.#context
     this.#context = noContext
-    const produced = buffer[start + 5] !== ObjectKind.BROADCAST
+    const produced = isProduced(buffer, start)
     // Before anything can be wrong with it, since the relay has counted it.
     const firstLease = produced ? this.#nextLease++ : -1
     const route = this.#routes.read(buffer, start, endOfAll)

@@ -121,6 +121,19 @@ export class Sender {
     return this.#sendLarge(encoded, route, transfer, replaces)
   }
 
+  /** Asks that nothing is retained in the groups of `route`. */
+  clear(route: PreparedRoute): Promise<Receipt | SupersededReceipt> {
+    const obstacle = this.#status.sendingObstacle
+    if (obstacle !== undefined) throw obstacle
+    if (this.#channel.encoding) throw nestedCall()
+    return this.#sendFrame(
+      route,
+      this.#channel.begin(),
+      OBJECT_HEAD_BYTES + route.encoded.destinations.length,
+      undefined,
+    )
+  }
+
   #sendFrame(
     route: PreparedRoute,
     room: FrameRoom,

@@ -6,7 +6,7 @@ import { checkNames, durationOption } from '../options.ts'
 import { messageOf } from '../thrown.ts'
 import { encodeJson } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
-import { OBJECT_HEAD_BYTES, readStreamBeginTail } from '../wire/objectHeader.ts'
+import { OBJECT_HEAD_BYTES, type Route, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import type { StopResult, UndeliveredObject } from './endpointTypes.ts'
 import { type EncodedObject, encodedParts } from './inboxRun.ts'
@@ -34,6 +34,13 @@ export function checkStopOptions(options: unknown): number {
   }
 }
 
+/** What was sent and not accepted, as it was encoded. */
+interface Undelivered {
+  readonly kind: Route['kind']
+  readonly groups: readonly string[]
+  readonly encoded: EncodedObject
+}
+
 /** The end of an endpoint: finishes the work that runs, gives back what was not taken, sends what was to be sent. */
 export class Stopping {
   readonly #channel: IoChannel
@@ -46,7 +53,7 @@ export class Stopping {
   readonly #opener: ObjectOpener
   readonly #routes = new RouteCache(isGroupName)
   /** What is given back to the program, as it was encoded: to decode it runs code of the program, which is for the end. */
-  readonly #undelivered: { kind: UndeliveredObject['kind']; groups: readonly string[]; encoded: EncodedObject }[] = []
+  readonly #undelivered: Undelivered[] = []
   #returnedFollows = false
   #result: EndpointStopResult | undefined
   #answered: () => void = () => undefined
@@ -169,16 +176,18 @@ export class Stopping {
     this.#sender.rejectAll(this.#status.failure ?? undeliveredError(deadlineReached))
     this.#channel.close()
     this.#status.condition = 'stopped'
-    const undelivered = this.#undelivered.map(({ kind, groups, encoded }) => ({
-      object: this.#opener.reopen(encoded, groups[0] ?? ''),
-      groups,
-      kind,
-    }))
+    const undelivered = this.#undelivered.map((one) => this.#giveBack(one))
     return { undelivered, deadlineReached }
   }
 
-  #keep({ kind, groups }: Pick<UndeliveredObject, 'kind' | 'groups'>, encoded: EncodedObject): void {
+  #keep({ kind, groups }: Pick<Route, 'kind' | 'groups'>, encoded: EncodedObject): void {
     this.#undelivered.push({ kind, groups, encoded })
+  }
+
+  #giveBack({ kind, groups, encoded }: Undelivered): UndeliveredObject {
+    if (kind === 'clear') return { object: undefined, groups, kind: 'clearRetained' }
+    const object = this.#opener.reopen(encoded, groups[0] ?? '')
+    return kind === 'unretained' ? { object, groups, kind: 'broadcast', retain: false } : { object, groups, kind }
   }
 }
 

@@ -57,6 +57,8 @@ export class Intake {
     const route = this.#routes.read(buffer, start, end)
     stampSource(buffer, start, this.#owner.source)
     stampAttempt(buffer, start, 1)
+    if (route.kind === 'clear' && end - start > OBJECT_HEAD_BYTES + route.destinationBytes)
+      throw createError('PROTOCOL_VIOLATION', 'The endpoint sent a body where none can be.')
     const sequence = readSequence(buffer, start)
     if (this.pastAnswers.length > 0 && this.#answeredBefore(sequence)) return
     const run = this.#run
@@ -79,7 +81,8 @@ export class Intake {
     const { buffer, end, route } = run
     const { broker, store } = this.#host
     for (let { start, sequence, objects } = run; objects > 0; ) {
-      const refusal = store.refusal(end - start)
+      // What clears makes room.
+      const refusal = route.kind === 'clear' ? undefined : store.refusal(end - start)
       if (refusal !== undefined) {
         for (; objects > 0; objects--) this.#owner.rejected(sequence++, refusal)
         return

@@ -39,6 +39,8 @@ describe('The head of an object', () => {
   it.each<Route>([
     { kind: 'broadcast', groups: ['one'], copies: [1] },
     { kind: 'broadcast', groups: ['one', 'zwei', '三'], copies: [1, 1, 1] },
+    { kind: 'unretained', groups: ['one', 'two'], copies: [1, 1] },
+    { kind: 'clear', groups: ['one'], copies: [1] },
     { kind: 'produce', groups: ['x'.repeat(128)], copies: [1] },
     { kind: 'produce', groups: ['one', 'two'], copies: [1, 1_000_000] },
     { kind: 'produce', groups: Array.from({ length: 255 }, (_, index) => `g${index}`), copies: Array(255).fill(1) },
@@ -49,7 +51,7 @@ describe('The head of an object', () => {
 
   it.each([
     ['no destination', forged(ObjectKind.PRODUCE, 0, Buffer.alloc(0))],
-    ['an unknown kind', forged(3, 1, named('one'))],
+    ['an unknown kind', forged(5, 1, named('one'))],
     ['an empty name', forged(ObjectKind.PRODUCE, 1, named(''))],
     ['a name of control characters', forged(ObjectKind.PRODUCE, 1, named('a\nb'))],
     ['a name that is too long', forged(ObjectKind.PRODUCE, 1, named('x'.repeat(129)))],

@@ -13,7 +13,7 @@ import { readUint32, readUint48, readUint64, writeUint32, writeUint48, writeUint
  *  | u32    | u8   | u8   | u8      | u8           | u32    | u48      | u48    |                |
  *  +--------+------+------+---------+--------------+--------+----------+--------+----------------+------
  *  destination: u8 nameBytes, name in UTF-8, and u32 copies where kind is 2
- *  In a STREAM_BEGIN, instead of the body: u32 stream, u64 bodyBytes
+ *  In a STREAM_BEGIN, instead of the body: u32 stream, u64 bodyBytes; where kind is 4, no body
  * ```
  *
  * `attempt` and `source` are written by the relay, in place, so that a frame is forwarded as it came.
@@ -25,13 +25,21 @@ const SENT_AT_AT = 18
 /** The trailing fields of a STREAM_BEGIN: u32 stream, u64 bodyBytes. */
 export const STREAM_BEGIN_TAIL_BYTES = 12
 
-export const ObjectKind = { BROADCAST: 0, PRODUCE: 1, PRODUCE_COPIES: 2 } as const
+export const ObjectKind = { BROADCAST: 0, PRODUCE: 1, PRODUCE_COPIES: 2, UNRETAINED: 3, CLEAR: 4 } as const
 
-/** Where an object goes: to every member of some groups, or into the queues of some groups, in one or more copies. */
+/**
+ * To every member of some groups, retained for those that join later or not; into the queues of some groups; or no object at all, but
+ * the wish that nothing is retained for them.
+ */
+export type RouteKind = 'broadcast' | 'produce' | 'unretained' | 'clear'
+
+const kinds: readonly RouteKind[] = ['broadcast', 'produce', 'produce', 'unretained', 'clear']
+
+/** Where an object goes. */
 export interface Route {
-  readonly kind: 'broadcast' | 'produce'
+  readonly kind: RouteKind
   readonly groups: readonly string[]
-  /** How many copies each group gets; 1 each for a broadcast. */
+  /** How many copies each group gets; 1 each unless it is produced. */
   readonly copies: readonly number[]
 }
 
@@ -47,8 +55,7 @@ export function encodeRoute(route: Route): EncodedRoute {
     writeUint32(copies, 0, route.copies[index] ?? 1)
     parts.push(copies)
   }
-  const kind =
-    route.kind === 'broadcast' ? ObjectKind.BROADCAST : withCopies ? ObjectKind.PRODUCE_COPIES : ObjectKind.PRODUCE
+  const kind = withCopies ? ObjectKind.PRODUCE_COPIES : kinds.indexOf(route.kind)
   return { kind, count: route.groups.length, destinations: Buffer.concat(parts) }
 }
 
@@ -123,6 +130,17 @@ export function stampAttempt(buffer: Buffer, start: number, attempt: number): vo
   buffer[start + 6] = Math.min(attempt, 255)
 }
 
+/** Whether an OBJECT or STREAM_BEGIN is of a produced object, which its receiver has on lease. */
+export function isProduced(buffer: Buffer, start: number): boolean {
+  const kind = buffer[start + 5]
+  return kind === ObjectKind.PRODUCE || kind === ObjectKind.PRODUCE_COPIES
+}
+
+/** Whether an OBJECT or STREAM_BEGIN is of a broadcast that members to come get, too. */
+export function isRetained(buffer: Buffer, start: number): boolean {
+  return buffer[start + 5] === ObjectKind.BROADCAST
+}
+
 /** The fields after the destinations of a STREAM_BEGIN; `at` is where they begin. */
 export function readStreamBeginTail(buffer: Buffer, at: number, end: number): { stream: number; bodyBytes: number } {
   const bodyBytes = readUint64(buffer, at + 4)
@@ -154,8 +172,8 @@ export function parseRoute(buffer: Buffer, start: number, end: number, isName: (
   const kind = buffer[start + 5]
   const count = buffer[start + 7] ?? 0
   if (end - start < OBJECT_HEAD_BYTES) throw malformed('an object with a cut head')
-  if (kind === undefined || kind > ObjectKind.PRODUCE_COPIES || count === 0)
-    throw malformed('an object of an unknown kind or without destination')
+  const routeKind = kinds[kind ?? kinds.length]
+  if (routeKind === undefined || count === 0) throw malformed('an object of an unknown kind or without destination')
   const withCopies = kind === ObjectKind.PRODUCE_COPIES
   const groups: string[] = []
   const copies: number[] = []
@@ -174,7 +192,7 @@ export function parseRoute(buffer: Buffer, start: number, end: number, isName: (
     at = next
   }
   return {
-    kind: kind === ObjectKind.BROADCAST ? 'broadcast' : 'produce',
+    kind: routeKind,
     groups,
     copies,
     destinationBytes: at - start - OBJECT_HEAD_BYTES,

@@ -144,7 +144,10 @@ export class EndpointFuzz {
     if (program.status.failure !== undefined) return
     if (random.chance(0.4)) {
       const bytes = random.chance(0.2) ? random.integer(150_000, 600_000) : random.integer(0, 500)
-      const route = this.#destinations.groups(random.pick(['produce', 'broadcast']), random.pick(['g', 'h', 'x']))
+      const route = this.#destinations.groups(
+        random.pick(['produce', 'broadcast', 'unretained']),
+        random.pick(['g', 'h', 'x']),
+      )
       const sent = program.sender.send({ bytes: new Uint8Array(bytes) }, route, { transfer: false, replace: false })
       sent.catch((error: unknown) => this.#mind(error))
     }

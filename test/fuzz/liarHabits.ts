@@ -40,13 +40,14 @@ function someRoute(random: SeededRandom, group: string, kind: Route['kind']): [R
 function occasion(liar: Liar, random: SeededRandom): { group: string; kind: Route['kind'] } | undefined {
   const asked = liar.groups.filter((group) => (liar.credit.get(group) ?? 0) > 0)
   if (asked.length > 0 && random.chance(0.6)) return { group: random.pick(asked), kind: 'produce' }
-  return liar.groups.length === 0 ? undefined : { group: random.pick(liar.groups), kind: 'broadcast' }
+  const kind = random.chance(0.3) ? 'unretained' : 'broadcast'
+  return liar.groups.length === 0 ? undefined : { group: random.pick(liar.groups), kind }
 }
 
 /** Counts a delivery in the books. */
 function count(liar: Liar, group: string, kind: Route['kind'], bytes: number): void {
   liar.sentObjectBytes += bytes
-  if (kind === 'broadcast') return
+  if (kind !== 'produce') return
   liar.leases++
   liar.credit.set(group, (liar.credit.get(group) ?? 0) - 1)
 }

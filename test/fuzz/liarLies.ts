@@ -39,6 +39,8 @@ function sent(verdict: Verdict, ...frames: (() => Buffer)[]): LiarLie {
 
 const oddObjects = [
   () => oddObject({ kind: 9 }),
+  () => oddObject({ kind: 4, destinations: Buffer.from('\x01g') }),
+  () => encodeStreamBegin(encodeRoute({ kind: 'clear', groups: ['g'], copies: [1] }), 0, 0, 1, 100_000),
   () => oddObject({ kind: 0, count: 0, destinations: Buffer.alloc(0) }),
   () => oddObject({ kind: 0, destinations: Buffer.of(200, 0x67) }),
   () => oddObject({ kind: 0, destinations: Buffer.of(2, 0xc3, 0x28) }),

@@ -18,8 +18,8 @@ import {
 import { FrameReader } from '../../src/wire/frameReader.ts'
 import { FIRST_CLAIMED_LEASE, FIRST_NUMBERED_TYPE, FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
 import {
+  isProduced,
   OBJECT_HEAD_BYTES,
-  ObjectKind,
   parseRoute,
   readAttempt,
   readSequence,
@@ -335,7 +335,7 @@ export class Peer {
     if (!this.hasLied && bytes > this.roomBytes && !isEnough)
       fail(`The relay sends ${bytes} bytes, for which there is no room.`)
     this.receivedObjectBytes += bytes
-    const lease = buffer[start + 5] === ObjectKind.BROADCAST ? -1 : this.nextLease++
+    const lease = isProduced(buffer, start) ? this.nextLease++ : -1
     const [source, sequence] = [readSource(buffer, start), readSequence(buffer, start)]
     const identity = { source, sequence, groupIndex, isDead, attempt: readAttempt(buffer, start) }
     if (lease >= 0) this.leases.set(lease, { identity, stream: isLarge ? stream : undefined })

@@ -36,7 +36,7 @@ function someBytes(random: SeededRandom): number {
 }
 
 function someKind(random: SeededRandom): Route['kind'] {
-  return random.chance(0.5) ? 'produce' : 'broadcast'
+  return random.chance(0.5) ? 'produce' : random.chance(0.7) ? 'broadcast' : 'unretained'
 }
 
 const confirm: Habit = (peer, random) => {
@@ -65,8 +65,9 @@ const sendSmall: Habit = (peer, random) => {
   }
 }
 
-/** An OBJECT with one destination, or several. */
+/** An OBJECT with one destination; some have no body, and clear what is retained. */
 export function smallObject(peer: Peer, random: SeededRandom, bytes: number): Buffer {
+  if (random.chance(0.03)) return objectFrame('clear', random.pick(groups), peer.sequence, '')
   return objectFrame(someKind(random), random.pick(groups), peer.sequence, Buffer.alloc(bytes, 0x61))
 }
 

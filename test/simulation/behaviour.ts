@@ -69,7 +69,11 @@ export class Behaviour {
       endpoint.send(Object.fromEntries(counts), bytes)
     } else if (what < 0.75) {
       endpoint.send(Object.fromEntries(groups.map((name) => [name, random.pick([-1, 0, 1])])), bytes)
-    } else endpoint.broadcast(random.chance(0.8) ? [group] : random.some(groups, 0.5), bytes, random.chance(0.5))
+    } else if (what < 0.78) endpoint.clearRetained(random.chance(0.8) ? [group] : groups)
+    else {
+      const how = { replace: random.chance(0.5), retain: random.chance(0.7) }
+      endpoint.broadcast(random.chance(0.8) ? [group] : random.some(groups, 0.5), bytes, how)
+    }
   }
 
   /** Where nothing may wait, several copies need as many takers at once, which there may never be. */

@@ -47,6 +47,7 @@ export class Ending {
     this.#asks = true
     if (!(await until(() => this.#drained(), 240_000))) ledger.break(`not all is drained: ${this.#remains()}`)
     await this.#lastBroadcasts()
+    await this.#clearRetained()
     this.#over = true
     if (ledger.problem !== undefined) return
     await this.#stopEndpoints()
@@ -184,6 +185,20 @@ export class Ending {
       )
     const arrived = () => sent.length > 0 && sent.every(({ settled }) => settled) && missing().length === 0
     if (!(await until(arrived, 60_000))) ledger.break(`last broadcasts did not arrive: ${missing().join('; ')}`)
+  }
+
+  /** In half of the runs nothing is to be retained any more. */
+  async #clearRetained(): Promise<void> {
+    const { population, scenario, until, ledger, relay } = this.#parts
+    const sender = population.running.at(-1)
+    if (sender === undefined || this.#parts.scheduler.random.chance(0.5)) return
+    const sent: SentObject[] = []
+    sender.machine.program.after(0, () => void sent.push(sender.clearRetained(scenario.groups)))
+    const retained = () =>
+      Object.values(relay.stats()?.groups ?? {}).filter(({ lastBroadcastBytes }) => lastBroadcastBytes >= 0)
+    const isCleared = () => sent.length > 0 && sent.every(({ settled }) => settled)
+    if (!(await until(isCleared, 60_000))) ledger.break('what clears is not answered')
+    if (retained().length > 0) ledger.break(`still retained: ${JSON.stringify(retained())}`)
   }
 
   async #stopEndpoints(): Promise<void> {

@@ -10,7 +10,7 @@ import {
 } from '../../src/wire/controlFrames.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
 import { readUint32 } from '../../src/wire/integers.ts'
-import { ObjectKind, readAttempt, readSentAt } from '../../src/wire/objectHeader.ts'
+import { isProduced, readAttempt, readSentAt } from '../../src/wire/objectHeader.ts'
 import { RouteCache } from '../../src/wire/routeCache.ts'
 import type { Ledger, SentObject } from './ledger.ts'
 import type { RecordWitness } from './machine.ts'
@@ -153,7 +153,7 @@ export class EndpointWitness implements RecordWitness {
     if (isDead !== (deadLetter !== undefined))
       this.#ledger.break(`e${this.#serial} got object ${object.id} of ${group} and is not told how it died`)
     if (deadLetter !== undefined) this.#ledger.checkDeath(object, name, deadLetter)
-    const produced = buffer[start + 5] !== ObjectKind.BROADCAST
+    const produced = isProduced(buffer, start)
     if (produced) this.#produced(object, group, readAttempt(buffer, start))
     else this.#broadcast(object, group, skipped)
   }
@@ -215,6 +215,7 @@ export class EndpointWitness implements RecordWitness {
       for (const object of this.#ledger.objects.values()) {
         const { id, kind, groups, answer, acceptedRun, sentAgain, producer } = object
         const span = spans.get(producer)
+        // What is not retained is not for who joins after it, though an older one may be.
         if (kind !== 'broadcast' || span === undefined || id <= span.first || id >= span.last || ids.has(id)) continue
         if (answer === 'accepted' && acceptedRun === run && !sentAgain && groups.includes(group)) missing.push(id)
       }

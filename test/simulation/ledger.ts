@@ -1,5 +1,6 @@
 import { isDeadLetterName } from '../../src/core/groupName.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
+import type { RouteKind } from '../../src/wire/objectHeader.ts'
 
 /** What the ledger knows of one object that a program sent. */
 export interface SentObject {
@@ -7,7 +8,8 @@ export interface SentObject {
   readonly id: number
   /** The number of the endpoint that sent it. */
   readonly producer: number
-  readonly kind: 'broadcast' | 'produce'
+  /** `clear` is no object, but is sent and answered as one. */
+  readonly kind: RouteKind
   readonly groups: readonly string[]
   readonly copies: readonly number[]
   readonly bytes: number

@@ -2,7 +2,7 @@ import { deliveryOf, iterate } from '../../src/endpoint/deliveries.ts'
 import { Destinations, type PreparedRoute } from '../../src/endpoint/destinations.ts'
 import { checkEndpointOptions } from '../../src/endpoint/endpointOptions.ts'
 import { EndpointProgram } from '../../src/endpoint/endpointProgram.ts'
-import type { Delivery, StopResult, Work } from '../../src/endpoint/endpointTypes.ts'
+import type { BroadcastOptions, Delivery, StopResult, UndeliveredObject, Work } from '../../src/endpoint/endpointTypes.ts'
 import { checkTakeRequest, type TakeOrder } from '../../src/endpoint/takeRequest.ts'
 import { ObjectRelayError } from '../../src/errors.ts'
 import type { EndpointLimits } from '../../src/limits.ts'
@@ -149,8 +149,13 @@ export class SimulatedEndpoint {
     for (const route of this.#destinations.destination(destination)) this.#sendRoute(route, bytes)
   }
 
-  broadcast(groups: readonly string[], bytes: number, replace = false): SentObject {
-    return this.#sendRoute(this.#destinations.groups('broadcast', groups), bytes, replace)
+  broadcast(groups: readonly string[], bytes: number, how: BroadcastOptions = {}): SentObject {
+    const { replace = false, retain = true } = how
+    return this.#sendRoute(this.#destinations.groups(retain ? 'broadcast' : 'unretained', groups), bytes, replace)
+  }
+
+  clearRetained(groups: readonly string[]): SentObject {
+    return this.#sendRoute(this.#destinations.groups('clear', groups), 0)
   }
 
   #sendRoute(route: PreparedRoute, bytes: number, replace = false): SentObject {
@@ -165,7 +170,9 @@ export class SimulatedEndpoint {
     const sequenceBefore = this.program.sender.sequence
     try {
       // What can be sent is numbered before anything else happens to it.
-      const promise = this.program.sender.send(makeObject(id, bytes), route, { transfer: false, replace })
+      const { sender } = this.program
+      const promise =
+        kind === 'clear' ? sender.clear(route) : sender.send(makeObject(id, bytes), route, { transfer: false, replace })
       promise.then(
         ({ superseded }) => (superseded === true ? this.#superseded(sent, replace) : this.#answered(sent, undefined)),
         (error: unknown) => this.#answered(sent, error),
@@ -196,7 +203,7 @@ export class SimulatedEndpoint {
     const { ledger } = this.#surroundings
     if (sent.settled) ledger.break(`the promise of object ${sent.id} was settled twice`)
     sent.settled = true
-    if (error !== undefined && sent.answer === 'none') this.#unknown.push(sent.id)
+    if (error !== undefined && sent.answer === 'none') this.#unknown.push(sent.kind === 'clear' ? -1 : sent.id)
     this.#note(error === undefined ? `knows ${sent.id} accepted` : `knows ${sent.id} not accepted: ${String(error)}`)
     if (error !== undefined && !(error instanceof ObjectRelayError)) {
       ledger.break(`object ${sent.id} was rejected with an error of no type: ${String(error)}`)
@@ -352,7 +359,8 @@ export class SimulatedEndpoint {
   /** What was not accepted came back, in the order of the calls. */
   #checkUndelivered({ undelivered }: StopResult): void {
     const { ledger } = this.#surroundings
-    const returned = undelivered.map(({ object }) => simulatedObjectOf(object)?.id ?? 0)
+    const idOf = ({ object, kind }: UndeliveredObject) => (kind === 'clearRetained' ? -1 : simulatedObjectOf(object)?.id)
+    const returned = undelivered.map((one) => idOf(one) ?? 0)
     if (returned.join() !== this.#unknown.join())
       ledger.break(`e${this.serial} did not know of ${this.#unknown.join()} and got back ${returned.join()}`)
   }
