@@ -50,10 +50,12 @@ export async function runSend(kind: SendKind, values: readonly string[], command
     const input = await openInput(values, flags, { signal: interrupt.signal, progress })
     const joined = { settings: endpointSettings, joins: false }
     const { endpoint, groups } = await openEndpoint(command, joined, { output, interrupt })
-    const sending = createSending((item) => endpoint[kind](item.object, [...groups], { transfer: item.transfer }), {
-      output,
-      progress,
-    })
+    const retain = flags.retain !== false
+    const send = ({ object, transfer }: InputItem) =>
+      kind === 'produce'
+        ? endpoint.produce(object, [...groups], { transfer })
+        : endpoint.broadcast(object, [...groups], { transfer, retain, replace: false })
+    const sending = createSending(send, { output, progress })
     let readBytes = 0
     progress.show(() => sendProgress(sending.outcome, input, { endpoint, readBytes }))
     const context = {

@@ -121,6 +121,7 @@ const written: Record<string, () => Buffer> = {
   CLOSE: () => encodeJson(FrameType.CLOSE, json('CLOSE')),
   CONFIRM: () => encodeConfirm(1234, 8_454_144),
   OBJECT: () => objectFrame(toWorkers, 7, '00626869'),
+  'OBJECT that clears': () => objectFrame({ kind: 'clear', groups: ['workers'], copies: [1] }, 11, ''),
   'OBJECT in copies': () => stamped(objectFrame(inCopies, 8, '00f6'), 3, 2),
   STREAM_BEGIN: () => encodeStreamBegin(encodeRoute(toAllWorkers), 9, sentAt, 4, 5_000_000_000),
   STREAM_CHUNK: () => Buffer.concat([encodeChunkHead(4, 0x1_0000_0000, 3), Buffer.of(1, 2, 3)]),

@@ -141,6 +141,30 @@ export function acceptedGroupsContract(io: 'thread' | 'inline'): void {
       expect(await take(receiver, 1)).toEqual([2])
     })
 
+    it('lets small objects of others in while a large one of somebody waits for room in the relay, and the large one in its turn', async () => {
+      const MiB = 1024 * 1024
+      const limits = { objectBytesMax: 40 * MiB, groupBytesMax: 40 * MiB, relayBytesMax: 48 * MiB }
+      const narrow = await network.relay({ limits })
+      const [parker, large, small] = [
+        await network.connect(narrow),
+        await network.connect(narrow),
+        await network.connect(narrow),
+      ]
+      await parker.produce(new Uint8Array(30 * MiB), 'parked')
+      const blocked = endpointEvent(large, 'blocked')
+      const sent = large.produce(new Uint8Array(32 * MiB).fill(1), 'large')
+      const waiting = watch(sent)
+      await blocked
+      const reader = await network.connect(narrow, { groups: ['small', 'parked', 'large'] })
+      await Promise.all(Array.from({ length: 100 }, (_, index) => small.produce(index, 'small')))
+      await reader.notify({ small: 100 })
+      expect(await take(reader, 100)).toEqual(Array.from({ length: 100 }, (_, index) => index))
+      expect(waiting.settled).toBe(false)
+      await reader.notify('parked')
+      expect(await take(reader, 1)).toHaveLength(1)
+      expect(await sent).toEqual({ members: { large: 1 } })
+    })
+
     it('lets no object larger than the relay takes reach anybody', async () => {
       const strict = await network.relay({ limits: { objectBytesMax: 100_000 } })
       const sender = await network.connect(strict)

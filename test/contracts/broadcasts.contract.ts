@@ -37,6 +37,77 @@ export function broadcastsContract(io: 'thread' | 'inline'): void {
       expect(weights).toSatisfy((array: Float32Array) => array.every((weight) => weight === 0.5))
     })
 
+    it('sends to who is there, and to nobody who joins later, what is not to be retained', async () => {
+      const sender = await network.connect(relay)
+      const worker = await network.connect(relay, { groups: 'stops' })
+      await sender.broadcast('weights', 'stops')
+      expect(await sender.broadcast('stop', 'stops', { retain: false })).toEqual({ members: { stops: 1 } })
+      expect(await take(worker, 2)).toEqual(['weights', 'stop'])
+      const large = new Float64Array(100_000).fill(7)
+      await sender.broadcast(large, 'stops', { retain: false })
+      expect(await take(worker, 1)).toSatisfy(([array]: Float64Array[]) => array?.length === 100_000)
+      const late = await network.connect(relay, { groups: ['stops'] })
+      await sender.broadcast('next', 'stops', { retain: false })
+      expect(await take(late, 2)).toEqual(['weights', 'next'])
+      // A kind of its own on the wire, and a broadcast like any other for who gets it.
+      await sender.broadcast('last', 'stops', { retain: false })
+      for await (const { kind, object } of late.deliveries()) {
+        expect([kind, object]).toEqual(['broadcast', 'last'])
+        break
+      }
+    })
+
+    it('gives nothing to who joins after the retained broadcast was cleared, in the order of the calls', async () => {
+      const sender = await network.connect(relay)
+      void sender.broadcast('one', 'cleared')
+      void sender.broadcast(new Float64Array(100_000), 'cleared')
+      expect(await sender.clearRetained('cleared')).toBe(undefined)
+      await sender.clearRetained(['cleared', 'never-used'])
+      const late = await network.connect(relay, { groups: 'cleared' })
+      await sender.broadcast('two', 'cleared')
+      expect(await take(late, 1)).toEqual(['two'])
+      expect((await relay.stats()).groups['never-used']).toBe(undefined)
+      await sender.clearRetained('cleared')
+      await late.stop()
+      await eventually(
+        async () => Object.keys((await relay.stats()).groups),
+        (groups) => !groups.includes('cleared'),
+      )
+    })
+
+    it('refuses to clear what is no group, and tells what was not cleared in time', async () => {
+      const sender = await network.connect(relay)
+      await expect(sender.clearRetained([])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+      await expect(sender.broadcast(1, 'g', { retain: 'no' as never })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      })
+      const lost = network.begin({ port: 1 })
+      void lost.broadcast('stop', 'g', { retain: false })
+      void lost.clearRetained('g')
+      const { undelivered } = await lost.stop({ deadlineMs: 0 })
+      expect(undelivered).toEqual([
+        { object: 'stop', groups: ['g'], kind: 'broadcast', retain: false },
+        { object: undefined, groups: ['g'], kind: 'clearRetained' },
+      ])
+      await expect(lost.clearRetained('g')).rejects.toMatchObject({ code: 'STOPPED' })
+    })
+
+    it('is not refused for the broadcasts of groups that nobody is in any more', async () => {
+      const crowded = await centre.relay({
+        limits: { groupsMax: 20, objectBytesMax: 1_000_000, groupBytesMax: 2_000_000, relayBytesMax: 8_000_000 },
+      })
+      const evicted = relayEvent(crowded, 'objectDropped')
+      const sender = await network.connect(crowded)
+      for (let job = 0; job < 100; job++) await sender.broadcast(job, `job-${job}`)
+      expect(await evicted).toMatchObject({ kind: 'broadcast', reason: 'evicted' })
+      for (let job = 0; job < 8; job++) await sender.broadcast(new Uint8Array(990_000).fill(job), `big-${job}`)
+      expect(await sender.produce(new Uint8Array(900_000), 'tasks')).toEqual({ members: { tasks: 0 } })
+      const worker = await network.connect(crowded, { groups: ['tasks', 'big-7'] })
+      const [big] = await take(worker, 1)
+      expect(big).toSatisfy((bytes: Uint8Array) => bytes.length === 990_000 && bytes.every((byte) => byte === 7))
+      expect(Object.keys((await crowded.stats()).groups).length).toBeLessThanOrEqual(20)
+    })
+
     it("keeps only the newest one of each group with broadcasts: 'latest', and says how many were skipped", async () => {
       const sender = await network.connect(relay)
       const actor = await network.connect(relay, { groups: ['a', 'b'], broadcasts: 'latest' })

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Endpoint, fileStore, Relay, StoreError } from 'objectrelay'
+import { type Endpoint, fileStore, inspectStore, purgeGroup, Relay, StoreError } from 'objectrelay'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { codeOf, failureOf } from '../support/failures.ts'
 import { temporaryFolder, useDataFolder } from '../support/folders.ts'
@@ -35,6 +35,29 @@ function isObjectOf(object: unknown, number: number): boolean {
   const isWhole = content instanceof Uint8Array && content.length === 64 * 1024
   return object.number === number && isWhole && content.every((byte) => byte === number)
 }
+
+describe('Retained broadcasts on the disk', () => {
+  it('are after a restart what they were: cleared, evicted and unretained ones are not there', async () => {
+    const options = { store: fileStore({ dir }), limits: { groupsMax: 4 } }
+    const relay = await network.relay(options)
+    const sender = await network.connect(relay)
+    for (const group of ['evicted', 'cleared', 'large', 'kept']) await sender.broadcast(`of ${group}`, group)
+    await sender.broadcast(new Uint8Array(MiB), 'large')
+    await sender.broadcast('not to be retained', 'kept', { retain: false })
+    await sender.clearRetained(['cleared', 'large'])
+    for (const group of ['kept', 'one', 'two', 'three']) await sender.broadcast(`of ${group}`, group)
+    await sender.stop()
+    await relay.stop()
+    const again = await network.relay(options)
+    expect(Object.keys((await again.stats()).groups).sort()).toEqual(['kept', 'one', 'three', 'two'])
+    const late = await network.connect(again, { groups: ['evicted', 'cleared', 'kept'] })
+    expect(await take(late, 1)).toEqual(['of kept'])
+    await late.stop()
+    await again.stop()
+    expect(await purgeGroup(dir, 'kept')).toMatchObject({ copies: 1 })
+    expect((await inspectStore(dir)).groups.kept).toBe(undefined)
+  })
+})
 
 describe('A relay whose store is full', () => {
   it('refuses what it cannot keep, gives all that it has accepted, and then takes more, also after a restart', async () => {

@@ -2,7 +2,13 @@ import { deliveryOf, iterate } from '../../src/endpoint/deliveries.ts'
 import { Destinations, type PreparedRoute } from '../../src/endpoint/destinations.ts'
 import { checkEndpointOptions } from '../../src/endpoint/endpointOptions.ts'
 import { EndpointProgram } from '../../src/endpoint/endpointProgram.ts'
-import type { BroadcastOptions, Delivery, StopResult, UndeliveredObject, Work } from '../../src/endpoint/endpointTypes.ts'
+import type {
+  BroadcastOptions,
+  Delivery,
+  StopResult,
+  UndeliveredObject,
+  Work,
+} from '../../src/endpoint/endpointTypes.ts'
 import { checkTakeRequest, type TakeOrder } from '../../src/endpoint/takeRequest.ts'
 import { ObjectRelayError } from '../../src/errors.ts'
 import type { EndpointLimits } from '../../src/limits.ts'
@@ -359,7 +365,8 @@ export class SimulatedEndpoint {
   /** What was not accepted came back, in the order of the calls. */
   #checkUndelivered({ undelivered }: StopResult): void {
     const { ledger } = this.#surroundings
-    const idOf = ({ object, kind }: UndeliveredObject) => (kind === 'clearRetained' ? -1 : simulatedObjectOf(object)?.id)
+    const idOf = ({ object, kind }: UndeliveredObject) =>
+      kind === 'clearRetained' ? -1 : simulatedObjectOf(object)?.id
     const returned = undelivered.map((one) => idOf(one) ?? 0)
     if (returned.join() !== this.#unknown.join())
       ledger.break(`e${this.serial} did not know of ${this.#unknown.join()} and got back ${returned.join()}`)
