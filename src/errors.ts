@@ -237,10 +237,15 @@ export const errorCatalogue = {
   QUEUE_FULL: {
     category: 'full',
     retryable: true,
-    meaning: 'The queue of the group is full and its policy is to reject.',
+    meaning:
+      'The queue of the group is full and its policy is to reject; or the relay is full, for which no broadcast waits.',
   },
   OBJECT_TOO_LARGE: { category: 'full', retryable: false, meaning: 'The object is larger than a bound that is named.' },
-  TOO_MANY_GROUPS: { category: 'full', retryable: true, meaning: 'The relay has as many groups as it accepts.' },
+  TOO_MANY_GROUPS: {
+    category: 'full',
+    retryable: true,
+    meaning: 'The relay has as many groups with members or objects as it accepts.',
+  },
   STORE_FULL: {
     category: 'full',
     retryable: true,
