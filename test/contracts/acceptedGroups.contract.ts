@@ -51,6 +51,15 @@ export function acceptedGroupsContract(io: 'thread' | 'inline'): void {
       expect(await sender.produce('object', 'open')).toEqual({ members: { open: 0 } })
     })
 
+    it('cannot send to the dead letters of a group, and may join and read them', async () => {
+      const sender = await network.connect(relay, { groups: 'open.dead' })
+      for (const method of ['produce', 'broadcast'] as const)
+        expect(await codeOf(() => sender[method]('object', 'open.dead'))).toBe('GROUP_RESERVED')
+      expect(await codeOf(() => sender.produce('object', ['open', 'open.dead']))).toBe('GROUP_RESERVED')
+      expect(await codeOf(() => centre.relay({ acceptedGroups: { 'open.dead': {} } }))).toBe('INVALID_OPTION')
+      expect((await relay.stats()).groups['open.dead']).toMatchObject({ waiting: 0, members: 1 })
+    })
+
     it('waits for a place in a full group until connectTimeoutMs, and is taken when a member leaves', async () => {
       const reconnect = { initialDelayMs: 20, maxDelayMs: 50 }
       const first = await network.connect(relay, { groups: 'pair' })

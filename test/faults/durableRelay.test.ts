@@ -120,7 +120,7 @@ it('keeps large objects, dead letters, last broadcasts and attempts through a ki
     'came producer 1 1 0 produce',
     'came producer 102 1 0 broadcast',
     'came producer 2 1 0 produce',
-    'came producer 200 2 0 produce',
+    'came producer 200 1 0 produce',
     'came producer 3 1 0 produce',
   ])
 })
