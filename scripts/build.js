@@ -1,8 +1,12 @@
 // Compiles src/ to dist/ and makes the command line executable. What was built before stays in place until the new is
 // whole, so that a program that runs from it meanwhile does not lose its files; and then goes altogether, so that no
 // file of a renamed module can end in the package.
+//
+// For programs that are bundled into one file, the threads of the library are there once more as a text (src/threads.ts):
+// threadEntry.js with all that it needs becomes the constant of threadCode.js, and goes.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rolldown } from 'rolldown'
 
 const next = `dist.${process.pid}.next`
 const old = `dist.${process.pid}.old`
@@ -11,6 +15,16 @@ try {
   const compiler = 'node_modules/typescript/bin/tsc'
   execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', next], { stdio: 'inherit' })
   chmodSync(`${next}/cli/main.js`, 0o755)
+  copyFileSync('src/index.cjs', `${next}/index.cjs`)
+  const bundle = await rolldown({
+    input: `${next}/threadEntry.js`,
+    platform: 'node',
+    external: /^node:/,
+  })
+  const { output } = await bundle.generate({ format: 'esm', minify: true, codeSplitting: false })
+  await bundle.close()
+  writeFileSync(`${next}/threadCode.js`, `export const threadCode = ${JSON.stringify(output[0].code)}\n`)
+  for (const ending of ['js', 'd.ts']) rmSync(`${next}/threadEntry.${ending}`)
   try {
     renameSync('dist', old)
   } catch (error) {

@@ -269,6 +269,9 @@ export interface ErrorDetails {
 /** All that were made here. Whoever is asked about a value only, and not its prototype, runs no trap of a proxy. */
 const ownErrors = new WeakSet<object>()
 
+/** By class: a bundler that shortens names shortens those of classes as well, and users look for these in their logs. */
+const classNames = new Map<unknown, string>()
+
 /** The parent of every error that this library reports. */
 export class ObjectRelayError extends Error {
   /** The stable code; {@link errorCatalogue} and docs/errors.md list them all. */
@@ -284,7 +287,7 @@ export class ObjectRelayError extends Error {
 
   constructor(code: ErrorCode, message: string, { cause, details = {} }: ErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause })
-    this.name = new.target.name
+    this.name = classNames.get(new.target) ?? new.target.name
     this.code = code
     this.category = errorCatalogue[code].category
     this.retryable = errorCatalogue[code].retryable
@@ -337,6 +340,28 @@ export class FullError extends ObjectRelayError {}
 export class UnrecoverableError extends Error {
   override readonly name: string = 'UnrecoverableError'
 }
+
+const classes = {
+  ObjectRelayError,
+  UsageError,
+  SerializationError,
+  KeyFileError,
+  ListenError,
+  StoreError,
+  RefusedError,
+  AuthenticationError,
+  GroupNotAcceptedError,
+  GroupFullError,
+  CertificateError,
+  IncompatibleVersionError,
+  PeerError,
+  DeserializationError,
+  SchemaError,
+  LinkError,
+  ConnectTimeoutError,
+  FullError,
+}
+for (const [name, ErrorClass] of Object.entries(classes)) classNames.set(ErrorClass, name)
 
 const parents: Record<ErrorCategory, typeof ObjectRelayError> = {
   misuse: UsageError,

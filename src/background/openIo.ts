@@ -1,7 +1,8 @@
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { EndpointSessions } from '../endpoint/sessionHost.ts'
-import { createError } from '../errors.ts'
+import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
+import { startThread } from '../threads.ts'
 import { type EndpointRecords, EndpointTable, type Io } from './io.ts'
 import type { IoThreadData } from './ioThread.ts'
 import { createPortPair } from './portPair.ts'
@@ -74,28 +75,23 @@ class InlineIo implements Io {
 
 class ThreadIo implements Io {
   readonly port: RecordPort
-  readonly canBlock = true
   readonly #table = new EndpointTable((isKept) => {
-    if (isKept) this.#worker.ref()
-    else this.#worker.unref()
+    this.#isKept = isKept
+    this.#keepProgramAlive()
   })
-  readonly #worker: Worker
+  readonly #ended: () => void
+  /** Only in a bundled program it is not there at once; what is written meanwhile waits in the ring. */
+  #worker: Worker | undefined
+  #isKept = false
 
   constructor(ended: () => void) {
+    this.#ended = ended
     // Fixed, once per process: memory shared per object is reclaimed late and grows to gigabytes.
     const up = createRingMemory(fixedLimits.ringBytes, true)
     const down = createRingMemory(fixedLimits.ringBytes, true)
     const bells = new MessageChannel()
     const attachments = new MessageChannel()
     const data: IoThreadData = { up, down, bell: bells.port2, attachments: attachments.port2 }
-    this.#worker = new Worker(new URL('./ioThread.js', import.meta.url), {
-      name: 'objectrelay I/O',
-      workerData: data,
-      transferList: [bells.port2, attachments.port2],
-      // What the program was started with (a debugger, a loader, flags) is not for this thread.
-      execArgv: [],
-      env: process.env,
-    })
     this.port = new RecordPort(
       new RingWriter(up),
       new RingReader(down, objectRuns),
@@ -104,21 +100,47 @@ class ThreadIo implements Io {
     )
     this.#table.bell = this.port.bell
     bells.port1.unref()
-    this.#worker.unref()
+    const close = () => {
+      bells.port1.close()
+      attachments.port1.close()
+    }
+    const started = startThread('objectrelay I/O', {
+      workerData: data,
+      transferList: [bells.port2, attachments.port2],
+      env: process.env,
+    })
+    if (started instanceof Worker) this.#begin(started, close)
+    else {
+      started.then(
+        (worker) => this.#begin(worker, close),
+        (thrown: unknown) => {
+          close()
+          this.#end(toObjectRelayError(thrown, 'BACKGROUND_FAILED'))
+        },
+      )
+    }
+  }
+
+  /** A program that blocks its thread before the other one is there would wait for ever. */
+  get canBlock(): boolean {
+    return this.#worker !== undefined
+  }
+
+  #begin(worker: Worker, close: () => void): void {
+    this.#worker = worker
+    this.#keepProgramAlive()
     const flushAtExit = () => {
       if (!this.#table.isEmpty) this.port.flushAndWait(encodeFlush(), FLUSH_AT_EXIT_MS)
     }
     process.on('exit', flushAtExit)
     let cause: Error | undefined
-    this.#worker.on('error', (error) => {
+    worker.on('error', (error) => {
       cause = error
     })
-    this.#worker.on('exit', (code) => {
-      ended()
+    worker.on('exit', (code) => {
       process.off('exit', flushAtExit)
-      bells.port1.close()
-      attachments.port1.close()
-      this.#table.failAll(
+      close()
+      this.#end(
         createError(
           'BACKGROUND_FAILED',
           `The I/O thread ended unexpectedly with code ${code}${cause === undefined ? '' : `: ${cause.message}`}.`,
@@ -126,6 +148,16 @@ class ThreadIo implements Io {
         ),
       )
     })
+  }
+
+  #keepProgramAlive(): void {
+    if (this.#isKept) this.#worker?.ref()
+    else this.#worker?.unref()
+  }
+
+  #end(error: ObjectRelayError): void {
+    this.#ended()
+    this.#table.failAll(error)
   }
 
   /** What is written is in the ring, from where it leaves whatever this thread does next; and see the exit of the process. */

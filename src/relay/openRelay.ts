@@ -4,6 +4,8 @@ import type { LiveKeys } from '../security/liveKeys.ts'
 import { passwordWarning } from '../security/password.ts'
 import { RelayAuthenticator } from '../security/relayProof.ts'
 import { tlsOptionsForRelay } from '../security/tlsOptions.ts'
+import { FILE_STORE } from '../store/fileStore.ts'
+import { MEMORY_STORE } from '../store/memoryStore.ts'
 import type { Store, StoreHost } from '../store/store.ts'
 import type { RelayEventMessage } from './relayEvents.ts'
 import { openRelayKeys } from './relayKeys.ts'
@@ -78,8 +80,15 @@ async function startServer(
   }
 }
 
+/** The stores of this library, by the name that their descriptors have in place of a URL; each is loaded when it is used. */
+const ownStores: Readonly<Record<string, () => Promise<object>>> = {
+  [MEMORY_STORE]: () => import('../store/memoryStore.ts'),
+  [FILE_STORE]: () => import('../store/fileStore.ts'),
+}
+
 async function openStore({ store }: CheckedRelayOptions, host: StoreHost): Promise<Store> {
-  const module: unknown = await import(store.module)
+  const loadOwn = Object.hasOwn(ownStores, store.module) ? ownStores[store.module] : undefined
+  const module: unknown = await (loadOwn === undefined ? import(store.module) : loadOwn())
   if (
     typeof module === 'object' &&
     module !== null &&

@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { createError, fromPlainError, type ObjectRelayError } from '../errors.ts'
 import { Emitter, type Listeners } from '../events.ts'
 import { checkNames, durationOrInfinityOption } from '../options.ts'
+import { startThread } from '../threads.ts'
 import { RelayEmissions } from './relayEmissions.ts'
 import type { RelayEvents } from './relayEvents.ts'
 import type { RelayReply, RelayRequest } from './relayMessages.ts'
@@ -64,11 +65,8 @@ export class Relay extends Emitter<RelayEvents> {
   static async start(options: RelayOptions): Promise<Relay> {
     const checked = checkRelayOptions(options)
     const events = new RelayEmissions(options.on as Listeners<RelayEvents> | undefined)
-    const worker = new Worker(new URL('./relayThread.js', import.meta.url), {
-      name: 'objectrelay relay',
+    const worker = await startThread('objectrelay relay', {
       workerData: checked,
-      // What the program was started with (a debugger, a loader, flags) is not for this thread.
-      execArgv: [],
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEMORY_MIB },
     })
     let relay: Relay | undefined

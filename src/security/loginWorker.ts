@@ -1,5 +1,6 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { createError, fromPlainError, type ObjectRelayError } from '../errors.ts'
+import { startThread } from '../threads.ts'
 import {
   type LoginTask,
   type LoginThreadReply,
@@ -21,11 +22,11 @@ const IDLE_MS = 2_000
 
 /**
  * Does password stretching in a thread of its own, one after the other: what a verifier file asks for takes half a second, and more if
- * somebody else asks for it. Where that thread's module is not at hand, because the program was bundled into one file, it is
- * done on the calling thread instead.
+ * somebody else asks for it. If that thread cannot be had, it is done on the calling thread instead.
  */
 class LoginWorker {
   readonly #pending = new Map<number, Pending>()
+  #starting: Promise<Worker> | undefined
   #worker: Worker | undefined
   #idle: NodeJS.Timeout | undefined
   #nextId = 1
@@ -38,14 +39,7 @@ class LoginWorker {
       this.#pending.set(id, { task, resolve, reject })
       signal?.addEventListener('abort', () => this.#giveUp(id, signal.reason))
       clearTimeout(this.#idle)
-      const worker = this.#started()
-      if (worker === undefined) {
-        this.#runHere()
-        return
-      }
-      // Who waits for it is not to be left alone.
-      worker.ref()
-      worker.postMessage({ id, task } satisfies LoginThreadRequest)
+      void this.#ask({ id, task })
     })
   }
 
@@ -57,19 +51,30 @@ class LoginWorker {
     if (this.#pending.size === 0) this.#end()
   }
 
-  #started(): Worker | undefined {
-    if (this.#worker !== undefined) return this.#worker
+  async #ask(request: LoginThreadRequest): Promise<void> {
     try {
-      const url = new URL('./loginThread.js', import.meta.url)
-      const worker = new Worker(url, { name: 'objectrelay login', execArgv: [] })
-      this.#worker = worker
-      worker.on('message', (reply: LoginThreadReply) => this.#settle(reply))
-      worker.on('error', () => this.#lose(worker))
-      worker.on('exit', () => this.#lose(worker))
-      return worker
+      this.#starting ??= this.#start()
+      const worker = await this.#starting
+      if (!this.#pending.has(request.id)) {
+        if (this.#pending.size === 0) this.#end()
+        return
+      }
+      // Who waits for it is not to be left alone.
+      worker.ref()
+      worker.postMessage(request)
     } catch {
-      return undefined
+      this.#starting = undefined
+      this.#runHere()
     }
+  }
+
+  async #start(): Promise<Worker> {
+    const worker = await startThread('objectrelay login', {})
+    this.#worker = worker
+    worker.on('message', (reply: LoginThreadReply) => this.#settle(reply))
+    worker.on('error', () => this.#lose(worker))
+    worker.on('exit', () => this.#lose(worker))
+    return worker
   }
 
   #settle(reply: LoginThreadReply): void {
@@ -85,14 +90,18 @@ class LoginWorker {
 
   #end(): void {
     const worker = this.#worker
+    // One that is about to start is ended by whom it was started for.
+    if (worker === undefined) return
     this.#worker = undefined
-    void worker?.terminate()
+    this.#starting = undefined
+    void worker.terminate()
   }
 
   /** It could not start, or ended by itself: what it had to do is done here. */
   #lose(worker: Worker): void {
     if (this.#worker !== worker) return
     this.#worker = undefined
+    this.#starting = undefined
     this.#runHere()
   }
 

@@ -19,10 +19,13 @@ export interface FileStoreOptions {
 
 const BYTES_MAX_MIN = 1024 * 1024
 
+/** In place of the URL of a module, see {@link StoreDescriptor}. */
+export const FILE_STORE = 'objectrelay:fileStore'
+
 /** Keeps queues, leases and retained broadcasts in a folder, so that they outlive the relay and its machine. Throws `INVALID_OPTION`. */
 export function fileStore(options: FileStoreOptions): StoreDescriptor {
   // The relay's thread may see another working directory.
-  return { module: import.meta.url, options: { ...checkOptions(options) } }
+  return { module: FILE_STORE, options: { ...checkOptions(options) } }
 }
 
 /**

@@ -25,6 +25,9 @@ export interface MemoryStoreOptions {
   spillDir?: string | null
 }
 
+/** In place of the URL of a module, see {@link StoreDescriptor}. */
+export const MEMORY_STORE = 'objectrelay:memoryStore'
+
 /**
  * Keeps what waits until the relay ends: the default. Small objects stay in memory; of large ones that takes little, for
  * most of each lies in a temporary file.
@@ -35,7 +38,7 @@ export function memoryStore({ spillDir = tmpdir() }: MemoryStoreOptions = {}): S
     throw createError('INVALID_OPTION', message, { details: { option: 'spillDir' } })
   }
   // The relay's thread may see another working directory.
-  return { module: import.meta.url, options: { spillDir: spillDir === null ? null : resolve(spillDir) } }
+  return { module: MEMORY_STORE, options: { spillDir: spillDir === null ? null : resolve(spillDir) } }
 }
 
 /**
