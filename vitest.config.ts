@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
@@ -8,6 +9,8 @@ const built = {
 
 export default defineConfig({
   test: {
+    // By default vitest leaves one processor to itself, and it does hardly anything: of two, half of the suite's time would be lost.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         test: {

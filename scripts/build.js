@@ -5,8 +5,26 @@
 // For programs that are bundled into one file, the threads of the library are there once more as a text (src/threads.ts):
 // threadEntry.js with all that it needs becomes the constant of threadCode.js, and goes.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { rolldown } from 'rolldown'
+
+/** Removes the declarations that `index.d.ts` does not lead to: nobody can use them, and they are much of the package. */
+function removeInternalDeclarations(folder) {
+  const needed = new Set()
+  const waiting = [join(folder, 'index.d.ts')]
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (needed.has(path)) continue
+    needed.add(path)
+    for (const [, name] of readFileSync(path, 'utf8').matchAll(/(?:from |import\(|import )'(\.[^']*)\.ts'/g)) {
+      waiting.push(join(dirname(path), `${name}.d.ts`))
+    }
+  }
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const path = join(folder, name)
+    if (name.endsWith('.d.ts') && !needed.has(path)) rmSync(path)
+  }
+}
 
 const next = `dist.${process.pid}.next`
 const old = `dist.${process.pid}.old`
@@ -24,7 +42,8 @@ try {
   const { output } = await bundle.generate({ format: 'esm', minify: true, codeSplitting: false })
   await bundle.close()
   writeFileSync(`${next}/threadCode.js`, `export const threadCode = ${JSON.stringify(output[0].code)}\n`)
-  for (const ending of ['js', 'd.ts']) rmSync(`${next}/threadEntry.${ending}`)
+  rmSync(`${next}/threadEntry.js`)
+  removeInternalDeclarations(next)
   try {
     renameSync('dist', old)
   } catch (error) {

@@ -72,6 +72,9 @@ describe('the package', () => {
     ]) {
       expect(paths).toContain(path)
     }
+    // Declarations of what nobody can import are of no use.
+    expect(paths.filter((path) => path.endsWith('.d.ts')).length).toBeLessThan(70)
+    expect(paths).not.toContain('dist/wire/conversation.d.ts')
   })
 
   it('is small', () => {
