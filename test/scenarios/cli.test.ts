@@ -98,7 +98,7 @@ describe('produce and receive', () => {
     expect((await workshop.run(['receive', '-p', port, '-g', 'c', '-n', '1'])).stdout).toBe('1\n')
   })
 
-  it('send nothing of arguments or of a file when one object is bad', async () => {
+  it.skipIf(process.platform === 'win32')('send nothing of arguments or of a file when one object is bad', async () => {
     await writeFile(workshop.path('bad.ndjson'), '1\n\n{"$type":"Date","value":"x"}\n')
     const file = await workshop.shell(`$objectrelay produce -p ${port} -g c < bad.ndjson`)
     expect(file.code).toBe(2)
@@ -110,7 +110,7 @@ describe('produce and receive', () => {
     expect(rest).toMatchObject({ code: 0, stdout: '' })
   })
 
-  it('send a file from where it stands, all of it and in order', async () => {
+  it.skipIf(process.platform === 'win32')('send a file from where it stands, all of it and in order', async () => {
     const lines = Array.from({ length: 40_000 }, (_, index) => JSON.stringify({ index, text: 'x'.repeat(40) }))
     await writeFile(workshop.path('lines.ndjson'), `not JSON\n${lines.join('\n')}`)
     const sent = await workshop.shell(`{ read -r first; $objectrelay produce -p ${port} -g c --json; } < lines.ndjson`)

@@ -1,4 +1,4 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -57,6 +57,7 @@ export class Workshop {
   /** What the commands are given. */
   readonly environment: NodeJS.ProcessEnv
   readonly #running = new Set<CommandProcess>()
+  readonly #shells = new Set<ChildProcess>()
 
   private constructor(folder: string) {
     this.folder = folder
@@ -97,7 +98,13 @@ export class Workshop {
   /** Runs a line of the shell, in which $objectrelay is this program; what it prints, and its exit code. */
   async shell(line: string): Promise<Outcome> {
     const objectrelay = `${process.execPath} ${main}`
-    const child = spawn('sh', ['-c', line], { env: { ...this.environment, objectrelay }, cwd: this.folder })
+    // A group of its own, so that all that the shell has started can be ended.
+    const child = spawn('sh', ['-c', line], {
+      env: { ...this.environment, objectrelay },
+      cwd: this.folder,
+      detached: true,
+    })
+    this.#shells.add(child)
     let [stdout, stderr] = ['', '']
     child.stdout.on('data', (text) => {
       stdout += text
@@ -107,6 +114,7 @@ export class Workshop {
     })
     child.stdin.end()
     const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
+    this.#shells.delete(child)
     return { code, stdout, stderr }
   }
 
@@ -128,6 +136,7 @@ export class Workshop {
   async close(): Promise<void> {
     const running = [...this.#running]
     for (const { child } of running) child.kill('SIGKILL')
+    for (const { pid } of this.#shells) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
     await Promise.all(running.map(({ outcome }) => outcome))
     await rm(this.folder, { recursive: true, force: true })
   }
