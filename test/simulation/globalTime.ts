@@ -16,7 +16,7 @@ export async function withSimulatedTime<Result>(
   sending: SendingTime,
   run: () => Promise<Result>,
 ): Promise<Result> {
-  const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis
+  const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout, setImmediate: realSetImmediate } = globalThis
   const realDateNow = Date.now
   const realNow = performance.now
   const realRandom = Math.random
@@ -25,6 +25,9 @@ export async function withSimulatedTime<Result>(
   globalThis.setTimeout = planTimeout as unknown as typeof setTimeout
   globalThis.clearTimeout = ((timer: ReturnType<typeof planTimeout> | undefined) =>
     timer?.cancel()) as typeof clearTimeout
+  // Nobody asks for what it gives.
+  globalThis.setImmediate = ((callback: () => void) =>
+    scheduler.current.soon(callback)) as unknown as typeof setImmediate
   Date.now = () => sending.dateMs
   performance.now = () => scheduler.nowMs
   Math.random = () => scheduler.random.next()
@@ -33,6 +36,7 @@ export async function withSimulatedTime<Result>(
   } finally {
     globalThis.setTimeout = realSetTimeout
     globalThis.clearTimeout = realClearTimeout
+    globalThis.setImmediate = realSetImmediate
     Date.now = realDateNow
     performance.now = realNow
     Math.random = realRandom

@@ -38,6 +38,8 @@ interface Fate {
   givenBack: number
   /** By endpoint: how often its program took it, as long as the relay has its session. */
   readonly takers: Map<number, number>
+  /** Endpoints whose programs work on it, and whose leases nobody has taken from them. */
+  readonly holders: Set<number>
   /** By attempt: where and when a handler failed, as long as the relay has that session. */
   readonly failures: Map<number, { readonly endpoint: number; readonly atMs: number }>
 }
@@ -71,6 +73,8 @@ export class Ledger {
   /** Endpoints whose programs are in a session that the relay has, as far as they know. */
   readonly #inSession = new Set<number>()
   readonly #groups = new Map<number, readonly string[]>()
+  /** By endpoint: what its program works on, or has worked on. */
+  readonly #held = new Map<number, Set<Fate>>()
   /** Endpoints that may still have what was taken from them. */
   readonly #revoked = new Set<number>()
   readonly #rule: RetryRule
@@ -133,6 +137,10 @@ export class Ledger {
     if (mayBeDouble) return
     if (answer === 'rejected' || answer === 'superseded')
       this.break(`e${endpoint} got object ${id}, which was ${answer}`)
+    for (const holder of fate.holders) {
+      if (holder === endpoint || !this.#inSession.has(holder) || copiesFor(object, group) > 1) continue
+      this.break(`e${endpoint} took object ${id} of ${group} while the program of e${holder} works on it`)
+    }
     // A dead letter that was tried in vain as often as it may rests, and begins anew for the next reader.
     if (isDeadLetterName(group) && fate.takes.has(this.#rule.attemptsMax)) return
     const allowed = copiesFor(object, group) + fate.givenBack
@@ -181,6 +189,7 @@ export class Ledger {
 
   /** The program of an endpoint knows that a session has begun. */
   inSession(endpoint: number): void {
+    this.mayLose(endpoint)
     if (!this.#revoked.has(endpoint)) this.#inSession.add(endpoint)
   }
 
@@ -209,6 +218,26 @@ export class Ledger {
       }
       if (takers.size + failures.size === 0) this.#open.delete(fate)
     }
+  }
+
+  /** The program of an endpoint works on what it took, until it has settled it. */
+  worksOn({ id }: SentObject, group: string, endpoint: number): void {
+    if (!this.#inSession.has(endpoint)) return
+    const fate = this.#fate(id, group)
+    fate.holders.add(endpoint)
+    const all = this.#held.get(endpoint) ?? new Set()
+    all.add(fate)
+    this.#held.set(endpoint, all)
+  }
+
+  isDoneWith({ id }: SentObject, group: string, endpoint: number): void {
+    this.#fate(id, group).holders.delete(endpoint)
+  }
+
+  /** What an endpoint had may be others' from now on: it is in another session, or stops. */
+  mayLose(endpoint: number): void {
+    for (const { holders } of this.#held.get(endpoint) ?? []) holders.delete(endpoint)
+    this.#held.delete(endpoint)
   }
 
   /** It is where its program may discard it without a look. */
@@ -303,6 +332,7 @@ export class Ledger {
         discardable: 0,
         givenBack: 0,
         takers: new Map(),
+        holders: new Set(),
         failures: new Map(),
       }
       this.#fates.set(key, fate)

@@ -103,7 +103,7 @@ export class Population {
       const connecting = this.running.filter(({ program }) => program.status.condition !== 'connected')
       const endpoint = random.pick(connecting.length > 0 && random.chance(0.5) ? connecting : this.running)
       const { machine } = endpoint
-      machine.program.after(0, () => void endpoint.stop(random.pick([0, 200, 5_000])))
+      machine.program.after(0, () => void endpoint.stop(random.pick([0, 200, 5_000]), random.pick([0, 100, 2_000])))
       machine.program.after(random.waitMs(1_000), () => {
         if (!this.#over) this.#addProgram(machine)
       })

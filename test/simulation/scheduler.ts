@@ -121,9 +121,12 @@ function isBefore(one: PlannedEvent, other: PlannedEvent): boolean {
   return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order)
 }
 
+// That of the library goes by the scheduler while a simulation runs.
+const { setImmediate: realSetImmediate } = globalThis
+
 /** Resolves when all promises that can have run have run: they come before any immediate. */
 function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
+  return new Promise((resolve) => realSetImmediate(resolve))
 }
 
 /** A thread of a simulated process, with its own sight of time: it may be frozen for a while, or killed. */

@@ -73,6 +73,8 @@ export class SimulatedEndpoint {
   /** What the iterator gave last. */
   #held: HeldDelivery | undefined
   #works: Work[] = []
+  /** How many handlers run. */
+  #handlers = 0
   /** What it sent and, when it stopped, did not know to be accepted. */
   readonly #unknown: number[] = []
 
@@ -290,7 +292,9 @@ export class SimulatedEndpoint {
         if (value === undefined) return
         const { object, delivery } = value
         const sent = this.#took(object, delivery)
-        if (sent !== undefined && delivery.kind === 'produce') this.#held = { object: sent, delivery }
+        if (sent === undefined || delivery.kind === 'broadcast') return
+        this.#held = { object: sent, delivery }
+        ledger.worksOn(sent, delivery.group, this.serial)
       },
       (error: unknown) => {
         this.#iterating = false
@@ -313,7 +317,10 @@ export class SimulatedEndpoint {
   #settleHeld(how: 'acknowledged' | 'givenBack'): void {
     const held = this.#held
     this.#held = undefined
-    if (held !== undefined) this.#surroundings.ledger[how](held.object, held.delivery.group)
+    if (held === undefined) return
+    const { object, delivery } = held
+    this.#surroundings.ledger[how](object, delivery.group)
+    this.#surroundings.ledger.isDoneWith(object, delivery.group, this.serial)
   }
 
   /** Runs `work` for a group; each object takes a while, and fails now and then. */
@@ -321,7 +328,12 @@ export class SimulatedEndpoint {
     const handler = async (value: unknown, delivery: Delivery) => {
       const sent = this.#took(value, delivery)
       const { durationMs, fails } = next()
+      const { ledger } = this.#surroundings
+      if (sent !== undefined) ledger.worksOn(sent, delivery.group, this.serial)
+      this.#handlers++
       await new Promise<void>((resolve) => this.machine.program.after(durationMs, resolve))
+      this.#handlers--
+      if (sent !== undefined) ledger.isDoneWith(sent, delivery.group, this.serial)
       if (fails) {
         this.#note(`fails at ${sent?.id}`)
         if (sent !== undefined) this.#surroundings.ledger.failed(sent, delivery.group, delivery.attempt, this.serial)
@@ -339,20 +351,24 @@ export class SimulatedEndpoint {
 
   // ── the end ───────────────────────────────────────────────────────────────────────────────────
 
-  async stop(deadlineMs: number): Promise<StopResult | undefined> {
+  /** Stops; what its loop has in hand is done only after `lingerMs`. */
+  async stop(deadlineMs: number, lingerMs = 0): Promise<StopResult | undefined> {
     if (this.state === 'stopping' || this.state === 'stopped') return undefined
     this.state = 'stopping'
     this.#note(`stops within ${deadlineMs} ms`)
     const { ledger, later } = this.#surroundings
     ledger.leaving(this.groups)
     later(deadlineMs + GOODBYE_MS, () => ledger.left(this.groups))
-    // What it has in hand is done when its loop is left.
-    this.#settleHeld('acknowledged')
-    void this.#iterator?.return()
+    ledger.mayLose(this.serial)
     const { program, io } = this.machine
     const beganMs = program.nowMs()
+    if (lingerMs === 0) this.#leaveLoop()
+    else program.after(lingerMs, () => this.#leaveLoop())
     const result = await this.program.stopping.run(deadlineMs)
     this.state = 'stopped'
+    const inHand = this.#handlers + (this.#held === undefined ? 0 : 1)
+    if (inHand > 0 && !result.deadlineReached && this.program.status.failure === undefined)
+      ledger.break(`e${this.serial} has stopped before its deadline, with ${inHand} objects in hand`)
     // A thread that is frozen cannot give anything back in time.
     if (Math.max(program.frozenUntilMs, io.frozenUntilMs) < beganMs)
       program.after(0, () => this.#checkUndelivered(result))
@@ -360,6 +376,11 @@ export class SimulatedEndpoint {
       `is stopped; undelivered: ${result.undelivered.length}${result.deadlineReached ? ', at the deadline' : ''}`,
     )
     return result
+  }
+
+  #leaveLoop(): void {
+    this.#settleHeld('acknowledged')
+    void this.#iterator?.return()
   }
 
   /** What was not accepted came back, in the order of the calls. */
