@@ -83,9 +83,13 @@ export class Claims {
     this.#claimAll()
   }
 
-  /** The program says nothing more. */
+  /** The program says nothing more: it has settled all that it was handed, and the rest it never had. */
   answeredAll(): void {
-    for (const earlier of this.#earlier.values()) earlier.isAnswered = true
+    for (const earlier of this.#earlier.values()) {
+      const { ledger } = earlier
+      ledger.settle(LeaseAction.DROP, 0, ledger.count - 1, 0)
+      earlier.isAnswered = true
+    }
     this.#claimAll()
   }
 

@@ -306,6 +306,22 @@ describe('After a restart of a relay that keeps its leases, an endpoint', () => 
     expect(await stopped).toMatchObject({ deadlineReached: false })
   })
 
+  it('claims nothing that came when its program had said its last word: nobody has seen it', async () => {
+    const world = await RestartedRelay.open()
+    await world.deliver('taken', 0)
+    const delivery = await world.endpoint.deliveries().next()
+    // As long as this is not accepted, there is no goodbye.
+    void world.endpoint.produce('unanswered', 'g')
+    const stopped = world.endpoint.stop()
+    if (delivery.value !== undefined) delivery.value.ack()
+    await world.deliver('too late', 1)
+    world.busy = true
+    await world.restart()
+    const claims = (await world.told()).filter((what) => !what.startsWith('object'))
+    expect(claims).toEqual(['reclaim 3/0 attempt 1 as +0', 'acknowledge +0 to +0', 'reclaim end'])
+    stopped.catch(() => undefined)
+  })
+
   it('tells its program that broadcasts may be missing, and that nothing is lent twice', async () => {
     const world = await RestartedRelay.open()
     const lost: unknown[] = []

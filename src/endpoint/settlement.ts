@@ -146,7 +146,9 @@ export class Settlement {
     for (const entry of this.inHand.those(() => true)) {
       this.#flushLeases()
       const failure = { reason: 'released', error: { code: error.code, message: error.message } } as const
-      this.#channel.write(encodeReleased(entry.epoch, entry.leaseNumber, { attemptCounted: true, failure }))
+      // It is not the object's fault: it is available again at once.
+      const terms = { attemptCounted: true, retryDelayMs: 0, failure }
+      this.#channel.write(encodeReleased(entry.epoch, entry.leaseNumber, terms))
       this.#lose(entry, { error, isForgotten: false })
     }
   }

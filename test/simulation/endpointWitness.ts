@@ -117,6 +117,7 @@ export class EndpointWitness implements RecordWitness {
 
   #state({ state, resumed }: Readonly<Record<string, unknown>>, run: number): void {
     if (state !== 'connected' || resumed === true) return
+    this.#ledger.sessionBegan(this.#serial)
     const isFirst = this.sessions++ === 0
     if (!isFirst) {
       for (const object of this.#unanswered.values()) {

@@ -72,6 +72,12 @@ export class Ledger {
   #nextId = 1
   /** Endpoints whose programs are in a session that the relay has, as far as they know. */
   readonly #inSession = new Set<number>()
+  /** What follows what, of the beginnings and ends of sessions. */
+  #order = 1
+  /** By endpoint: when the sessions began that its program has not heard of yet. */
+  readonly #sessionsBegan = new Map<number, number[]>()
+  readonly #sessionsOver = new Map<number, number>()
+  #allSessionsOver = 0
   readonly #groups = new Map<number, readonly string[]>()
   /** By endpoint: what its program works on, or has worked on. */
   readonly #held = new Map<number, Set<Fate>>()
@@ -138,7 +144,9 @@ export class Ledger {
     if (answer === 'rejected' || answer === 'superseded')
       this.break(`e${endpoint} got object ${id}, which was ${answer}`)
     for (const holder of fate.holders) {
-      if (holder === endpoint || !this.#inSession.has(holder) || copiesFor(object, group) > 1) continue
+      // One that is not in a session any more may take what it does not know to be another's.
+      const isKnown = this.#inSession.has(holder) && this.#inSession.has(endpoint)
+      if (holder === endpoint || !isKnown || copiesFor(object, group) > 1) continue
       this.break(`e${endpoint} took object ${id} of ${group} while the program of e${holder} works on it`)
     }
     // A dead letter that was tried in vain as often as it may rests, and begins anew for the next reader.
@@ -187,10 +195,19 @@ export class Ledger {
     this.#groups.set(endpoint, groups)
   }
 
-  /** The program of an endpoint knows that a session has begun. */
+  /** The I/O of an endpoint knows that a session has begun, and will tell its program. */
+  sessionBegan(endpoint: number): void {
+    const began = this.#sessionsBegan.get(endpoint) ?? []
+    began.push(this.#order++)
+    this.#sessionsBegan.set(endpoint, began)
+  }
+
+  /** The program of an endpoint knows that a session has begun; which may be over already. */
   inSession(endpoint: number): void {
     this.mayLose(endpoint)
-    if (!this.#revoked.has(endpoint)) this.#inSession.add(endpoint)
+    const began = this.#sessionsBegan.get(endpoint)?.shift() ?? 0
+    const isOver = began < Math.max(this.#sessionsOver.get(endpoint) ?? 0, this.#allSessionsOver)
+    if (!isOver && !this.#revoked.has(endpoint)) this.#inSession.add(endpoint)
   }
 
   /** The relay takes back what an endpoint has that goes on with its session, and does not know. */
@@ -201,8 +218,13 @@ export class Ledger {
 
   /** The relay takes back what an endpoint has, or all have: it may not know what their programs have seen. */
   takenBack(endpoint: number | 'all'): void {
-    if (endpoint === 'all') this.#inSession.clear()
-    else this.#inSession.delete(endpoint)
+    if (endpoint === 'all') {
+      this.#inSession.clear()
+      this.#allSessionsOver = this.#order++
+    } else {
+      this.#inSession.delete(endpoint)
+      this.#sessionsOver.set(endpoint, this.#order++)
+    }
     // What was on its way to it goes to others, in its first attempt.
     if (endpoint !== 'all')
       for (const group of this.#groups.get(endpoint) ?? []) this.#givenBackBefore.set(group, this.#nextId)

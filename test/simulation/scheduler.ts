@@ -34,6 +34,7 @@ export class Scheduler {
   /** Whose code runs: what it plans by way of global timers is its own. */
   current: SimulatedThread
   readonly #events: PlannedEvent[] = []
+  readonly #outside = new Set<Promise<unknown>>()
   #orders = 0
   steps = 0
 
@@ -46,6 +47,16 @@ export class Scheduler {
     const event = new PlannedEvent(this.nowMs + Math.max(0, delayMs), this.#orders++, thread, run, what)
     this.#push(event)
     return event
+  }
+
+  /** Waits for what takes real time, in threads that the simulation does not know. In it, that takes none: nothing else happens meanwhile. */
+  async outside<Result>(promise: Promise<Result>): Promise<Result> {
+    this.#outside.add(promise)
+    try {
+      return await promise
+    } finally {
+      this.#outside.delete(promise)
+    }
   }
 
   /** Runs what comes next, and all that follows from it at once; returns false if that is later than `untilMs`. */
@@ -69,6 +80,10 @@ export class Scheduler {
       this.current = first.thread
       first.run()
       await settled()
+      while (this.#outside.size > 0) {
+        await Promise.allSettled(this.#outside)
+        await settled()
+      }
       this.steps++
       return true
     }

@@ -50,9 +50,11 @@ export class SimulatedRelay {
     this.#ledger.relayRestarted(this.store.remembers)
     this.#toldOfDrops = new Map()
     const store = await this.store.open(thread)
-    const authenticator = await RelayAuthenticator.create(
-      { password: 'the password of a simulation' },
-      { ticketMs: limits.ticketMs, ticketKey: store.ticketKey },
+    const authenticator = await this.#scheduler.outside(
+      RelayAuthenticator.create(
+        { password: 'the password of a simulation' },
+        { ticketMs: limits.ticketMs, ticketKey: store.ticketKey },
+      ),
     )
     const server = new RelayServer(
       { acceptedGroups, limits },
