@@ -110,7 +110,8 @@ export class Directory<P extends Payload> {
     return wrong === undefined ? undefined : notAccepted(wrong)
   }
 
-  private accepts(name: string): boolean {
+  /** Whether the group `name` may be used at all. */
+  accepts(name: string): boolean {
     if (this.accepted === undefined || this.accepted.has(name)) return true
     return isDeadLetterName(name) && this.accepted.has(groupOfDeadLetters(name))
   }
@@ -133,7 +134,7 @@ export class Directory<P extends Payload> {
   }
 }
 
-function notAccepted(group: string): ObjectRelayError {
+export function notAccepted(group: string): ObjectRelayError {
   const message = `The relay does not accept the group "${group}". Use one of its acceptedGroups, or add it there.`
   return createError('GROUP_NOT_ACCEPTED', message, { details: { group } })
 }

@@ -58,6 +58,7 @@ describe('a session', () => {
     relay.join('alice', ['g', 'g'])
     expect(codeOf(() => relay.join('bob', ['h', 'g']))).toBe('GROUP_FULL')
     expect(codeOf(() => relay.join('bob', ['h', 'i']))).toBe('GROUP_NOT_ACCEPTED')
+    expect(codeOf(() => relay.join('bob', ['g', 'i']))).toBe('GROUP_NOT_ACCEPTED')
     expect(codeOf(() => relay.join('bob', ['h', '']))).toBe('INVALID_ARGUMENT')
     expect(codeOf(() => relay.join('bob', ['h', 'g', 'g.dead']))).toBe('INVALID_ARGUMENT')
     expect(codeOf(() => relay.join('bob', ['h'], { inboxBytes: 0 }))).toBe('INVALID_ARGUMENT')

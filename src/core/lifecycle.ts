@@ -4,6 +4,7 @@ import { giveUpHeld } from './blocking.ts'
 import { drainBacklog, emptyBacklog, welcome } from './broadcasts.ts'
 import type { JoinOptions, Payload } from './contract.ts'
 import type { Core } from './core.ts'
+import { notAccepted } from './directory.ts'
 import { leaveHeap, offerAgain, watch, withdraw } from './dispatch.ts'
 import { isGroupName } from './groupName.ts'
 import { abortAllLarge } from './largeObject.ts'
@@ -178,9 +179,9 @@ function checkJoin<P extends Payload>(core: Core<P>, id: string, names: Set<stri
   if (!Number.isSafeInteger(inboxBytes) || inboxBytes < 1) {
     throw wrong('inboxBytes', `inboxBytes is ${inboxBytes}. Give a positive integer.`)
   }
-  for (const name of names) {
-    if (core.directory.memberRoom(name) <= 0) throw groupFull(core, name, options.nowMs)
-  }
+  // What is for good goes before what is for a while: nobody waits for a place to be told then that there is none for it.
+  for (const name of names) if (!core.directory.accepts(name)) throw notAccepted(name)
+  for (const name of names) if (core.directory.memberRoom(name) <= 0) throw groupFull(core, name, options.nowMs)
   const refusal = core.directory.refusal(names)
   if (refusal !== undefined) throw refusal
 }
@@ -196,13 +197,12 @@ function groupFull<P extends Payload>(core: Core<P>, name: string, nowMs: number
   return createError('GROUP_FULL', `${message} ${wait}`, { details: { group: name, retryAfterMs } })
 }
 
-/** When so many grace times have ended that there is room for one more; undefined if they do not suffice. */
+/** When the first grace time of a member that is away ends; undefined if none is. */
 function placeFreeAtMs<P extends Payload>({ directory }: Core<P>, name: string): number | undefined {
-  const ends: number[] = []
+  let freeAtMs = Number.POSITIVE_INFINITY
   for (const { session } of directory.groups.get(name)?.members ?? [])
-    if (session.state === 'detached') ends.push(session.graceEndsMs)
-  // One more must go than there are too many, which is none: a group never has more members than it may have.
-  return ends.sort((one, other) => one - other)[-directory.memberRoom(name)]
+    if (session.state === 'detached') freeAtMs = Math.min(freeAtMs, session.graceEndsMs)
+  return freeAtMs === Number.POSITIVE_INFINITY ? undefined : freeAtMs
 }
 
 function wrong(argument: string, message: string): ObjectRelayError {

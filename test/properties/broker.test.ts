@@ -7,7 +7,7 @@ import { BrokerModel, type ModelSession, type ModelTerms } from './brokerModel.t
 import type { ModelPayload } from './modelRuns.ts'
 
 const accepted: Record<string, AcceptedGroup> = {
-  few: { maxConsumables: 3, deadBytesMax: 250 },
+  few: { maxConsumables: 3, deadBytesMax: 250, maxCount: 2 },
   dropping: { maxConsumables: 3, overflow: 'drop-oldest' },
   direct: { maxConsumables: 0 },
   rejecting: { maxConsumables: 2, overflow: 'reject' },

@@ -79,6 +79,8 @@ export interface ModelSession {
   readonly id: string
   session: Session<ModelPayload> | undefined
   state: 'attached' | 'detached' | 'ended'
+  /** While it is detached. */
+  graceEndsMs: number
   room: number
   readonly inboxBytes: number
   /** Bytes on their way to it; with so many, it gets no broadcast. */
@@ -142,6 +144,11 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   join(id: string, groups: string[], broadcasts: 'every' | 'latest', inboxBytes: number): void {
+    const full = groups.find((name) => this.membersOf(name).length >= this.placesFor(name))
+    if (full !== undefined) {
+      this.refuseForPlace(full, () => this.broker.join(id, groups, { broadcasts, inboxBytes, nowMs: this.nowMs }))
+      return
+    }
     if (this.room.areTooMany(groups)) {
       must(
         codeOf(() => this.broker.join(id, groups, { broadcasts, inboxBytes })) === 'TOO_MANY_GROUPS',
@@ -156,6 +163,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       unarrivedBytesMax,
       session: undefined,
       state: 'attached',
+      graceEndsMs: Number.POSITIVE_INFINITY,
       room: inboxBytes,
       inboxBytes,
       members: new Map(),
@@ -180,6 +188,21 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.sessions.set(id, model)
     this.absent.delete(id)
     model.session = this.broker.join(id, groups, { broadcasts, inboxBytes, unarrivedBytesMax })
+  }
+
+  private placesFor(name: string): number {
+    return this.options.acceptedGroups?.[name]?.maxCount ?? Number.POSITIVE_INFINITY
+  }
+
+  /** It is told when a place is free at the latest: when a member that is away has been so for too long. */
+  private refuseForPlace(name: string, join: () => unknown): void {
+    const members = this.membersOf(name)
+    const ends = members.flatMap(({ session }) => (session.state === 'detached' ? [session.graceEndsMs] : []))
+    const freeAtMs = Math.min(...ends)
+    const details = { group: name, ...(ends.length === 0 ? {} : { retryAfterMs: freeAtMs - this.nowMs }) }
+    const refusal = refusalOf(join)
+    must(refusal?.code === 'GROUP_FULL', `nobody finds a place in ${name}`)
+    must(isSameText(refusal?.details, details), `it is said when there is a place in ${name}`)
   }
 
   /** What the model knows happens before the broker is asked to, so that each output finds it done. */
@@ -278,6 +301,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   detach(model: ModelSession): void {
     model.state = 'detached'
+    model.graceEndsMs = this.nowMs + this.options.limits.sessionGraceMs
     this.broker.detach(sessionOf(model), this.nowMs)
   }
 
@@ -1013,12 +1037,17 @@ function isRejectedWith({ code, details }: ObjectRelayError, expected: Expected 
 }
 
 function codeOf(run: () => unknown): string {
+  return refusalOf(run)?.code ?? 'nothing was thrown'
+}
+
+function refusalOf(run: () => unknown): ObjectRelayError | undefined {
   try {
     run()
-    return ''
   } catch (error) {
-    return error instanceof ObjectRelayError ? error.code : String(error)
+    if (error instanceof ObjectRelayError) return error
+    throw error
   }
+  return undefined
 }
 
 function must(holds: boolean, rule: string): void {
