@@ -19,6 +19,7 @@ const unfit: Readonly<Record<string, readonly [given: string, inConfig: unknown]
   limits: ['objectBytesMax=0', { objectBytesMax: 0 }],
   groups: ['a\u0007', ['']],
   hostname: ['a b', 5],
+  name: ['two\nlines', 5],
   connectTimeoutMs: ['soon', 'soon'],
   io: ['both', 1],
   broadcasts: ['some', 1],

@@ -121,6 +121,13 @@ const connection: readonly Setting[] = [
 export const endpointSettings: readonly Setting[] = [
   ...connection,
   {
+    name: 'name',
+    flag: '--endpoint-name <text>',
+    variable: 'OBJECTRELAY_ENDPOINT_NAME',
+    help: "what the relay's log and statistics call this endpoint (default: host:pid)",
+    read: text,
+  },
+  {
     name: 'groups',
     flag: '-g, --group <name>',
     variable: 'OBJECTRELAY_GROUPS',

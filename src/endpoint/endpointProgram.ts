@@ -289,12 +289,10 @@ export class EndpointProgram implements EndpointRecords {
 
   #connectTimeout(timeoutMs: number): ObjectRelayError {
     const { lastError } = this.status
-    const advice =
-      lastError?.category === 'link'
-        ? 'Check that the relay runs there, or raise connectTimeoutMs.'
-        : 'Raise connectTimeoutMs to wait longer.'
     const reason =
-      lastError === undefined ? 'No attempt came to an end.' : `The last attempt failed: ${lastError.message} ${advice}`
+      lastError === undefined
+        ? 'No attempt came to an end.'
+        : `The last attempt failed: ${lastError.message} Raise connectTimeoutMs to wait longer.`
     return createError(
       'CONNECT_TIMEOUT',
       `The relay at ${this.#address} did not accept the endpoint within ${timeoutMs} ms. ${reason}`,

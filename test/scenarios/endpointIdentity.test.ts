@@ -75,6 +75,9 @@ describe('the public id of an endpoint', () => {
       await relay.untilSaid(new RegExp(`worker-3 \\(${endpoint.id}\\) connected from 127.0.0.1`))
       await endpoint.stop()
       await relay.untilSaid(new RegExp(`worker-3 \\(${endpoint.id}\\) left: stopped`))
+      const sent = ['produce', '-p', String(port), '-g', 'g', '--endpoint-name', 'nightly import', '1']
+      expect((await workshop.run(sent, { environment })).code).toBe(0)
+      await relay.untilSaid(/nightly import \([\w-]{22}\) connected/)
     } finally {
       await workshop.close()
     }
