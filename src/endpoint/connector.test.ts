@@ -67,7 +67,7 @@ class Process {
 
   #open(): void {
     const owner = {
-      greeting: () => ({ received: undefined, epoch: 0, inboxBytes: 1_000 }),
+      greeting: () => ({ received: undefined, epoch: 0, unresolved: [], inboxBytes: 1_000 }),
       established: (link: Link) => {
         link.handler = owner
         this.established++

@@ -22,6 +22,8 @@ export interface Greeting {
   readonly received: number | undefined
   /** How many sessions the endpoint has been welcomed to. */
   readonly epoch: number
+  /** What it sends again if a new session begins, by sequences: `[from, to]`, which ascend. */
+  readonly unresolved: readonly (readonly [from: number, to: number])[]
   readonly inboxBytes: number
 }
 
@@ -147,8 +149,8 @@ export class Handshake implements LinkHandler {
 
   #greet(): void {
     const { session, name, groups, broadcasts, limits } = this.#configuration
-    const { received, epoch, inboxBytes } = this.#greeting()
-    const hello = encodeJson(FrameType.HELLO, {
+    const { received, epoch, unresolved, inboxBytes } = this.#greeting()
+    const about = {
       version: PROTOCOL_VERSION,
       agent: AGENT,
       session,
@@ -160,7 +162,11 @@ export class Handshake implements LinkHandler {
       broadcasts,
       inboxBytes,
       objectBytesMax: limits.objectBytesMax,
-    })
+    }
+    const whole = encodeJson(FrameType.HELLO, { ...about, unresolved })
+    // The relay remembers more than it needs if it is not told.
+    const isTooLong = whole.length > fixedLimits.controlFrameBytesMax
+    const hello = isTooLong ? encodeJson(FrameType.HELLO, about) : whole
     if (hello.length <= fixedLimits.controlFrameBytesMax) this.#link.write(hello)
     else {
       const message = `The names of the groups take ${hello.length} bytes; ${fixedLimits.controlFrameBytesMax} are possible. Join fewer.`

@@ -1,5 +1,6 @@
 import { Deque } from '../core/deque.ts'
 import { createError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 import type { Conversation } from '../wire/conversation.ts'
 import { readUint32 } from '../wire/integers.ts'
 import { readSequence } from '../wire/objectHeader.ts'
@@ -49,6 +50,18 @@ export class Outbox {
     const objects = this.#kept.objects()
     if (this.#keptApart.unresolved === 0) return objects
     return [...objects, ...this.#keptApart.objects()].sort((one, other) => one.sequence - other.sequence)
+  }
+
+  /** Their sequences, as ranges: so many at most, the last of which may hold others as well. */
+  unresolvedRanges(): [from: number, to: number][] {
+    const ranges: [from: number, to: number][] = []
+    for (const { sequence } of this.unresolvedObjects()) {
+      const last = ranges.at(-1)
+      if (last !== undefined && (sequence === last[1] + 1 || ranges.length === fixedLimits.unresolvedRangesMax))
+        last[1] = sequence
+      else ranges.push([sequence, sequence])
+    }
+    return ranges
   }
 
   /** Takes small objects over whose frames lie in a row; they are copied. */

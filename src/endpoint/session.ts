@@ -356,6 +356,7 @@ export class EndpointSession implements ConnectorOwner {
     return {
       received: this.#conversation?.receivedFrames,
       epoch: this.#epoch,
+      unresolved: this.#outbox.unresolvedRanges(),
       inboxBytes: this.#offeredBytes,
     }
   }

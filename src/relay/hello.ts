@@ -1,8 +1,10 @@
 import { isEndpointName, isLegible } from '../endpointName.ts'
 import { createError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 import { describeValue } from '../options.ts'
 import { endpointIdOf, isSessionSecret } from '../security/endpointId.ts'
 import { PROTOCOL_VERSION } from '../wire/frameTypes.ts'
+import type { SequenceRange } from './pastSessions.ts'
 
 /** What an endpoint says of itself and of what it wants. */
 export interface Hello {
@@ -15,6 +17,8 @@ export interface Hello {
   readonly received: number | undefined
   /** How many sessions it has been welcomed to; `undefined` of one that does not say. */
   readonly epoch: number | undefined
+  /** The objects that it sends again if it begins a new session; `undefined` of one that does not say. */
+  readonly unresolved: readonly SequenceRange[] | undefined
   readonly groups: readonly string[]
   readonly broadcasts: 'every' | 'latest'
   readonly inboxBytes: number
@@ -30,8 +34,8 @@ const EPOCH_MAX = 2 ** 48 - 1
 
 /** Checks a HELLO. Group names are checked by who knows the groups. Throws `PROTOCOL_VIOLATION` or `INCOMPATIBLE_VERSION`. */
 export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
-  const { version, agent, session, name, received, epoch, groups, broadcasts, inboxBytes, objectBytesMax, reclaims } =
-    json
+  const { version, agent, session, name, received, epoch, groups, broadcasts } = json
+  const { inboxBytes, objectBytesMax, reclaims, unresolved } = json
   if (version !== PROTOCOL_VERSION) {
     throw createError(
       'INCOMPATIBLE_VERSION',
@@ -42,6 +46,7 @@ export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
   if (!isEndpointName(name)) throw malformed('name')
   if (received !== null && !isCount(received)) throw malformed('received')
   if (epoch !== undefined && !isCount(epoch)) throw malformed('epoch')
+  if (unresolved !== undefined && !isRanges(unresolved)) throw malformed('unresolved')
   if (!Array.isArray(groups) || !groups.every((group) => typeof group === 'string')) throw malformed('groups')
   if (broadcasts !== 'every' && broadcasts !== 'latest') throw malformed('broadcasts')
   if (!isCount(inboxBytes) || inboxBytes < 1) throw malformed('inboxBytes')
@@ -52,6 +57,7 @@ export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
     name,
     received: received ?? undefined,
     epoch,
+    unresolved: unresolved?.map(([from, to]) => ({ from, to })),
     groups,
     broadcasts,
     inboxBytes,
@@ -59,6 +65,19 @@ export function parseHello(json: Readonly<Record<string, unknown>>): Hello {
     // Without its epoch it could not be told what of its session before had its effect.
     reclaims: reclaims === true && epoch !== undefined && epoch < EPOCH_MAX,
   }
+}
+
+/** Whether it is a list of `[from, to]`, which ascend and do not overlap. */
+function isRanges(value: unknown): value is [from: number, to: number][] {
+  if (!Array.isArray(value) || value.length > fixedLimits.unresolvedRangesMax) return false
+  let end = -1
+  for (const range of value) {
+    if (!Array.isArray(range) || range.length !== 2) return false
+    const [from, to]: unknown[] = range
+    if (!isCount(from) || !isCount(to) || from <= end || to < from) return false
+    end = to
+  }
+  return true
 }
 
 function isCount(value: unknown): value is number {

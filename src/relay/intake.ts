@@ -1,6 +1,5 @@
 import { isGroupName } from '../core/groupName.ts'
 import { createError } from '../errors.ts'
-import type { AcceptedRun } from '../store/store.ts'
 import { encodeStreamOffset } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import {
@@ -13,13 +12,13 @@ import {
 import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingBodies } from './incomingBodies.ts'
 import { ObjectRun } from './objectRun.ts'
-import { findRun } from './pastSessions.ts'
+import type { PastAnswers } from './pastSessions.ts'
 import type { RelaySession, RelaySessionHost } from './relaySession.ts'
 
 /** The objects that come from one endpoint: into the store, and to the broker. */
 export class Intake {
   /** What an earlier session of this endpoint was answered that it may not know. */
-  readonly pastAnswers: readonly AcceptedRun[]
+  readonly #pastAnswers: PastAnswers
   /** Of OBJECT frames, since the session began. */
   receivedBytes = 0
   readonly #owner: RelaySession
@@ -29,10 +28,10 @@ export class Intake {
   /** What has come last and is not with the broker yet. */
   #run: ObjectRun | undefined
 
-  constructor(owner: RelaySession, host: RelaySessionHost, pastAnswers: readonly AcceptedRun[]) {
+  constructor(owner: RelaySession, host: RelaySessionHost, pastAnswers: PastAnswers) {
     this.#owner = owner
     this.#host = host
-    this.pastAnswers = pastAnswers
+    this.#pastAnswers = pastAnswers
     const { bulkWindowBytes, streamsMax } = host.limits
     this.#bodies = new IncomingBodies({
       bulkWindowBytes,
@@ -60,7 +59,7 @@ export class Intake {
     if (route.kind === 'clear' && end - start > OBJECT_HEAD_BYTES + route.destinationBytes)
       throw createError('PROTOCOL_VIOLATION', 'The endpoint sent a body where none can be.')
     const sequence = readSequence(buffer, start)
-    if (this.pastAnswers.length > 0 && this.#answeredBefore(sequence)) return
+    if (this.#pastAnswers.runs.length > 0 && this.#answeredBefore(sequence)) return
     const run = this.#run
     if (run?.isBefore(buffer, start, end, sequence, route) === true) {
       run.end = end
@@ -100,6 +99,8 @@ export class Intake {
   streamBegin(buffer: Buffer, start: number, end: number): void {
     const route = this.#routes.read(buffer, start, end)
     const { stream, bodyBytes } = readStreamBeginTail(buffer, start + OBJECT_HEAD_BYTES + route.destinationBytes, end)
+    if (route.kind === 'clear')
+      throw createError('PROTOCOL_VIOLATION', 'The endpoint begins an object where none can be.')
     this.#bodies.check(stream, bodyBytes)
     const sequence = readSequence(buffer, start)
     // Its chunks do not come: it was given no room for them.
@@ -119,7 +120,7 @@ export class Intake {
 
   /** An object that the relay has already, because the endpoint does not know its answer: it gets that once more. */
   #answeredBefore(sequence: number): boolean {
-    const run = findRun(this.pastAnswers, sequence)
+    const run = this.#pastAnswers.find(sequence)
     if (run === undefined) return false
     this.flush()
     this.#owner.accepted(sequence, 1, run.memberCounts)

@@ -1,24 +1,38 @@
-import type { AcceptedRun, HeardFrames, SessionMemory } from '../store/store.ts'
+import { type AcceptedRun, type HeardFrames, runBytes, type SessionMemory } from '../store/store.ts'
 
-/** So many runs are remembered of one session; of a session with more, those of its youngest objects. */
-const RUNS_PER_SESSION_MAX = 1_000
-/** So many in all, about 10 MB; beyond, whoever ended first is forgotten. */
-const RUNS_MAX = 100_000
+/** Bytes of runs that are remembered of one session, as a store keeps them; of a session with more, those of its youngest objects. */
+const SESSION_BYTES_MAX = 64 * 1024
+/** The same of all sessions that are over; beyond, whoever ended first is forgotten. */
+const BYTES_MAX = 16 * 1024 * 1024
+/** What a session takes beside its runs. */
+const SESSION_BYTES = 64
+
+/** What became of a session's answers since the store was told. */
+export interface AnswerChanges {
+  /** Of those that the store was told of, the oldest that are forgotten. */
+  readonly forgotten: number
+  readonly added: readonly AcceptedRun[]
+}
 
 /** What an endpoint was answered and may not know, because it has not confirmed the frame that says so. */
 export class UnconfirmedAnswers {
   #runs: AcceptedRun[] = []
   /** For each run, the number of its frame; infinite before it leaves. */
   #frames: number[] = []
+  #bytes = 0
   /** Runs that were sent, and runs that were forgotten, since the beginning. */
   #sent = 0
   #forgotten = 0
+  /** How many of the runs the store was told of, and how many others of those are forgotten. */
+  #told = 0
+  #toldForgotten = 0
 
   add(run: AcceptedRun): void {
     this.#runs.push(run)
     this.#frames.push(Number.POSITIVE_INFINITY)
+    this.#bytes += runBytes(run)
     // An endpoint that confirms nothing must not make this side remember without end.
-    if (this.#runs.length >= 2 * RUNS_PER_SESSION_MAX) this.#forget(RUNS_PER_SESSION_MAX)
+    if (this.#bytes > 2 * SESSION_BYTES_MAX) this.#forget(this.#runs.length - youngest(this.#runs).length)
   }
 
   /** The frame with the next run that was not sent yet has left, as number `frame`. */
@@ -27,21 +41,98 @@ export class UnconfirmedAnswers {
     if (index >= 0) this.#frames[index] = frame
   }
 
-  /** The endpoint has received so many frames in all. */
-  confirmed(frames: number): void {
+  /** The endpoint has received so many frames in all; returns the runs that it knows now. */
+  confirmed(frames: number): readonly AcceptedRun[] {
     const count = this.#frames.findIndex((frame) => frame > frames)
-    if (count !== 0) this.#forget(count === -1 ? this.#runs.length : count)
+    return count === 0 ? [] : this.#forget(count === -1 ? this.#runs.length : count)
   }
 
   get runs(): readonly AcceptedRun[] {
     return this.#runs
   }
 
-  #forget(count: number): void {
+  /** What the store has to be told now; `undefined` if nothing. */
+  takeChanges(): AnswerChanges | undefined {
+    const changes = { forgotten: this.#toldForgotten, added: this.#runs.slice(this.#told) }
+    if (changes.forgotten === 0 && changes.added.length === 0) return undefined
+    this.#told = this.#runs.length
+    this.#toldForgotten = 0
+    return changes
+  }
+
+  #forget(count: number): readonly AcceptedRun[] {
+    const forgotten = this.#runs.slice(0, count)
+    for (const run of forgotten) this.#bytes -= runBytes(run)
     this.#forgotten += count
+    this.#toldForgotten += Math.min(count, this.#told)
+    this.#told = Math.max(0, this.#told - count)
     this.#runs = this.#runs.slice(count)
     this.#frames = this.#frames.slice(count)
+    return forgotten
   }
+}
+
+/** What an endpoint was answered in an earlier session and does not know: it sends those objects once more. */
+export class PastAnswers {
+  /** They ascend and do not overlap. */
+  #runs: readonly AcceptedRun[]
+
+  /** `unresolved`: what the endpoint is going to send again, if it says so; it knows of all others that they were accepted. */
+  constructor(runs: readonly AcceptedRun[], unresolved: readonly SequenceRange[] | undefined) {
+    this.#runs = unresolved === undefined ? runs : runs.flatMap((run) => partsIn(run, unresolved))
+  }
+
+  get runs(): readonly AcceptedRun[] {
+    return this.#runs
+  }
+
+  /** The run that holds the sequence. */
+  find(sequence: number): AcceptedRun | undefined {
+    const run = this.#runs[this.#indexOf(sequence)]
+    return run !== undefined && run.from <= sequence ? run : undefined
+  }
+
+  /** The endpoint knows now of the objects from `from` to `to`. */
+  forget({ from, to }: SequenceRange): void {
+    const first = this.#indexOf(from)
+    let end = first
+    while ((this.#runs[end]?.from ?? Number.POSITIVE_INFINITY) <= to) end++
+    if (end === first) return
+    const left = this.#runs
+      .slice(first, end)
+      .flatMap((run) => [
+        ...(run.from < from ? [{ ...run, to: from - 1 }] : []),
+        ...(run.to > to ? [{ ...run, from: to + 1 }] : []),
+      ])
+    this.#runs = [...this.#runs.slice(0, first), ...left, ...this.#runs.slice(end)]
+  }
+
+  /** The first run that ends with the sequence or behind it. */
+  #indexOf(sequence: number): number {
+    let low = 0
+    let high = this.#runs.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#runs[middle]?.to ?? Number.POSITIVE_INFINITY) < sequence) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** Objects whose sequences follow each other, both ends included. */
+export interface SequenceRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** The parts of a run that lie in ranges, which ascend. */
+function partsIn(run: AcceptedRun, ranges: readonly SequenceRange[]): AcceptedRun[] {
+  return ranges.flatMap((range) => {
+    const from = Math.max(run.from, range.from)
+    const to = Math.min(run.to, range.to)
+    return from <= to ? [{ ...run, from, to }] : []
+  })
 }
 
 const nothing: SessionMemory = { runs: [], heard: undefined }
@@ -53,29 +144,29 @@ const nothing: SessionMemory = { runs: [], heard: undefined }
 export class PastSessions {
   /** By the id of the endpoint; the runs of each ascend. The map is in the order in which the sessions ended. */
   readonly #sessions = new Map<string, SessionMemory>()
-  readonly #runsMax: number
+  readonly #bytesMax: number
   readonly #forgotten: (session: string) => void
-  #runs = 0
+  #bytes = 0
   /** Sessions of which anything was heard. */
   #heard = 0
 
   /** `forgotten` is called for each session of which nothing is known any more. */
-  constructor(forgotten: (session: string) => void, runsMax: number = RUNS_MAX) {
+  constructor(forgotten: (session: string) => void, bytesMax: number = BYTES_MAX) {
     this.#forgotten = forgotten
-    this.#runsMax = runsMax
+    this.#bytesMax = bytesMax
   }
 
   /** A session ended. */
   keep(session: string, unknown: Iterable<AcceptedRun>, heard?: HeardFrames): void {
     this.take(session)
-    const runs = inOrder(unknown).slice(-RUNS_PER_SESSION_MAX)
+    const runs = youngest(inOrder(unknown))
     if (runs.length === 0 && heard === undefined) return
     const past = { runs, heard }
     this.#sessions.set(session, past)
-    this.#runs += weightOf(past)
+    this.#bytes += bytesOf(past)
     if (heard !== undefined) this.#heard++
     for (const name of this.#sessions.keys()) {
-      if (this.#runs <= this.#runsMax) break
+      if (this.#bytes <= this.#bytesMax) break
       this.take(name)
       this.#forgotten(name)
     }
@@ -91,7 +182,7 @@ export class PastSessions {
     const past = this.#sessions.get(session)
     if (past === undefined) return nothing
     this.#sessions.delete(session)
-    this.#runs -= weightOf(past)
+    this.#bytes -= bytesOf(past)
     if (past.heard !== undefined) this.#heard--
     return past
   }
@@ -112,9 +203,21 @@ export class PastSessions {
   }
 }
 
-/** One more than its runs, so that sessions without any are bounded too. */
-function weightOf({ runs }: SessionMemory): number {
-  return runs.length + 1
+function bytesOf({ runs }: SessionMemory): number {
+  return runs.reduce((bytes, run) => bytes + runBytes(run), SESSION_BYTES)
+}
+
+/** As many of the last runs as are remembered of one session. */
+function youngest(runs: readonly AcceptedRun[]): readonly AcceptedRun[] {
+  let bytes = 0
+  let first = runs.length
+  for (; first > 0; first--) {
+    const run = runs[first - 1]
+    if (run === undefined) break
+    bytes += runBytes(run)
+    if (bytes > SESSION_BYTES_MAX) break
+  }
+  return runs.slice(first)
 }
 
 /**
@@ -129,17 +232,4 @@ function inOrder(answers: Iterable<AcceptedRun>): AcceptedRun[] {
     else if (run.to > end) runs.push({ ...run, from: end + 1 })
   }
   return runs
-}
-
-/** The run that holds the sequence; `runs` ascend and do not overlap. */
-export function findRun(runs: readonly AcceptedRun[], sequence: number): AcceptedRun | undefined {
-  let low = 0
-  let high = runs.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((runs[middle]?.to ?? Number.POSITIVE_INFINITY) < sequence) low = middle + 1
-    else high = middle
-  }
-  const run = runs[low]
-  return run !== undefined && run.from <= sequence ? run : undefined
 }

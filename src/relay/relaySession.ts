@@ -50,7 +50,7 @@ import type { Hello } from './hello.ts'
 import { Intake } from './intake.ts'
 import { OutgoingBodies } from './outgoingBodies.ts'
 import type { Gated, OutputGate } from './outputGate.ts'
-import { UnconfirmedAnswers } from './pastSessions.ts'
+import { PastAnswers, UnconfirmedAnswers } from './pastSessions.ts'
 
 /** What a session needs of the relay. */
 export interface RelaySessionHost {
@@ -112,13 +112,14 @@ export class RelaySession implements LinkHandler, Gated {
   peer = ''
   readonly #host: RelaySessionHost
   readonly #accepted: AcceptedRuns
+  readonly #pastAnswers: PastAnswers
+  /** Whether the store was told that the endpoint knows all of them. */
+  #isPastKnown: boolean
   readonly #answers = new UnconfirmedAnswers()
   readonly #output: HeldOutput
   readonly #intake: Intake
   readonly #outgoing: OutgoingBodies
   #session: Session<StoredObject> | undefined
-  /** It was answered something since the store was told what its answers are. */
-  #answersChanged = false
   /** What was heard of the endpoint before this session. */
   readonly #heardBefore: HeardFrames | undefined
   readonly #remembersHeard: boolean
@@ -144,11 +145,12 @@ export class RelaySession implements LinkHandler, Gated {
     this.#accepted = new AcceptedRuns((from, to, memberCounts) => {
       this.#output.send(encodeAccepted(from, to, memberCounts))
       this.#answers.add({ from, to, memberCounts })
-      this.#answersChanged = true
       this.#output.do(() => this.#answers.sent(this.conversation.log.appendedFrames))
     })
     this.#outgoing = new OutgoingBodies(this.conversation, () => this.link?.requestFlush())
-    this.#intake = new Intake(this, host, past?.runs ?? [])
+    this.#pastAnswers = new PastAnswers(past?.runs ?? [], hello.unresolved)
+    this.#isPastKnown = this.#pastAnswers.runs.length === 0
+    this.#intake = new Intake(this, host, this.#pastAnswers)
     this.#heardBefore = past?.heard
     this.#remembersHeard = host.store.keepsLeases && hello.reclaims
   }
@@ -177,7 +179,7 @@ export class RelaySession implements LinkHandler, Gated {
   /** What the endpoint was answered and may not know. */
   get unknownAnswers(): AcceptedRun[] {
     this.#accepted.flush()
-    return [...this.#intake.pastAnswers, ...this.#answers.runs]
+    return [...this.#pastAnswers.runs, ...this.#answers.runs]
   }
 
   /**
@@ -197,9 +199,22 @@ export class RelaySession implements LinkHandler, Gated {
     return heard?.epoch === this.hello.epoch ? (heard?.frames ?? 0) : 0
   }
 
-  /** The store is told what has to outlive the relay of it. */
+  /** The store is told all that has to outlive the relay of it: when it begins, and when it is over. */
   remember(): void {
-    this.#host.store.rememberSession(this.id, this.unknownAnswers, this.heard)
+    this.#host.store.rememberSession(this.id, { runs: this.unknownAnswers, heard: this.heard })
+  }
+
+  /** The store is told what has changed of that. */
+  #rememberChanges(): void {
+    const { receivedFrames } = this.conversation
+    const isHeard = this.#remembersHeard && receivedFrames > this.#heardFrames
+    this.#heardFrames = receivedFrames
+    const isPastKnown = !this.#isPastKnown && this.#pastAnswers.runs.length === 0
+    const { forgotten = 0, added = [] } = this.#answers.takeChanges() ?? {}
+    if (!isPastKnown && !isHeard && forgotten === 0 && added.length === 0) return
+    this.#isPastKnown ||= isPastKnown
+    const heard = isHeard ? this.heard : undefined
+    this.#host.store.changeSession(this.id, { isPastKnown, forgotten, added, heard })
   }
 
   /**
@@ -299,7 +314,8 @@ export class RelaySession implements LinkHandler, Gated {
     if (this.session.state === 'ended') return
     this.#intake.flush()
     const { session, conversation } = this
-    this.#answers.confirmed(conversation.log.confirmedFrames)
+    // What it was answered again, it knows now.
+    for (const run of this.#answers.confirmed(conversation.log.confirmedFrames)) this.#pastAnswers.forget(run)
     const unconfirmedBytes = conversation.log.bytes + this.#output.bytes
     if (this.hello.broadcasts === 'latest')
       this.#host.broker.setArrived(session, session.sentBytes - unconfirmedBytes - this.#outgoing.unsentBytes)
@@ -329,10 +345,7 @@ export class RelaySession implements LinkHandler, Gated {
   seal(): () => void {
     this.#accepted.flush()
     const { receivedFrames } = this.conversation
-    const isHeard = this.#remembersHeard && receivedFrames > this.#heardFrames
-    if ((this.#answersChanged || isHeard) && !this.#isOver) this.remember()
-    this.#answersChanged = false
-    this.#heardFrames = receivedFrames
+    if (!this.#isOver) this.#rememberChanges()
     if (this.#host.limits.progressMs > 0) this.#host.watch()
     const mark = this.#output.mark()
     const { receivedBytes } = this.#intake

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../clock.ts'
 import type { LeaveOptions } from '../core/broker.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
-import type { Store } from '../store/store.ts'
+import type { SessionMemory, Store } from '../store/store.ts'
 import type { Link } from '../transport/link.ts'
 import { encodeJson } from '../wire/controlFrames.ts'
 import { FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
@@ -21,6 +21,9 @@ export interface SessionsParts {
   readonly events: EventGate
 }
 
+/** Nothing of a session has to be remembered any more. */
+const forgotten: SessionMemory = { runs: [], heard: undefined }
+
 /** The endpoints that a relay knows, as they come, come back and go. */
 export class Sessions {
   readonly pastSessions: PastSessions
@@ -35,7 +38,7 @@ export class Sessions {
 
   constructor(parts: SessionsParts) {
     this.#parts = parts
-    this.pastSessions = new PastSessions((session) => parts.store.rememberSession(session, [], undefined))
+    this.pastSessions = new PastSessions((session) => parts.store.rememberSession(session, forgotten))
   }
 
   /** The host of the broker, which tells the sessions what it decides; given once, before the first endpoint comes. */
@@ -108,7 +111,7 @@ export class Sessions {
     if (session === undefined) return
     const { unknownAnswers } = session
     this.pastSessions.keep(id, unknownAnswers)
-    this.#parts.store.rememberSession(id, unknownAnswers, undefined)
+    this.#parts.store.rememberSession(id, { runs: unknownAnswers, heard: undefined })
     this.#forget(session)
   }
 
@@ -189,7 +192,9 @@ export class Sessions {
     // What it was answered before is to be known at its next attempt too, if it finds no place now.
     const session = new RelaySession(source, hello, this.#sessionHost, this.pastSessions.look(hello.id))
     this.#host.join(session, firstWindowBytes(hello))
-    this.pastSessions.take(hello.id)
+    const past = this.pastSessions.take(hello.id)
+    // What it has read meanwhile is of no use any more; and what changes from now on is told on top of this.
+    if (past.runs.length > 0 || past.heard !== undefined) session.remember()
     this.#sessions.set(session.id, session)
     return session
   }
@@ -203,7 +208,7 @@ export class Sessions {
     })
     if (error.category !== 'link') {
       // What it sent cannot be trusted to go on from.
-      this.#parts.store.rememberSession(session.id, [], undefined)
+      this.#parts.store.rememberSession(session.id, forgotten)
       this.#end(session, 'violation')
       return
     }
@@ -215,7 +220,7 @@ export class Sessions {
     // What it gave back before its goodbye may have been lent to it again at once: none of that is an attempt.
     this.#host.broker.leave(session.session, 'released', { attemptCounted: false })
     session.sayGoodbye()
-    this.#parts.store.rememberSession(session.id, [], undefined)
+    this.#parts.store.rememberSession(session.id, forgotten)
     this.#forget(session)
     this.#awaitClosing(session)
     this.#parts.events.emit({
@@ -226,7 +231,7 @@ export class Sessions {
 
   /** An endpoint that gave up, perhaps before it read its WELCOME, must not hold its places for the grace time. */
   #gone(session: RelaySession, reason: 'stopped' | 'violation'): void {
-    this.#parts.store.rememberSession(session.id, [], undefined)
+    this.#parts.store.rememberSession(session.id, forgotten)
     this.#end(session, reason)
   }
 

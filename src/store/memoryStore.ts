@@ -179,6 +179,8 @@ export class MemoryStore implements Store {
 
   rememberSession(): void {}
 
+  changeSession(): void {}
+
   /** What is in memory is as safe as it will ever be. */
   commit(): undefined {}
 

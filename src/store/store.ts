@@ -85,6 +85,11 @@ export interface AcceptedRun {
   readonly memberCounts: readonly number[]
 }
 
+/** What a run takes where it is kept. */
+export function runBytes({ memberCounts }: AcceptedRun): number {
+  return 13 + 4 * memberCounts.length
+}
+
 /** How many frames of an endpoint had their effect in one of its sessions, and in which: the first one is 1. */
 export interface HeardFrames {
   readonly epoch: number
@@ -95,6 +100,17 @@ export interface HeardFrames {
 export interface SessionMemory {
   /** What it was answered and may not know. */
   readonly runs: readonly AcceptedRun[]
+  readonly heard: HeardFrames | undefined
+}
+
+/** What changed of what is remembered of a session, after it was told of as a whole. */
+export interface SessionChange {
+  /** The runs that were told of then are needed no more. */
+  readonly isPastKnown: boolean
+  /** So many of the oldest runs that were added since are needed no more. */
+  readonly forgotten: number
+  readonly added: readonly AcceptedRun[]
+  /** What was heard; `undefined`: what it was before. */
   readonly heard: HeardFrames | undefined
 }
 
@@ -143,8 +159,10 @@ export interface Store {
   keepLarge(begin: Buffer, bodyBytes: number): LargeBody
   /** The object is needed no more. */
   release(object: StoredObject): void
-  /** What a session was answered and may not know, and what was heard of it; neither: it need not be remembered any more. */
-  rememberSession(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
+  /** All that is to be remembered of a session, in place of what was told of it before: nothing, if there is neither. */
+  rememberSession(session: string, memory: SessionMemory): void
+  /** What changed of that since; it costs what it has, and not what is remembered. */
+  changeSession(session: string, change: SessionChange): void
   /**
    * Asks for all that was told until now to be kept, together or not at all. Returns `undefined` if it is already; otherwise a
    * promise. The promises resolve in the order of the calls. One that rejects says that nothing can be kept any more.

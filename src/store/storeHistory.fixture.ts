@@ -40,7 +40,8 @@ export function happen(witness: StoreWitness, [what, which, amount]: Step): void
       which,
     )
     if (one !== undefined) witness.letGo(one)
-  } else if (what < 94) witness.answer(SESSIONS[which % 3] ?? '', answersOf(amount), heardOf(which, amount))
+  } else if (what < 92) witness.answer(SESSIONS[which % 3] ?? '', answersOf(amount), heardOf(which, amount))
+  else if (what < 94) changeAnswers(witness, SESSIONS[which % 3] ?? '', which, amount)
   else if (what < 96) witness.store.takeSource()
   else if (what < 98) {
     const [one, place] = pair(({ kind }) => kind === 'broadcast') ?? []
@@ -90,6 +91,18 @@ function sizeOf(amount: number): number {
 
 function heardOf(which: number, amount: number): HeardFrames | undefined {
   return which % 4 < 2 ? undefined : { epoch: 1 + (which % 1_000), frames: amount * 0x1_0000_0000 + which }
+}
+
+/** Much is added now and then, so that it does not fit in one value. */
+function changeAnswers(witness: StoreWitness, session: string, which: number, amount: number): void {
+  // A relay tells of a session as a whole before it tells of changes.
+  if (!witness.added.has(session) && witness.answers.has(session)) witness.answer(session, answersOf(amount))
+  const added = Array.from({ length: which % 5 === 0 ? 60 : which % 3 }, (_, index) => ({
+    from: amount * 100 + 2 * index,
+    to: amount * 100 + 2 * index,
+    memberCounts: [index, amount].slice(0, 1 + (amount % 2)),
+  }))
+  witness.changeAnswers(session, added, amount % 40, which % 7 === 0)
 }
 
 function answersOf(amount: number): { from: number; to: number; memberCounts: number[] }[] {

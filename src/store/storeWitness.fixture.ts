@@ -57,6 +57,8 @@ export class StoreWitness {
   readonly store: Store
   readonly objects: Witnessed[] = []
   readonly answers: Map<string, SessionMemory> = new Map()
+  /** How many of the runs of a session were added in this run of the relay, after it was told of as a whole. */
+  readonly added: Map<string, number> = new Map()
   #orders = 1
   #ids = 1
 
@@ -204,8 +206,22 @@ export class StoreWitness {
   }
 
   answer(session: string, runs: readonly AcceptedRun[], heard?: HeardFrames): void {
-    this.store.rememberSession(session, runs, heard)
+    this.store.rememberSession(session, { runs, heard })
+    this.added.delete(session)
     if (runs.length > 0 || heard !== undefined) this.answers.set(session, { runs, heard })
+    else this.answers.delete(session)
+  }
+
+  /** Of a session that is remembered, some was added and some is needed no more. */
+  changeAnswers(session: string, added: readonly AcceptedRun[], forgets: number, isPastKnown: boolean): void {
+    const { runs = [], heard } = this.answers.get(session) ?? {}
+    const addedBefore = this.added.get(session) ?? 0
+    const forgotten = Math.min(forgets, addedBefore)
+    this.store.changeSession(session, { isPastKnown, forgotten, added, heard: undefined })
+    const past = isPastKnown ? [] : runs.slice(0, runs.length - addedBefore)
+    const left = [...past, ...runs.slice(runs.length - addedBefore + forgotten), ...added]
+    this.added.set(session, addedBefore - forgotten + added.length)
+    if (left.length > 0 || heard !== undefined) this.answers.set(session, { runs: left, heard })
     else this.answers.delete(session)
   }
 

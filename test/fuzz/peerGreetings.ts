@@ -26,12 +26,12 @@ const requiredFields = [
 ]
 
 /** What may be anything, or not be there. */
-const leniently = ['epoch', 'reclaims']
+const leniently = ['epoch', 'reclaims', 'unresolved']
 
 /** Says HELLO, or something else in its place, as no endpoint does. */
 export function greetLying(peer: Peer, random: SeededRandom, others: readonly Peer[]): Verdict {
   peer.hasLied = true
-  switch (random.integer(0, 7)) {
+  switch (random.integer(0, 8)) {
     case 0:
       peer.hello(random.pick([peer.receivedFrames + 1_000, Number.MAX_SAFE_INTEGER]))
       return 'either'
@@ -48,6 +48,22 @@ export function greetLying(peer: Peer, random: SeededRandom, others: readonly Pe
     case 3: {
       const field = random.pick(requiredFields)
       peer.hello(null, { [field]: random.pick([{ toString: 1 }, -1, [[[]]], 'x'.repeat(50_000)]) })
+      return 'refused'
+    }
+    case 7: {
+      const tooMany = Array.from({ length: 101 }, (_, index) => [2 * index, 2 * index])
+      const unresolved = random.pick([
+        [[3, 1]],
+        [
+          [0, 5],
+          [5, 6],
+        ],
+        [[0, 2 ** 60]],
+        [[0]],
+        [['0', '1']],
+        tooMany,
+      ])
+      peer.hello(null, { unresolved })
       return 'refused'
     }
     case 4:

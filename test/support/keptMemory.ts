@@ -1,7 +1,7 @@
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
-import type { Recovery, Sender, SessionMemory, Store, StoredObject } from '../../src/store/store.ts'
+import type { Recovery, Sender, SessionChange, SessionMemory, Store, StoredObject } from '../../src/store/store.ts'
 import { readUint32 } from '../../src/wire/integers.ts'
 import { readSequence, readSource } from '../../src/wire/objectHeader.ts'
 
@@ -23,10 +23,13 @@ export class KeptMemory {
   readonly #store = openStore()
   readonly #places = new Set<Place>()
   readonly #broadcasts = new Map<string, Omit<Place, 'copies' | 'deadLetter'>>()
-  readonly #sessions = new Map<string, SessionMemory>()
+  /** `pastRuns`: how many of its runs were told of as a whole. */
+  readonly #sessions = new Map<string, SessionMemory & { readonly pastRuns: number }>()
   /** What the present run of the relay told since its last commit; a killed one tells nothing more. */
   #told: (() => void)[] = []
   #sources = 0
+  /** How many answers relays have told of, each time counted. */
+  toldRuns = 0
 
   /** The store of the next run. */
   open(): Store {
@@ -54,16 +57,37 @@ export class KeptMemory {
       cut: (run, objects) => store.cut(run, objects),
       keepLarge: (begin, bodyBytes) => store.keepLarge(begin, bodyBytes),
       release: () => undefined,
-      rememberSession: (session, runs, heard) => tell(() => void this.#sessions.set(session, { runs, heard })),
+      rememberSession: (session, memory) => {
+        this.toldRuns += memory.runs.length
+        tell(() => void this.#sessions.set(session, { ...memory, pastRuns: memory.runs.length }))
+      },
+      changeSession: (session, change) => {
+        this.toldRuns += change.added.length
+        tell(() => this.#changeSession(session, change))
+      },
       commit,
       moveTogether: () => undefined,
       close: async () => commit(),
     }
   }
 
+  /** What a session was answered and may not know. */
+  answersOf(session: string): [from: number, to: number][] {
+    return (this.#sessions.get(session)?.runs ?? []).map(({ from, to }) => [from, to])
+  }
+
   /** How many copies are left. */
   get copies(): number {
     return [...this.#places].reduce((sum, { copies }) => sum + copies.length, 0)
+  }
+
+  #changeSession(session: string, { isPastKnown, forgotten, added, heard }: SessionChange): void {
+    const before = this.#sessions.get(session) ?? { runs: [], heard: undefined, pastRuns: 0 }
+    const past = isPastKnown ? [] : before.runs.slice(0, before.pastRuns)
+    const answers = before.runs.slice(before.pastRuns + forgotten)
+    if (forgotten > before.runs.length - before.pastRuns) throw new Error('More is forgotten than there was.')
+    const runs = [...past, ...answers, ...added]
+    this.#sessions.set(session, { runs, heard: heard ?? before.heard, pastRuns: past.length })
   }
 
   #recover({ place, remembered }: Recovery): void {

@@ -9,7 +9,7 @@ import { TicketPool } from '../../src/endpoint/ticketPool.ts'
 import { endpointLimitDefaults, type RelayLimits, relayLimitDefaults } from '../../src/limits.ts'
 import type { RelayEventMessage } from '../../src/relay/relayEvents.ts'
 import { RelayServer } from '../../src/relay/relayServer.ts'
-import { makeSessionSecret } from '../../src/security/endpointId.ts'
+import { endpointIdOf, makeSessionSecret } from '../../src/security/endpointId.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'
 import { receiveAtOnce } from '../../src/security/proofExchange.fixture.ts'
 import { RelayAuthenticator, type RelayProof } from '../../src/security/relayProof.ts'
@@ -273,6 +273,11 @@ export class RawEndpoint extends RawPeer {
   constructor(transport: MemoryTransport) {
     super(transport)
     this.#proof = new EndpointProof({ password: PASSWORD, channelBinding: transport.channelBinding })
+  }
+
+  /** Its public id, for the session that it says it has if nothing else is said. */
+  get id(): string {
+    return endpointIdOf('ABCDEFGHIJKLMNOPQRSTUV')
   }
 
   begin(): void {

@@ -8,12 +8,12 @@ import { SlabPool } from '../../wire/slabPool.ts'
 import type { BodyFiles } from '../spool/bodyFiles.ts'
 import { Spool } from '../spool/spool.ts'
 import type {
-  AcceptedRun,
-  HeardFrames,
   KeptFrame,
   LargeBody,
   Recovery,
   Sender,
+  SessionChange,
+  SessionMemory,
   Store,
   StoredObject,
   StoreHost,
@@ -34,9 +34,9 @@ import { LogValues } from './logValues.ts'
 import type { IndexedObject, ObjectIndex } from './objectIndex.ts'
 import { type RecoveredLog, readLog } from './readLog.ts'
 import type { FrameLocation } from './recordWriter.ts'
-import { decodeSession, encodeSession, SESSIONS_PREFIX } from './rememberedSessions.ts'
 import { SegmentMemory } from './segmentMemory.ts'
 import { SegmentTable } from './segmentTable.ts'
+import { SessionValues } from './sessionValues.ts'
 
 /** How a store is opened. */
 export interface LogStoreOptions {
@@ -89,6 +89,9 @@ export class LogStore implements Store {
   readonly #spool: Spool
   readonly #bodies: LogBodies
   readonly #values: LogValues
+  readonly #sessions: SessionValues
+  /** What an earlier run remembered of sessions, until the relay is told. */
+  #remembered: ReadonlyMap<string, SessionMemory>
   readonly #identity: LogIdentity
   readonly #compactor: Compactor
   /** What an earlier run kept, until the relay has been told. */
@@ -135,6 +138,8 @@ export class LogStore implements Store {
       begun: (segment) => index.begin(segment),
     })
     this.#values = new LogValues(this.#table, this.#writer)
+    this.#sessions = new SessionValues(this.#values)
+    this.#remembered = this.#sessions.restore([...values].map(([name, { value }]) => [name, value] as const))
     for (const [name, { value, segment }] of values) this.#values.restore(name, value, segment)
     this.#identity = new LogIdentity(this.#values, values, newRelayName)
     this.relayName = this.#identity.relayName
@@ -173,11 +178,8 @@ export class LogStore implements Store {
       return this.#restore(object)
     }
     for (const place of log.index.places(restored)) recovery.place(place, sender)
-    for (const [name, { value }] of log.values) {
-      if (!name.startsWith(SESSIONS_PREFIX)) continue
-      const { runs, heard } = decodeSession(name, value)
-      recovery.remembered(name.slice(SESSIONS_PREFIX.length), runs, heard)
-    }
+    for (const [session, { runs, heard }] of this.#remembered) recovery.remembered(session, runs, heard)
+    this.#remembered = new Map()
   }
 
   takeSource(): number {
@@ -237,11 +239,13 @@ export class LogStore implements Store {
     object.segment = RELEASED
   }
 
-  rememberSession(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void {
-    const name = SESSIONS_PREFIX + session
-    const isNothing = runs.length === 0 && heard === undefined
-    if (isNothing && !this.#values.has(name)) return
-    this.#values.set(name, isNothing ? undefined : encodeSession(runs, heard))
+  rememberSession(session: string, memory: SessionMemory): void {
+    this.#sessions.set(session, memory)
+    this.#isChanged = true
+  }
+
+  changeSession(session: string, change: SessionChange): void {
+    this.#sessions.change(session, change)
     this.#isChanged = true
   }
 

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest'
+import type { AcceptedRun, SessionMemory } from '../store.ts'
+import { committed, type OpenedLog, openLog } from './openLog.fixture.ts'
+
+const run = (from: number, ...memberCounts: number[]): AcceptedRun => ({ from, to: from, memberCounts })
+const noChange = { isPastKnown: false, forgotten: 0, added: [], heard: undefined }
+
+function bytesOf({ disk }: OpenedLog): number {
+  return [...disk.segments.values()].reduce((sum, { length }) => sum + length, 0)
+}
+
+async function remembered(log: OpenedLog): Promise<Record<string, SessionMemory>> {
+  const memories: Record<string, SessionMemory> = {}
+  const { store } = await openLog(log.disk.crash(), log)
+  store.recover({
+    place: () => undefined,
+    remembered: (session, runs, heard) => {
+      memories[session] = { runs, heard }
+    },
+  })
+  return memories
+}
+
+describe('What the log remembers of a session', () => {
+  it('is after a restart what was told, changes included', async () => {
+    const log = await openLog()
+    const { store } = log
+    store.rememberSession('one', { runs: [run(0, 1), run(2, 2)], heard: { epoch: 1, frames: 7 } })
+    store.rememberSession('two', { runs: [run(5)], heard: undefined })
+    const added = Array.from({ length: 200 }, (_, index) => run(10 + index, index))
+    for (const one of added) store.changeSession('one', { ...noChange, added: [one] })
+    store.changeSession('one', { ...noChange, forgotten: 150, heard: { epoch: 1, frames: 9 } })
+    await committed(log)
+    const heard = { epoch: 1, frames: 9 }
+    expect(await remembered(log)).toEqual({
+      one: { runs: [run(0, 1), run(2, 2), ...added.slice(150)], heard },
+      two: { runs: [run(5)], heard: undefined },
+    })
+    store.changeSession('one', { ...noChange, isPastKnown: true, forgotten: 50 })
+    store.rememberSession('two', { runs: [], heard: undefined })
+    await committed(log)
+    expect(await remembered(log)).toEqual({ one: { runs: [], heard } })
+  })
+
+  it('costs a commit what has changed, however much is remembered', async () => {
+    const log = await openLog()
+    const counts = Array.from({ length: 50 }, (_, index) => index)
+    log.store.rememberSession('one', {
+      runs: Array.from({ length: 300 }, (_, index) => run(index, ...counts)),
+      heard: undefined,
+    })
+    await committed(log)
+    const before = bytesOf(log)
+    for (let commit = 0; commit < 100; commit++) {
+      const heard = { epoch: 1, frames: commit }
+      log.store.changeSession('one', { ...noChange, added: [run(1_000 + commit, ...counts)], heard })
+      await committed(log)
+    }
+    // The whole would be 64 KiB each time.
+    expect((bytesOf(log) - before) / 100).toBeLessThan(1_024)
+  })
+})
