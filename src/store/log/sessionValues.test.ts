@@ -9,16 +9,17 @@ function bytesOf({ disk }: OpenedLog): number {
   return [...disk.segments.values()].reduce((sum, { length }) => sum + length, 0)
 }
 
-async function remembered(log: OpenedLog): Promise<Record<string, SessionMemory>> {
+/** The relay is killed and started again; what it is told of sessions. */
+async function reopened(log: OpenedLog): Promise<{ again: OpenedLog; memories: Record<string, SessionMemory> }> {
   const memories: Record<string, SessionMemory> = {}
-  const { store } = await openLog(log.disk.crash(), log)
-  store.recover({
+  const again = await openLog(log.disk.crash(), log)
+  again.store.recover({
     place: () => undefined,
     remembered: (session, runs, heard) => {
       memories[session] = { runs, heard }
     },
   })
-  return memories
+  return { again, memories }
 }
 
 describe('What the log remembers of a session', () => {
@@ -32,14 +33,21 @@ describe('What the log remembers of a session', () => {
     store.changeSession('one', { ...noChange, forgotten: 150, heard: { epoch: 1, frames: 9 } })
     await committed(log)
     const heard = { epoch: 1, frames: 9 }
-    expect(await remembered(log)).toEqual({
+    const { again, memories } = await reopened(log)
+    expect(memories).toEqual({
       one: { runs: [run(0, 1), run(2, 2), ...added.slice(150)], heard },
       two: { runs: [run(5)], heard: undefined },
     })
-    store.changeSession('one', { ...noChange, isPastKnown: true, forgotten: 50 })
-    store.rememberSession('two', { runs: [], heard: undefined })
-    await committed(log)
-    expect(await remembered(log)).toEqual({ one: { runs: [], heard } })
+    again.store.rememberSession('one', { runs: [run(7)], heard })
+    again.store.changeSession('one', { ...noChange, added: [run(8), run(9)] })
+    again.store.rememberSession('two', { runs: [], heard: undefined })
+    await committed(again)
+    const later = await reopened(again)
+    expect(later.memories).toEqual({ one: { runs: [run(7), run(8), run(9)], heard } })
+    later.again.store.rememberSession('one', { runs: [run(7)], heard })
+    later.again.store.changeSession('one', { ...noChange, isPastKnown: true })
+    await committed(later.again)
+    expect((await reopened(later.again)).memories).toEqual({ one: { runs: [], heard } })
   })
 
   it('costs a commit what has changed, however much is remembered', async () => {
