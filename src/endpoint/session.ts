@@ -131,8 +131,10 @@ export class EndpointSession implements ConnectorOwner {
         return
       case RecordType.HANDED: {
         const { epoch, leaseNumber, takenBytes } = readHanded(buffer, start)
-        this.#takenBytes = takenBytes
-        this.#grantRoom()
+        if (takenBytes !== this.#takenBytes) {
+          this.#takenBytes = takenBytes
+          this.#grantRoom()
+        }
         if (this.#claims.handed(epoch, leaseNumber)) this.#tellSeenSoon()
         return
       }

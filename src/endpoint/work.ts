@@ -152,39 +152,35 @@ export class Works {
     worker.running++
     this.#settlement.taken(entry)
     // Not from within the reading of records: a handler may compute for minutes.
-    queueMicrotask(() => void this.#work(workplace, worker, entry))
+    queueMicrotask(() => {
+      this.#run(workplace, worker, entry).catch((thrown: unknown) => {
+        this.#report(toObjectRelayError(thrown, 'HANDLER_FAILED'))
+      })
+    })
   }
 
-  /** Never rejected, and never without its end: whatever happens to one object, the place of its handler is free again. */
-  async #work(workplace: Workplace, worker: Worker, entry: InboxEntry): Promise<void> {
+  /** Whatever happens to one object, the place of its handler is free again. */
+  async #run(workplace: Workplace, worker: Worker, entry: InboxEntry): Promise<void> {
+    const settlement = this.#settlement
     try {
-      await this.#run(worker, entry)
+      if (!settlement.hand(entry)) return
+      const sending = settlement.whenSent()
+      if (sending !== undefined) await sending
+      const opened = this.#opener.open(entry)
+      const object = opened instanceof CheckedLater ? await opened.object : opened
+      if (takenAway(entry) !== undefined) return
+      if (object instanceof Unreadable) {
+        const { failure } = object
+        settlement.release(entry, { attemptCounted: true, failure, retryDelayMs: worker.retryDelayMs })
+        return
+      }
+      await worker.handler(object, deliveryOf(entry, object, settlement))
+      settlement.acknowledge(entry)
     } catch (thrown) {
-      this.#report(toObjectRelayError(thrown, 'HANDLER_FAILED'))
+      this.#failed(worker, entry, thrown)
     } finally {
       this.#done(workplace, worker)
     }
-  }
-
-  async #run(worker: Worker, entry: InboxEntry): Promise<void> {
-    const settlement = this.#settlement
-    if (!settlement.hand(entry)) return
-    const sending = settlement.whenSent()
-    if (sending !== undefined) await sending
-    const opened = this.#opener.open(entry)
-    const object = opened instanceof CheckedLater ? await opened.object : opened
-    if (takenAway(entry) !== undefined) return
-    if (object instanceof Unreadable) {
-      settlement.release(entry, { attemptCounted: true, failure: object.failure, retryDelayMs: worker.retryDelayMs })
-      return
-    }
-    try {
-      await worker.handler(object, deliveryOf(entry, object, settlement))
-    } catch (thrown) {
-      this.#failed(worker, entry, thrown)
-      return
-    }
-    settlement.acknowledge(entry)
   }
 
   #failed({ retryDelayMs }: Worker, entry: InboxEntry, thrown: unknown): void {

@@ -163,7 +163,12 @@ export function replacingContract(io: 'thread' | 'inline'): void {
       )
       sent.push(sender.broadcast(['b1', weights()], 'b').then(() => order.push('b1')))
       await within(Promise.all(sent), 'the acceptance', 30_000)
-      expect(order.filter((name) => name !== 'b1')).toEqual(['a1', 'a2', 'a3', 'a4'])
+      // What is whole in the relay is accepted when its file is written: of two in a row, the second may be first.
+      for (const [early, late] of [
+        ['a1', 'a3'],
+        ['a2', 'a4'],
+      ] as const)
+        expect(order.indexOf(early), order.join(' ')).toBeLessThan(order.indexOf(late))
       expect(order.indexOf('b1')).toBeLessThan(order.indexOf('a3'))
       await eventually(
         () => receiver.stats().inbox.objects,
