@@ -138,7 +138,7 @@ describe('purgeGroup', () => {
 
   it('deletes the queue and the retained broadcast of one group, and nothing else', async () => {
     await (await filled()).close()
-    expect(await purgeGroup(dir, 'tasks')).toMatchObject({ copies: 7 })
+    expect(await purgeGroup(dir, 'tasks')).toMatchObject({ copies: 8 })
     expect(await exported('tasks')).toEqual([])
     expect(await exported('other')).toEqual(['produce 1 1 false object 2'])
     expect(await exported('tasks.dead')).toHaveLength(1)

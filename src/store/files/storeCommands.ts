@@ -160,11 +160,8 @@ function purge(store: Store, group: string): Purged {
   let copies = 0
   let bytes = 0
   for (const { payload, kind, attempt, session, isSeen, order, ...place } of places) {
-    if (kind === 'broadcast') {
-      store.journal.lastCleared(payload, group, order)
-      continue
-    }
-    if (session === undefined) store.journal.dropped(payload, group, attempt, place.copies, order)
+    if (kind === 'broadcast') store.journal.lastCleared(payload, group, order)
+    else if (session === undefined) store.journal.dropped(payload, group, attempt, place.copies, order)
     else store.journal.acknowledged(payload, group, attempt, session, isSeen, order)
     copies += place.copies
     bytes += payload.bytes
