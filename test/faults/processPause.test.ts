@@ -89,6 +89,6 @@ it('takes an endpoint back that was frozen for longer than the grace time, and t
   await sent
   const verdict = await stage.verdict(relay, 'work', { producer: count })
   expect(verdict).toMatchObject({ accepted: count, arrived: count, lost: 0, unexpected: 0 })
-  // What its program took and could not tell the relay in time comes again, and says so.
-  expect(verdict.duplicated).toBeLessThanOrEqual(verdict.redelivered)
+  // What its program took before it knew comes again: at most once more, and never all.
+  expect(verdict.duplicated).toBeLessThan(count)
 })

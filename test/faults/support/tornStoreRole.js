@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { fileStore } from 'objectrelay'
+import { openStore } from '../../../dist/store/fileStore.js'
 
 // A process of its own, so that one that hangs or dies is an outcome. It is told which damages to do to copies of a store, and says
 // after each what became of it.
@@ -23,9 +23,7 @@ const LIVES = 3
 const host = { report: () => undefined }
 
 async function open(dir) {
-  const { module, options } = fileStore({ dir, durability: 'written' })
-  const { openStore } = await import(module)
-  return await openStore(options, host)
+  return await openStore({ dir, durability: 'written' }, host)
 }
 
 /** Makes a store with some of everything in it, in several commits and files. */
@@ -49,7 +47,7 @@ async function live(dir, first, objects) {
     kept.push({ payload, group, session, order: id + 1, isLeased: id % 4 === 0 })
     if (id % 20 === 0) {
       const heard = id % 40 === 0 ? { epoch: 1, frames: id } : undefined
-      store.rememberSession(session, [{ from: 1, to: id + 1, memberCounts: [id] }], heard)
+      store.rememberSession(session, { runs: [{ from: 1, to: id + 1, memberCounts: [id] }], heard })
     }
     if (id % 6 === 5) await store.commit()
     const old = kept[kept.length - 50]
