@@ -246,7 +246,8 @@ export class Endpoint<
   /**
    * Runs `handler` on the produced objects of a group, at most `concurrency` at once (default 1), and asks for as many. When it
    * resolves, the object is acknowledged; when it throws, the object is tried again after `retryDelayMs`, here or elsewhere, up to
-   * `attemptsMax` times, and an `error` event tells why; after an `UnrecoverableError` it is not. Broadcasts of the group stay in the inbox. Several calls for one group share its objects.
+   * `attemptsMax` times, and an `error` event tells why; after an `UnrecoverableError` it is not. Broadcasts of the group stay in
+   * the inbox. Several calls for one group share its objects.
    * Throws `INVALID_ARGUMENT`, `NOT_A_MEMBER`, `STOPPED`, or why the endpoint was refused.
    */
   work<Name extends string>(

@@ -22,9 +22,10 @@ const TELL_MS = 500
 const REFUSED_WAIT_MS = 2_000
 
 /**
- * The logins that a relay has not answered yet. They are answered in order, one address after the other, so that many from one
- * address do not keep those from others waiting, and in turns those from where the password was proven before and the others; as many as the limiter allows, which slows down nobody but those who guess; and a few
- * at a time, so that what goes on meanwhile, the logins that were answered above all, goes before what is new.
+ * The logins that a relay has not answered yet. They are answered one address after the other, so that many from one address do
+ * not keep those from others waiting, and in turns: one from where the password was proven before, then one of the others. Only
+ * as many are answered as the limiter allows, which slows down nobody but those who guess; and only a few at a time, so that the
+ * logins that were answered go on before new ones begin.
  */
 export class LoginQueue {
   readonly #clock: Clock
