@@ -366,7 +366,7 @@ export class SimulatedEndpoint {
     else program.after(lingerMs, () => this.#leaveLoop())
     const result = await this.program.stopping.run(deadlineMs)
     this.state = 'stopped'
-    const inHand = this.#handlers + (this.#held === undefined ? 0 : 1)
+    const inHand = this.#handlers + (this.#holdsLease() ? 1 : 0)
     if (inHand > 0 && !result.deadlineReached && this.program.status.failure === undefined)
       ledger.break(`e${this.serial} has stopped before its deadline, with ${inHand} objects in hand`)
     // A thread that is frozen cannot give anything back in time.
@@ -376,6 +376,14 @@ export class SimulatedEndpoint {
       `is stopped; undelivered: ${result.undelivered.length}${result.deadlineReached ? ', at the deadline' : ''}`,
     )
     return result
+  }
+
+  /** Whether its loop has an object that is leased to it still, or was until the stop took it away. */
+  #holdsLease(): boolean {
+    if (this.#held === undefined) return false
+    const reason: unknown = this.#held.delivery.signal.reason
+    if (!(reason instanceof ObjectRelayError) || reason.code !== 'LEASE_LOST') return true
+    return reason.message.startsWith('The endpoint was stopped')
   }
 
   #leaveLoop(): void {
