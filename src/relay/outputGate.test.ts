@@ -14,7 +14,7 @@ function makeGate(commit?: () => undefined) {
       said.push('commit')
       commits.push({ resolve, reject })
     })
-  const store: Pick<Store, 'commit'> = { commit: commit ?? later }
+  const store: Pick<Store, 'commit' | 'beforeCommit'> = { commit: commit ?? later, beforeCommit: () => undefined }
   const gate = new OutputGate(clock, store, ({ code }) => said.push(code))
   const speaker = (name: string) => ({
     isWaiting: false,
@@ -28,8 +28,19 @@ function makeGate(commit?: () => undefined) {
     for (let turn = 0; turn < 3; turn++) await Promise.resolve()
     return said.splice(0)
   }
-  return { gate, commits, speaker, heard }
+  return { gate, store, commits, speaker, heard }
 }
+
+test('has the store told all that waits before a commit that nobody of the relay has asked for', async () => {
+  const { gate, store, commits, speaker, heard } = makeGate()
+  gate.request(speaker('one'))
+  store.beforeCommit()
+  // There is nothing more to tell, and what is to run at the end of the turn has nothing to do.
+  store.beforeCommit()
+  expect(await heard()).toEqual(['seal one', 'commit', 'commit'])
+  commits[0]?.resolve()
+  expect(await heard()).toEqual(['open one'])
+})
 
 test('has the store told everything at the end, and lets nothing out any more', async () => {
   const { gate, commits, speaker, heard } = makeGate()

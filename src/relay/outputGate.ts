@@ -16,16 +16,19 @@ export interface Gated {
  */
 export class OutputGate {
   readonly #clock: Clock
-  readonly #store: Pick<Store, 'commit'>
+  readonly #store: Pick<Store, 'commit' | 'beforeCommit'>
   readonly #failed: (error: ObjectRelayError) => void
   #waiting: Gated[] = []
   #scheduled = false
   #underWay = 0
 
-  constructor(clock: Clock, store: Pick<Store, 'commit'>, failed: (error: ObjectRelayError) => void) {
+  constructor(clock: Clock, store: Pick<Store, 'commit' | 'beforeCommit'>, failed: (error: ObjectRelayError) => void) {
     this.#clock = clock
     this.#store = store
     this.#failed = failed
+    store.beforeCommit = () => {
+      if (this.#waiting.length > 0) this.#commit()
+    }
   }
 
   /** Whether nothing is held back. */

@@ -131,6 +131,7 @@ export class MemoryStore implements Store {
   readonly keepsLeases = false
   readonly journal: BrokerJournal<StoredObject> = silentJournal
   readonly slabs: SlabPool
+  beforeCommit: () => void = () => undefined
   /** By number. */
   readonly #arenas = new Map<number, Arena>()
   #current = new Arena(0, Buffer.alloc(0))

@@ -164,6 +164,11 @@ export interface Store {
   /** What changed of that since; it costs what it has, and not what is remembered. */
   changeSession(session: string, change: SessionChange): void
   /**
+   * Called before a commit is sealed: it may hold more than was told when it was asked for,
+   * and whoever has more to tell that belongs to that has to tell it now. The relay sets it.
+   */
+  beforeCommit: () => void
+  /**
    * Asks for all that was told until now to be kept, together or not at all. Returns `undefined` if it is already; otherwise a
    * promise. The promises resolve in the order of the calls. One that rejects says that nothing can be kept any more.
    */

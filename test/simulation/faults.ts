@@ -119,8 +119,18 @@ export class Faults {
       void relay.start()
     }
     if (random.chance(0.7)) {
-      relay.kill(random.chance(0.7))
-      this.#world.after(startMs, startAgain)
+      const told = random.chance(0.7)
+      let isKilled = false
+      const kill = () => {
+        if (isKilled) return
+        isKilled = true
+        relay.kill(told)
+        this.#world.after(startMs, startAgain)
+      }
+      // What a commit holds and should not, or does not hold and should, is seen if it was the last one.
+      const isAfterCommit = random.chance(0.5)
+      if (isAfterCommit) relay.store.onSynced = () => this.#world.after(0, kill)
+      this.#world.after(isAfterCommit ? 100 : 0, kill)
       return
     }
     relay.thread.after(0, () => {

@@ -151,10 +151,13 @@ export class SimulatedThread implements Clock {
   frozenUntilMs = 0
   readonly #scheduler: Scheduler
   #lastSoonMs = 0
+  /** How long its turns are at most: with much at hand, what is to run soon runs later. */
+  readonly #soonMs: number
 
-  constructor(name: string, scheduler: Scheduler) {
+  constructor(name: string, scheduler: Scheduler, soonMs = 0.2) {
     this.name = name
     this.#scheduler = scheduler
+    this.#soonMs = soonMs
   }
 
   nowMs(): number {
@@ -169,10 +172,10 @@ export class SimulatedThread implements Clock {
     return this.#scheduler.plan(this, delayMs, run, what)
   }
 
-  /** A moment later, in the order of the calls. */
+  /** A moment later, in the order of the calls. Whatever else was at hand comes before it. */
   soon(run: () => void): void {
     const { nowMs, random } = this.#scheduler
-    this.#lastSoonMs = Math.max(this.#lastSoonMs, nowMs + random.next() * 0.2)
+    this.#lastSoonMs = Math.max(this.#lastSoonMs, nowMs + random.next() * this.#soonMs)
     this.#scheduler.plan(this, this.#lastSoonMs - nowMs, run, 'an immediate')
   }
 

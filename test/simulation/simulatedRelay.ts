@@ -44,7 +44,7 @@ export class SimulatedRelay {
 
   async start(): Promise<void> {
     const run = ++this.run
-    const thread = new SimulatedThread(`relay ${run}`, this.#scheduler)
+    const thread = new SimulatedThread(`relay ${run}`, this.#scheduler, this.#scheduler.random.pick([0.2, 20]))
     this.thread = thread
     const { acceptedGroups, limits } = this.#scenario
     this.#ledger.relayRestarted(this.store.remembers)

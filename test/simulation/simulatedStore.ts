@@ -70,7 +70,7 @@ export class SimulatedStore {
   #openDisk(thread: SimulatedThread, bodies: SimulatedFiles): FileDisk {
     const { random } = this.#scheduler
     const files = new SimulatedFiles(thread)
-    files.faults.delayMs = random.pick([0.1, 1, 15])
+    files.faults.delayMs = random.pick([0.1, 1, 15, 40])
     for (const [name, bytes] of this.#log?.files ?? []) {
       files.files.set(name, Buffer.from(bytes))
       files.synced.set(name, Buffer.from(bytes))
@@ -104,6 +104,11 @@ export class SimulatedStore {
           measure: async () => 1e12,
         }),
     })
+  }
+
+  /** Called when the log was synced, each time from now on. */
+  set onSynced(onSynced: () => void) {
+    if (this.#log !== undefined) this.#log.onSynced = onSynced
   }
 
   /** The relay ended from one moment to the next. Of what was not synced, any part may be on the disk, in any order. */

@@ -47,6 +47,7 @@ export class KeptMemory {
       journal: this.#journal(tell),
       isSparse: false,
       isBehind: false,
+      beforeCommit: () => undefined,
       unkept: () => new Map(),
       memoryBytes: 0,
       recover: (recovery) => this.#recover(recovery),

@@ -53,6 +53,36 @@ describe('A log', () => {
     expect(log.disk.reads, 'once for each segment').toBeLessThan(60)
   })
 
+  it('keeps an object that comes while another commit is waiting together with what belongs to it', async () => {
+    const log = await openLog()
+    const { store, disk } = log
+    const witness = new StoreWitness(store)
+    let answer: (() => void) | undefined
+    store.beforeCommit = () => {
+      answer?.()
+      answer = undefined
+    }
+    witness.produce(100)
+    const first = store.commit()
+    witness.produce(100)
+    const second = store.commit()
+    // It comes after the second was asked for, and its answer is to be told at the end of the turn.
+    witness.produce(100)
+    answer = () => {
+      witness.answer('a session', [{ from: 3, to: 3, memberCounts: [1] }])
+      void store.commit()
+    }
+    disk.complete()
+    await first
+    expect(answer, 'told before the second was sealed').toBeUndefined()
+    disk.complete()
+    await second
+    expect(disk.isCommitting).toBe(false)
+    const { witness: after } = await reopened(log)
+    expect(after.objects).toHaveLength(3)
+    expect(after.knowledge).toEqual(witness.knowledge)
+  })
+
   it('reads from memory what is not committed while earlier commits are complete', async () => {
     const log = await openLog()
     const witness = new StoreWitness(log.store)

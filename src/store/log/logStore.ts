@@ -78,6 +78,7 @@ export class LogStore implements Store {
   readonly journal: BrokerJournal<StoredObject>
   readonly packing: Packing<StoredObject>
   readonly slabs: SlabPool
+  beforeCommit: () => void = () => undefined
   readonly #disk: LogDisk
   readonly #table: SegmentTable
   readonly #index: ObjectIndex
@@ -263,8 +264,10 @@ export class LogStore implements Store {
   /** One commit after the other, as long as there is something to commit. */
   async #commitAll(): Promise<void> {
     for (let commit = this.#next; commit !== undefined; commit = this.#next) {
-      this.#next = undefined
       this.#underWay = commit
+      // An object that came in the meantime is kept together with its answer, or not at all.
+      this.beforeCommit()
+      this.#next = undefined
       const first = this.#dropDead()
       const blocks = this.#writer.seal(first)
       const { end } = this.#writer

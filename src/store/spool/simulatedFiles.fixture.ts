@@ -29,6 +29,8 @@ export class SimulatedFiles implements BodyFiles {
   /** What would be there after a crash. */
   readonly synced: Map<string, Buffer> = new Map()
   unsynced: UnsyncedWrite[] = []
+  /** Called when a file was synced. */
+  onSynced: () => void = () => undefined
   writes = 0
   reads = 0
   readonly #open = new Set<BodyFile>()
@@ -175,6 +177,7 @@ class SimulatedFile implements BodyFile {
     if (faults.syncError !== undefined) throw faults.syncError
     this.#disk.unsynced = this.#disk.unsynced.filter(({ name }) => name !== this.#name)
     this.#disk.synced.set(this.#name, Buffer.from(this.#disk.files.get(this.#name) ?? Buffer.alloc(0)))
+    this.#disk.onSynced()
   }
 
   close(): Promise<void> {
