@@ -30,6 +30,7 @@ export class SocketTransport implements Transport {
     this.peer = hostAndPort(this.peerAddress, from?.port ?? socket.remotePort ?? 0)
     // Small frames leave at once: they are gathered here, not by the operating system.
     socket.setNoDelay(true)
+    readBeforeEnding(socket)
     input.receiver = (bytes) => this.onData(bytes)
     socket.on('drain', () => this.onDrain())
     socket.on('error', (error) => {
@@ -81,5 +82,19 @@ export class SocketTransport implements Transport {
 
   resume(): void {
     this.#socket.resume()
+  }
+}
+
+/**
+ * A peer that was killed may have sent something before, which lies in the operating system when the next write fails: an
+ * acknowledgement, or that its program has seen an object. Node.js would end the socket without reading it.
+ */
+function readBeforeEnding(socket: Socket): void {
+  const { destroy } = socket
+  socket.destroy = (error?: Error) => {
+    if (error === undefined || !('syscall' in error) || error.syscall !== 'write') return destroy.call(socket, error)
+    // All that has come is read between one turn of the event loop and the next but one.
+    setImmediate(() => setImmediate(() => destroy.call(socket, error)))
+    return socket
   }
 }
