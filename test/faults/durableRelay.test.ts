@@ -104,6 +104,8 @@ it('keeps large objects, dead letters, last broadcasts and attempts through a ki
   const victim = await stage.endpoint('victim', { port, groups: 'poison' })
   await victim.ask('consume', { name: 'victim', group: 'poison', holdAfter: 1, journal: stage.journal('victim') })
   await victim.heard('holds')
+  // What the relay has accepted behind it tells that it knows what the victim holds.
+  await victim.send({ name: 'victim', group: 'elsewhere', from: 300, to: 301, journal })
   await victim.kill()
   // The lease outlives the relay; its endpoint does not come back.
   await relay.kill()
