@@ -164,8 +164,7 @@ export function replacingContract(io: 'thread' | 'inline'): void {
       sent.push(sender.broadcast(['b1', weights()], 'b').then(() => order.push('b1')))
       await within(Promise.all(sent), 'the acceptance', 30_000)
       // What is whole in the relay is accepted when its file is written, and a disk may take its time with one while others pass.
-      for (const early of ['a1', 'b1'])
-        expect(order.indexOf(early), order.join(' ')).toBeLessThan(order.indexOf('a4'))
+      for (const early of ['a1', 'b1']) expect(order.indexOf(early), order.join(' ')).toBeLessThan(order.indexOf('a4'))
       await eventually(
         () => receiver.stats().inbox.objects,
         (objects) => objects === 5,
