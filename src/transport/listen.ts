@@ -63,6 +63,12 @@ export async function listen(options: ListenOptions, handler: ListenHandler): Pr
 /** TLS handshakes that are begun before the relay looks at anything else again: what was begun goes before what is new. */
 const BEGINNINGS_PER_TURN = 16
 
+/**
+ * With so many at the door or fewer, TLS begins before the peer has said anything. What a TLS socket reads into is as large as what it
+ * is given first, for as long as the connection lives: one that begins with a ClientHello reads large objects in twice as many pieces.
+ */
+const BEGUN_AT_ONCE = 16
+
 /** A connection that has a place at the door. */
 interface Visitor {
   readonly socket: Socket
@@ -122,6 +128,7 @@ class Door {
     socket.on('close', () => this.#places.leave(place))
     if (this.#places.isCrowded) this.#requestTurn()
     if (this.#tls === undefined) void this.#greetPlainly(visitor)
+    else if (this.#places.size <= BEGUN_AT_ONCE) this.#tls.emit('connection', socket)
     else this.#awaitFirstBytes(visitor)
   }
 
