@@ -72,3 +72,43 @@ test('a mark may be released late, and again, and holds over thousands of entrie
   output.release(marks.at(-1) ?? 0)
   expect([conversation.log.appendedFrames, output.isEmpty, output.bytes]).toEqual([5_000, true, 0])
 })
+
+test('sends what is read from a disk in its order, and frames that are read together as one piece', async () => {
+  const { conversation, output, leave } = makeOutput()
+  const [first, second] = [Buffer.concat(['one', 'two', 'three'].map(frame)), frame('five')]
+  let read: (buffer: Buffer) => void = () => undefined
+  const reading = new Promise<Buffer>((resolve) => {
+    read = resolve
+  })
+  const came: string[] = []
+  const failed = () => came.push('failed')
+  output.sendLoaded({ reading, start: 0, end: 7 }, () => came.push('one and two'), failed)
+  output.sendLoaded({ reading, start: 7, end: 14 }, () => came.push('never'), failed)
+  output.release(output.mark())
+  // Behind a mark, it is told apart.
+  output.sendLoaded({ reading, start: 14, end: 23 }, () => came.push('three'), failed)
+  output.send(frame('four'))
+  output.sendLoaded({ reading: Promise.resolve(second), start: 0, end: second.length }, () => came.push('five'), failed)
+  await Promise.resolve()
+  expect([leave(), came, output.bytes]).toEqual(['', ['five'], 16])
+  read(first)
+  await reading
+  expect([conversation.log.appendedFrames, came]).toEqual([2, ['five', 'one and two', 'three']])
+  output.release(output.mark())
+  expect(leave()).toMatch(/one.*two.*three.*four.*five$/s)
+  expect([conversation.log.appendedFrames, output.bytes, output.isEmpty]).toEqual([5, 0, true])
+})
+
+test('says once that what is read together cannot be read', async () => {
+  const { output } = makeOutput()
+  const reading = Promise.reject(new Error('gone'))
+  let failures = 0
+  for (const start of [0, 7])
+    output.sendLoaded(
+      { reading, start, end: start + 7 },
+      () => undefined,
+      () => failures++,
+    )
+  await reading.catch(() => undefined)
+  expect(failures).toBe(1)
+})

@@ -1,4 +1,4 @@
-import type { LoadedFrame } from '../store/store.ts'
+import type { ColdFrame } from '../store/store.ts'
 import type { Conversation } from '../wire/conversation.ts'
 import { Slab } from '../wire/slab.ts'
 import type { SlabPool } from '../wire/slabPool.ts'
@@ -11,14 +11,18 @@ interface Frames {
   frames: number
 }
 
-/** A frame that is being read from a disk. */
-interface ComingFrame {
-  /** Set when it has come. */
-  frame: LoadedFrame | undefined
+/** Frames in a row that are being read from a disk. */
+interface ComingFrames {
+  readonly reading: Promise<Buffer>
+  /** Set when they have come. */
+  buffer: Buffer | undefined
+  readonly start: number
+  end: number
+  frames: number
 }
 
 /** What is held; or something to be done between frames. */
-type Entry = Frames | ComingFrame | (() => void)
+type Entry = Frames | ComingFrames | (() => void)
 
 /**
  * What a relay has to say to one endpoint, and holds back until the store has kept what it speaks of: who was told of an
@@ -64,14 +68,8 @@ export class HeldOutput {
    */
   sendKept(buffer: Buffer, start: number, end: number, frames = 1): void {
     this.#bytes += end - start
-    const last = this.#entries.length > this.#sealed ? this.#entries[this.#entries.length - 1] : undefined
-    if (
-      last !== undefined &&
-      typeof last !== 'function' &&
-      'frames' in last &&
-      last.buffer === buffer &&
-      last.end === start
-    ) {
+    const last = this.#lastFrames()
+    if (last !== undefined && !('reading' in last) && last.buffer === buffer && last.end === start) {
       last.end = end
       last.frames += frames
     } else {
@@ -81,19 +79,37 @@ export class HeldOutput {
   }
 
   /**
-   * Sends a numbered frame when it has been read; what comes behind it waits for it. `loaded` is called when what waited for it and may
-   * leave has left, `failed` if it cannot be read.
+   * Sends a numbered frame when it has been read; what comes behind it waits for it. `loaded` is called when it has come, and what waited
+   * for it and may leave has left, `failed` if it cannot be read; once for several that lie one behind the other.
    */
-  sendLoaded(loading: Promise<LoadedFrame>, loaded: () => void, failed: (thrown: unknown) => void): void {
-    const entry: ComingFrame = { frame: undefined }
+  sendLoaded({ reading, start, end }: ColdFrame, loaded: () => void, failed: (thrown: unknown) => void): void {
+    const last = this.#lastFrames()
+    if (
+      last !== undefined &&
+      'reading' in last &&
+      last.buffer === undefined &&
+      last.reading === reading &&
+      last.end === start
+    ) {
+      last.end = end
+      last.frames++
+      return
+    }
+    const entry: ComingFrames = { reading, buffer: undefined, start, end, frames: 1 }
     this.#entries.push(entry)
-    loading.then((frame) => {
-      this.#slabs?.retain(frame.buffer)
-      this.#bytes += frame.end - frame.start
-      entry.frame = frame
+    reading.then((buffer) => {
+      this.#slabs?.retain(buffer)
+      this.#bytes += entry.end - entry.start
+      entry.buffer = buffer
       this.release(this.#limit)
       loaded()
     }, failed)
+  }
+
+  /** What stands last, if that are frames that others may join. */
+  #lastFrames(): Frames | ComingFrames | undefined {
+    const last = this.#entries.length > this.#sealed ? this.#entries[this.#entries.length - 1] : undefined
+    return typeof last === 'function' ? undefined : last
   }
 
   /** Does something when everything before has left, and before anything behind it does. */
@@ -113,12 +129,11 @@ export class HeldOutput {
     while (this.#released < this.#limit) {
       const entry = this.#entries[this.#head]
       if (entry === undefined) break
-      const frames = typeof entry === 'function' || !('frame' in entry) ? entry : entry.frame
-      if (frames === undefined) break
+      if (typeof entry !== 'function' && entry.buffer === undefined) break
       this.#head++
       this.#released++
-      if (typeof frames === 'function') frames()
-      else this.#give(frames)
+      if (typeof entry === 'function') entry()
+      else this.#give(entry)
     }
     if (this.#head === this.#entries.length) this.#entries = []
     else if (this.#head > 1024 && this.#head * 2 > this.#entries.length) this.#entries.splice(0, this.#head)
@@ -127,10 +142,10 @@ export class HeldOutput {
     this.#head = 0
   }
 
-  #give(frames: LoadedFrame | Frames): void {
-    const { buffer, start, end } = frames
+  #give({ buffer, start, end, frames }: Frames | ComingFrames): void {
+    if (buffer === undefined) return
     this.#bytes -= end - start
-    this.#conversation.sendKept(buffer, start, end, 'frames' in frames ? frames.frames : 1)
+    this.#conversation.sendKept(buffer, start, end, frames)
     this.#slabs?.release(buffer)
   }
 }

@@ -14,6 +14,7 @@ import { fixedLimits, type RelayLimits } from '../limits.ts'
 import { isRecord } from '../options.ts'
 import type {
   AcceptedRun,
+  ColdFrame,
   HeardFrames,
   KeptFrame,
   LargeBody,
@@ -432,9 +433,9 @@ export class RelaySession implements LinkHandler, Gated {
     const found = kept.find()
     const output = this.#output
     if (found === undefined) {
-      const loading = attempt === 1 ? kept.load() : kept.load().then((frame) => stamped(frame, attempt))
+      const cold = kept.load()
       output.sendLoaded(
-        loading,
+        attempt === 1 ? cold : stampedLater(cold, attempt),
         () => this.link?.flush(),
         (thrown) => this.#host.failed(thrown),
       )
@@ -453,6 +454,14 @@ export class RelaySession implements LinkHandler, Gated {
     writeUint32(begin, begin.length - 12, id)
     this.#output.sendKept(begin, 0, begin.length)
     this.#output.do(start)
+  }
+}
+
+function stampedLater({ reading, start, end }: ColdFrame, attempt: number): ColdFrame {
+  return {
+    reading: reading.then((buffer) => stamped({ buffer, start, end }, attempt).buffer),
+    start: 0,
+    end: end - start,
   }
 }
 

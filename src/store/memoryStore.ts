@@ -12,7 +12,7 @@ import type { BodyFiles } from './spool/bodyFiles.ts'
 import { SpillFile } from './spool/spillFile.ts'
 import { Spool } from './spool/spool.ts'
 import { SpooledBody } from './spool/spooledBody.ts'
-import type { KeptFrame, LargeBody, LoadedFrame, Store, StoredObject, StoreHost } from './store.ts'
+import type { ColdFrame, KeptFrame, LargeBody, LoadedFrame, Store, StoredObject, StoreHost } from './store.ts'
 import type { StoreDescriptor } from './storeDescriptor.ts'
 
 /** Options of {@link memoryStore}. */
@@ -114,8 +114,8 @@ class StoredFrame implements KeptFrame, LoadedFrame {
     return this
   }
 
-  load(): Promise<LoadedFrame> {
-    return Promise.resolve(this)
+  load(): ColdFrame {
+    return { reading: Promise.resolve(this.buffer), start: this.start, end: this.end }
   }
 }
 

@@ -13,8 +13,19 @@ export interface KeptFrame {
   readonly objects: number
   /** Where it lies in memory; `undefined`: it is only on a disk now. */
   find(): LoadedFrame | undefined
-  /** Reads it from the disk. It stays in memory at least until what waits for the promise has run. Rejects if it cannot be read. */
-  load(): Promise<LoadedFrame>
+  /** Begins to read it from the disk. */
+  load(): ColdFrame
+}
+
+/** A kept frame that is being read from a disk. */
+export interface ColdFrame {
+  /**
+   * Resolves to the memory that it lies in, which stays at least until what waits for the promise has run. Frames that are read together
+   * have the same promise. Rejects if they cannot be read.
+   */
+  readonly reading: Promise<Buffer>
+  readonly start: number
+  readonly end: number
 }
 
 /** A kept frame, or several that lie one behind the other, in memory that does not change. */

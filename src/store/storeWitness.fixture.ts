@@ -3,7 +3,7 @@ import type { DeadLetter } from '../deadLetter.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { OBJECT_HEAD_BYTES } from '../wire/objectHeader.ts'
-import type { AcceptedRun, HeardFrames, KeptFrame, SessionMemory, Store, StoredObject } from './store.ts'
+import type { AcceptedRun, HeardFrames, KeptFrame, LoadedFrame, SessionMemory, Store, StoredObject } from './store.ts'
 
 /** An OBJECT frame of which every byte tells which one it is. */
 export function frameOf(id: number, bytes: number): Buffer {
@@ -16,8 +16,14 @@ export function frameOf(id: number, bytes: number): Buffer {
 
 /** The bytes of a kept frame, read from the store. */
 export async function contentOf(frame: KeptFrame): Promise<Buffer> {
-  const { buffer, start, end } = frame.find() ?? (await frame.load())
+  const { buffer, start, end } = frame.find() ?? (await loaded(frame))
   return Buffer.from(buffer.subarray(start, end))
+}
+
+/** A frame that was read from the disk. */
+export async function loaded(frame: KeptFrame): Promise<LoadedFrame> {
+  const { reading, start, end } = frame.load()
+  return { buffer: await reading, start, end }
 }
 
 /** Equal copies in one place, in words. */

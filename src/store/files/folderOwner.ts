@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { readFile, rm, stat } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
@@ -56,7 +57,7 @@ export class FolderOwner {
   async confirm(): Promise<void> {
     let found: number
     try {
-      found = (await stat(join(this.#folder, folderNames.owner))).ino
+      found = statSync(join(this.#folder, folderNames.owner)).ino
     } catch (cause) {
       if (!isMissing(cause)) throw cause
       const message = `The folder ${this.#folder} of the store was removed while the relay ran. Stop the relay before you touch its files.`

@@ -40,7 +40,7 @@ export async function openFileStore(
   let owner: FolderOwner | undefined
   let store: LogStore | undefined
   const isSynced = durability === 'synced'
-  const files = new BodyFolder(join(dir, folderNames.log), { isSynced: true })
+  const files = new BodyFolder(join(dir, folderNames.log), { isSynced: true, isLog: isSynced })
   const bodies = new CountedBodies(new BodyFolder(join(dir, folderNames.bodies), { isSynced }))
   const service = new LocalService((request) => {
     if (store === undefined) throw createError('STORE_FAILED', 'It is being opened. Ask again.')

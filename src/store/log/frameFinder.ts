@@ -1,4 +1,4 @@
-import type { LoadedFrame } from '../store.ts'
+import type { ColdFrame, LoadedFrame } from '../store.ts'
 import type { FrameTable } from './frameTable.ts'
 import type { FrameSource, LogFrame } from './logFrame.ts'
 import type { SegmentMemory } from './segmentMemory.ts'
@@ -19,10 +19,9 @@ export class FrameFinder implements FrameSource {
     return buffer === undefined ? undefined : { buffer, start: offset, end: offset + frame.bytes }
   }
 
-  async load(frame: LogFrame): Promise<LoadedFrame> {
+  load(frame: LogFrame): ColdFrame {
     // If it is moved meanwhile, the old place is as good.
     const { segment, offset } = this.#frames.locate(frame)
-    const buffer = await this.#memory.read(segment)
-    return { buffer, start: offset, end: offset + frame.bytes }
+    return { reading: this.#memory.read(segment), start: offset, end: offset + frame.bytes }
   }
 }

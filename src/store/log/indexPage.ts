@@ -148,6 +148,11 @@ export class IndexPage {
     return this.#groups[index] !== GONE
   }
 
+  /** Whether it is needed, in no place, and no large object. */
+  isWholeAndNowhere(index: number): boolean {
+    return this.#groups[index] === NOWHERE && this.#bodies?.has(index) !== true
+  }
+
   /** Whether it is in any place. */
   isPlaced(index: number): boolean {
     const group = this.#groups[index] ?? GONE

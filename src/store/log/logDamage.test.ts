@@ -19,7 +19,7 @@ describe('A log that is damaged while a relay runs with it', () => {
     for (const { object } of witness.objects) await contentOf(object)
     again.disk.blocks = again.disk.blocks.filter(({ segment }) => segment !== 1)
     if (first === undefined) throw new Error('There is one.')
-    await expect(first.object.load()).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+    await expect(first.object.load().reading).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
   })
 
   it('notices that what it wrote was changed before it was read', async () => {

@@ -1,11 +1,11 @@
-import type { KeptFrame, LoadedFrame } from '../store.ts'
+import type { ColdFrame, KeptFrame, LoadedFrame } from '../store.ts'
 
 /** Who can read the frames of a log. */
 export interface FrameSource {
   /** Where the frame lies in memory; `undefined`: it is only on the disk now. */
   find(frame: LogFrame): LoadedFrame | undefined
-  /** Reads it from the disk. */
-  load(frame: LogFrame): Promise<LoadedFrame>
+  /** Begins to read it from the disk. */
+  load(frame: LogFrame): ColdFrame
 }
 
 /** The segment of a frame that was released. */
@@ -36,7 +36,7 @@ export class LogFrame implements KeptFrame {
     return this.source.find(this)
   }
 
-  load(): Promise<LoadedFrame> {
+  load(): ColdFrame {
     return this.source.load(this)
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createError } from '../../errors.ts'
-import { contentOf, frameOf, StoreWitness } from '../storeWitness.fixture.ts'
+import { contentOf, frameOf, loaded, StoreWitness } from '../storeWitness.fixture.ts'
 import { committed, type OpenedLog, openLog, reopened } from './openLog.fixture.ts'
 
 const MiB = 1024 * 1024
@@ -105,7 +105,7 @@ describe('A log', () => {
     await committed(log)
     const { witness: after } = await reopened(log)
     const shown = await Promise.all(
-      after.objects.map(async ({ object, content }) => ({ ...(object.find() ?? (await object.load())), content })),
+      after.objects.map(async ({ object, content }) => ({ ...(object.find() ?? (await loaded(object))), content })),
     )
     for (const [index, { buffer, start }] of shown.entries()) {
       if (index > 0) expect(start).toBe(shown[index - 1]?.end)

@@ -84,6 +84,13 @@ export class ObjectIndex {
 
   queued(subject: Subject, place: PlaceInGroup, copies: number): string | undefined {
     const { page, index } = subject
+    // Nearly all are so.
+    if (copies === 1 && place.groupIndex === 0 && page.isWholeAndNowhere(index)) {
+      page.setOnly(index, place.group, place.order)
+      this.copies++
+      this.groups.use(place.group)
+      return undefined
+    }
     if (page.copiesOf(index).some((other) => isAt(other, place))) return 'is queued twice in the same place'
     return this.place(subject, { kind: 'produce', ...place, ...waiting, attempt: 1, copies })
   }
@@ -205,7 +212,7 @@ export class ObjectIndex {
 
   /** The object of a frame is needed no more. */
   release(segment: number, page: IndexPage, index: number): void {
-    for (const copies of page.copiesOf(index)) this.#uncount(copies, copies.copies)
+    if (page.isPlaced(index)) for (const copies of page.copiesOf(index)) this.#uncount(copies, copies.copies)
     page.setGone(index)
     if (page.live === 0 && segment !== this.#current) this.#forget(segment)
   }
