@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { mkdtemp, readdir, readFile, readlink, realpath, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -38,6 +39,38 @@ describeBodyFiles('A folder of bodies', async () => {
     end: () => rm(folder, { recursive: true }),
   }
 })
+
+describeBodyFiles('A folder of the files of a log', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'objectrelay-log-'))
+  return {
+    files: new BodyFolder(join(folder, 'log'), { isSynced: true, isLog: true }),
+    end: () => rm(folder, { recursive: true }),
+  }
+})
+
+describe('A folder of the files of a log', () => {
+  it.runIf(process.platform === 'linux')('has the operating system make each write safe', () =>
+    inFolder(async (folder) => {
+      for (const isLog of [true, false]) {
+        const files = new BodyFolder(join(folder, `${isLog}`), { isSynced: true, isLog })
+        await files.create('1')
+        expect(await openFlags(join(folder, `${isLog}`, '1')), `${isLog}`).toEqual([isLog ? constants.O_DSYNC : 0])
+        await files.close()
+      }
+    }),
+  )
+})
+
+/** Whether this process writes to a file with O_DSYNC, for each time that the file is open. */
+async function openFlags(path: string): Promise<number[]> {
+  const flags: number[] = []
+  for (const descriptor of await readdir('/proc/self/fd')) {
+    if ((await readlink(`/proc/self/fd/${descriptor}`).catch(() => '')) !== path) continue
+    const text = await readFile(`/proc/self/fdinfo/${descriptor}`, 'utf8')
+    flags.push(Number.parseInt(/flags:\s*(\d+)/.exec(text)?.[1] ?? '', 8) & constants.O_DSYNC)
+  }
+  return flags
+}
 
 describeBodyFiles('The files of the simulation', () =>
   Promise.resolve({ files: new SimulatedFiles(systemClock), end: () => Promise.resolve() }),

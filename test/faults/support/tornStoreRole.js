@@ -59,6 +59,13 @@ async function live(dir, first, objects) {
   await store.close()
 }
 
+async function bytesOf(payload) {
+  const found = payload.find()
+  if (found !== undefined) return found.buffer.subarray(found.start, found.end)
+  const { reading, start, end } = payload.load()
+  return (await reading).subarray(start, end)
+}
+
 /** All that a store tells, in one line. */
 async function digestOf(store) {
   const lines = []
@@ -68,8 +75,8 @@ async function digestOf(store) {
     remembered: (session, runs, heard) => lines.push(JSON.stringify([session, runs, heard])),
   })
   for (const { payload, ...place } of places) {
-    const { buffer, start, end } = payload.find() ?? (await payload.load())
-    const content = createHash('sha256').update(buffer.subarray(start, end)).digest('hex')
+    const bytes = await bytesOf(payload)
+    const content = createHash('sha256').update(bytes).digest('hex')
     lines.push(JSON.stringify([place, content]))
   }
   return `${lines.length} ${createHash('sha256').update(lines.sort().join('\n')).digest('hex')}`
