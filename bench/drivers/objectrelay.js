@@ -75,7 +75,8 @@ async function connect({ port, password }, { receives = [], sendsTo = '' }, { io
     broadcast: (object) => endpoint.broadcast(object, sendsTo),
     listen,
     async consume(onObject, count) {
-      await endpoint.notify(Object.fromEntries(groups.map((group) => [group, Math.min(count, askMax)])))
+      for (let left = count; left > 0; left -= askMax)
+        await endpoint.notify(Object.fromEntries(groups.map((group) => [group, Math.min(left, askMax)])))
       await listen(onObject, count)
     },
     async stop() {

@@ -22,8 +22,12 @@ interface SortedLine<P extends Payload> {
  */
 export class Restoration<P extends Payload> {
   private readonly core: Core<P>
-  /** Places of one object, of which more may come. */
-  private places: KeptPlace<P>[] = []
+  /** The first place of an object, and its others as far as they have come. */
+  private first: KeptPlace<P> | undefined
+  private others: KeptPlace<P>[] = []
+  /** Most objects wait in the same group as the one before. */
+  private recentGroup: Group<P> | undefined
+  private recentLines: SortedLine<P>[] = []
   private readonly lines = new Map<Group<P>, SortedLine<P>[]>()
   /** The highest order of what is on lease. */
   private readonly leasedOrders = new Map<Group<P>, number>()
@@ -33,8 +37,12 @@ export class Restoration<P extends Payload> {
   }
 
   add(place: KeptPlace<P>): void {
-    if (this.places[0] !== undefined && this.places[0].payload !== place.payload) this.putObject()
-    this.places.push(place)
+    if (this.first?.payload === place.payload) {
+      this.others.push(place)
+      return
+    }
+    this.putObject()
+    this.first = place
   }
 
   /** Everything has been told: absent sessions have until `graceEndsMs`. */
@@ -55,19 +63,27 @@ export class Restoration<P extends Payload> {
   }
 
   private putObject(): void {
-    const { places, core } = this
-    const payload = places[0]?.payload
-    if (payload === undefined) return
-    this.places = []
+    const { first, others, core } = this
+    if (first === undefined) return
+    this.first = undefined
+    const { payload } = first
+    if (others.length === 0 && first.kind === 'produce' && first.copies === 1) {
+      const group = this.groupOf(first.group)
+      if (!group.isDeadLetter) core.keptBytes += payload.bytes
+      this.putProduced(group, first, undefined)
+      return
+    }
+    this.others = []
+    const places = [first, ...others]
     const references = places.reduce((sum, { copies }) => sum + copies, 0)
-    const isShared = references > 1 || places[0]?.kind === 'broadcast'
+    const isShared = references > 1 || first.kind === 'broadcast'
     const deadReferences = places.reduce((sum, { group, copies }) => sum + (isDeadLetterName(group) ? copies : 0), 0)
     const parcel: Parcel<P> | undefined = isShared
       ? { payload, references, deadReferences, epoch: 0, large: undefined }
       : undefined
     if (references > deadReferences) core.keptBytes += payload.bytes
     for (const place of places) {
-      const group = core.directory.obtain(place.group)
+      const group = this.groupOf(place.group)
       if (place.kind === 'produce') this.putProduced(group, place, parcel)
       else if (parcel !== undefined) putLast(core, group, place, parcel)
     }
@@ -90,6 +106,20 @@ export class Restoration<P extends Payload> {
     }
   }
 
+  private groupOf(name: string): Group<P> {
+    if (this.recentGroup?.name !== name) {
+      const group = this.core.directory.obtain(name)
+      let lines = this.lines.get(group)
+      if (lines === undefined) {
+        lines = []
+        this.lines.set(group, lines)
+      }
+      this.recentGroup = group
+      this.recentLines = lines
+    }
+    return this.recentGroup
+  }
+
   private absentSession(id: string): AbsentSession<P> {
     const { absent } = this.core
     let session = absent.get(id)
@@ -102,11 +132,7 @@ export class Restoration<P extends Payload> {
 
   private queue(group: Group<P>, item: Item<P>): void {
     const { ready } = group
-    let lines = this.lines.get(group)
-    if (lines === undefined) {
-      lines = []
-      this.lines.set(group, lines)
-    }
+    const lines = this.recentLines
     const index = firstThatTakes(lines, item)
     let sorted = lines[index]
     if (sorted === undefined) {

@@ -8,7 +8,7 @@ import {
 } from '../log/blockFormat.ts'
 import type { BodyFile } from '../spool/bodyFiles.ts'
 
-const WINDOW_BYTES = 4 * SEGMENT_BYTES_MAX
+const WINDOW_BYTES = 16 * SEGMENT_BYTES_MAX
 
 /** A whole block that was found in a file; its bytes are valid until the next one is read. */
 export interface FoundBlock {

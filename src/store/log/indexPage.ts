@@ -58,7 +58,7 @@ export class IndexPage {
   /** Adds the next frame, which is needed. */
   push(offset: number, length: number, isLarge: boolean): number {
     const index = this.count
-    if (index === this.#offsets.length) this.#resize(Math.max(FRAMES_MIN, 2 * index))
+    if (index === this.#offsets.length) this.#resize(Math.max(FRAMES_MIN, 4 * index))
     this.#offsets[index] = offset
     this.#lengths[index] = length
     this.#groups[index] = NOWHERE

@@ -175,7 +175,7 @@ export class LogStore implements Store {
     const { log, senders } = recovered
     let sender: Sender | undefined
     const restored = (object: IndexedObject): StoredObject => {
-      sender = senders.get(nameOf(object))
+      sender = object.isLeased ? senders.get(nameOf(object)) : undefined
       return this.#restore(object)
     }
     for (const place of log.index.places(restored)) recovery.place(place, sender)

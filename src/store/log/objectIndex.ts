@@ -13,6 +13,8 @@ export interface IndexedObject {
   readonly body: BodyReference | undefined
   /** The STREAM_BEGIN of a large object of an earlier run; told once. */
   readonly begin: Buffer | undefined
+  /** Whether a session has a copy of it. */
+  readonly isLeased: boolean
 }
 
 /** A place in the queue of a group, or its retained broadcast. */
@@ -300,6 +302,7 @@ export class ObjectIndex {
           bytes: page.lengthOf(index),
           body: page.bodyOf(index),
           begin: page.takeBegin(index),
+          isLeased: page.isLeased(index),
         })
         const group = page.onlyGroupOf(index)
         if (group === undefined) for (const copies of page.copiesOf(index)) yield this.placeOf(payload, copies)
