@@ -134,7 +134,14 @@ describe('Records that make no sense', () => {
     })
     expect([...objects.places((object) => object)]).toEqual([
       {
-        payload: { segment: 5, offset: BLOCK_HEAD_BYTES, bytes: 40, body: undefined, begin: undefined },
+        payload: {
+          segment: 5,
+          offset: BLOCK_HEAD_BYTES,
+          bytes: 40,
+          body: undefined,
+          begin: undefined,
+          isLeased: false,
+        },
         kind: 'produce',
         group: 'g',
         groupIndex: 0,
