@@ -23,7 +23,7 @@ function room({ bytesMax, freeBytes = 1e12 }: { bytesMax?: number; freeBytes?: n
 
 describe('The room of a store', () => {
   it('says what is too much for bytesMax before it is kept, once for all, and takes it when there is room again', () => {
-    const { tested, sizes, reports } = room({ bytesMax: 100 * MiB })
+    const { tested, sizes, reports, clock } = room({ bytesMax: 100 * MiB })
     const needed = { liveBytes: 70 * MiB, pendingBytes: 0, bytes: 1 * MiB }
     sizes.log = 70 * MiB
     expect(tested.refusal(needed)).toBeUndefined()
@@ -32,6 +32,11 @@ describe('The room of a store', () => {
     expect(tested.refusal(more)).toMatchObject({ code: 'STORE_FULL' })
     expect(reports).toHaveLength(1)
     expect(tested.refusal(needed)).toBeUndefined()
+    // A smaller one that just found room is no reason to tell it again.
+    expect(tested.refusal(more)).toBeDefined()
+    expect(reports).toHaveLength(1)
+    expect(tested.refusal(needed)).toBeUndefined()
+    clock.advance(10_000)
     expect(tested.refusal(more)).toBeDefined()
     expect(reports).toHaveLength(2)
   })

@@ -13,6 +13,8 @@ const LOOK_BYTES = 16 * MiB
 const LOOK_MS = 1_000
 /** While objects are refused it is looked at so often, since room may have been made. */
 const LOOK_AGAIN_MS = 100
+/** The operator is told no oftener that the store is full. */
+const REPORT_AGAIN_MS = 10_000
 
 /** What a {@link StoreRoom} measures. */
 export interface StoreRoomParts {
@@ -41,6 +43,7 @@ export class StoreRoom {
   #writtenBytes = 0
   #looking: Promise<void> | undefined
   #isRefusing = false
+  #reportedMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: StoreRoomParts) {
     this.#parts = parts
@@ -59,8 +62,11 @@ export class StoreRoom {
     }
     if (clock.nowMs() - this.#lookedMs > LOOK_AGAIN_MS) void this.look()
     const error = this.#fullError(bytes)
-    if (!this.#isRefusing) {
-      this.#isRefusing = true
+    // At the edge, a smaller object may find room between two that do not.
+    const isNew = !this.#isRefusing && clock.nowMs() - this.#reportedMs >= REPORT_AGAIN_MS
+    this.#isRefusing = true
+    if (isNew) {
+      this.#reportedMs = clock.nowMs()
       this.#parts.report(error)
     }
     return error
