@@ -730,7 +730,9 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.notice()
     this.expireAbsent()
     const group = this.group(name)
-    if (kind === 'produce') group.queue.splice(0, count)
+    // What a leaving sender had begun is forgotten by then.
+    const dropped = new Set(group.queue.filter(({ sent }) => sent.state !== 'aborted').slice(0, count))
+    if (kind === 'produce') group.queue = group.queue.filter((copy) => !dropped.has(copy))
     if (reason === 'overflow') this.droppedFor++
     if (reason !== 'evicted') return
     const { last } = group
