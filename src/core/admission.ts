@@ -93,7 +93,8 @@ function mayHaveRoom<P extends Payload>(core: Core<P>, bound: BlockedSends<P>): 
 function tryToEnter<P extends Payload>(core: Core<P>, send: BlockedSend<P>): boolean {
   const { session, sequence, plan, payload, large, turn } = send
   const obstacle = findObstacle(core, plan, payload.bytes, turn)
-  if (obstacle !== undefined && overflowAt(obstacle, plan) === 'block') {
+  // Since it began to wait, the policy may have become one that it can never fit.
+  if (obstacle !== undefined && plan.tooManyFor === undefined && overflowAt(obstacle, plan) === 'block') {
     obstacle.add(send)
     return false
   }

@@ -3,11 +3,20 @@ import { createError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { admitBlocked, admitNew, admitNext, mayEnterTogether } from './admission.ts'
 import { broadcastWhole, clearBroadcasts, drainBacklog } from './broadcasts.ts'
-import type { BrokerOptions, BrokerOutput, JoinOptions, Payload, Route } from './contract.ts'
+import type {
+  AcceptedGroup,
+  BrokerOptions,
+  BrokerOutput,
+  GroupSetting,
+  JoinOptions,
+  Payload,
+  Route,
+} from './contract.ts'
 import { Core } from './core.ts'
 import { trimDeadLetters } from './deadLetters.ts'
 import { addCredit, dispatch } from './dispatch.ts'
 import { accept } from './entering.ts'
+import { applySetting, setPaused, setPolicy } from './groupSetting.ts'
 import type { BrokerJournal, KeptPlace } from './journal.ts'
 import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject.ts'
 import { acknowledge, noteProgress, type ReleaseTerms, release, see } from './leases.ts'
@@ -158,6 +167,29 @@ export class Broker<P extends Payload> {
     if (from >= reclaimedLeaseMin) releaseReclaimed(this.core, session, from, to, terms)
     else release(this.core, session, from, to, terms)
     this.settle()
+  }
+
+  /**
+   * A paused group takes objects and lends none of them, until it is resumed; what is on lease stays there, and broadcasts go on.
+   * Throws `GROUP_NOT_ACCEPTED`, `TOO_MANY_GROUPS` or `INVALID_ARGUMENT`.
+   */
+  setPaused(group: string, isPaused: boolean): void {
+    setPaused(this.core, group, isPaused)
+    this.settle()
+  }
+
+  /**
+   * From now on, `policy` holds for a group, and nothing of what the options say of it; with `undefined` they hold again. What is
+   * there stays, even if it is too much now. Throws as {@link Broker.setPaused}, and `INVALID_OPTION`.
+   */
+  setPolicy(group: string, policy: AcceptedGroup | undefined): void {
+    setPolicy(this.core, group, policy)
+    this.settle()
+  }
+
+  /** What was set of a group in an earlier run holds again: call it before {@link Broker.restore}. */
+  restoreGroup(group: string, setting: GroupSetting): void {
+    applySetting(this.core, group, setting)
   }
 
   /**

@@ -119,6 +119,13 @@ export interface AcceptedGroup {
   readonly deadBytesMax?: number
 }
 
+/** What was set of a group while a relay runs. */
+export interface GroupSetting {
+  readonly isPaused: boolean
+  /** In place of what the options say of it; `undefined`: they hold. */
+  readonly policy: AcceptedGroup | undefined
+}
+
 /** The bounds of a relay that the broker keeps. */
 export type BrokerLimits = Pick<
   RelayLimits,

@@ -3,7 +3,7 @@ import { fixedLimits } from '../limits.ts'
 import type { AcceptedGroup, BrokerLimits, BrokerOptions, Packing, Payload, Route } from './contract.ts'
 import { Group } from './group.ts'
 import { deadLetterName, groupOfDeadLetters, isDeadLetterName, isGroupName } from './groupName.ts'
-import type { Plan } from './parcel.ts'
+import type { Plan, PlanBounds } from './parcel.ts'
 import type { Session } from './session.ts'
 import type { UnattendedBroadcasts } from './unattended.ts'
 
@@ -11,14 +11,14 @@ import type { UnattendedBroadcasts } from './unattended.ts'
 export class Directory<P extends Payload> {
   readonly groups: Map<string, Group<P>> = new Map()
   /** Whether there are groups that accept an object only when a member takes it at once. */
-  readonly hasDirectGroups: boolean
+  hasDirectGroups: boolean
   /** So many of the groups are there only because others are about to go for them. */
   surplus = 0
   private readonly unattended: UnattendedBroadcasts<P>
   private readonly accepted: ReadonlyMap<string, AcceptedGroup> | undefined
   private readonly limits: BrokerLimits
   private readonly packing: Packing<P> | undefined
-  private readonly plans = new WeakMap<Route, Plan<P>>()
+  private plans = new WeakMap<Route, Plan<P>>()
 
   constructor({ acceptedGroups, limits, packing }: BrokerOptions<P>, unattended: UnattendedBroadcasts<P>) {
     this.limits = limits
@@ -58,8 +58,8 @@ export class Directory<P extends Payload> {
   obtain(name: string): Group<P> {
     const known = this.groups.get(name)
     if (known !== undefined) return known
-    const accepted = this.accepted?.get(isDeadLetterName(name) ? groupOfDeadLetters(name) : name)
-    const group = new Group<P>(name, this.limits, accepted, this.packing)
+    const policy = this.policyOf(isDeadLetterName(name) ? groupOfDeadLetters(name) : name)
+    const group = new Group<P>(name, this.limits, policy, this.packing)
     this.groups.set(name, group)
     return group
   }
@@ -71,8 +71,22 @@ export class Directory<P extends Payload> {
 
   /** How many more members the group `name` may have. */
   memberRoom(name: string): number {
-    const maxCount = this.accepted?.get(name)?.maxCount ?? Number.POSITIVE_INFINITY
+    const maxCount = this.policyOf(name)?.maxCount ?? Number.POSITIVE_INFINITY
     return maxCount - (this.groups.get(name)?.members.size ?? 0)
+  }
+
+  /** What holds for the group `name`: what was set, or what the options say. */
+  private policyOf(name: string): AcceptedGroup | undefined {
+    return this.groups.get(name)?.policy ?? this.accepted?.get(name)
+  }
+
+  /** Another policy holds for a group; `undefined`: that of the options. Plans that are in use are to be renewed. */
+  setPolicy(group: Group<P>, policy: AcceptedGroup | undefined): void {
+    group.policy = policy
+    for (const one of [group, this.groups.get(deadLetterName(group.name))])
+      one?.setBounds(this.limits, this.policyOf(group.name))
+    if (group.maxConsumables === 0) this.hasDirectGroups = true
+    this.plans = new WeakMap()
   }
 
   forgetIfEmpty(group: Group<P>): void {
@@ -125,10 +139,8 @@ export class Directory<P extends Payload> {
       groups,
       copies,
       copiesTotal: copies.reduce((sum, count) => sum + count, 0),
-      directGroups: produced ? groups.filter(({ maxConsumables }) => maxConsumables === 0).length : 0,
-      drops: produced && groups.some(({ overflow }) => overflow === 'drop-oldest'),
       bytesMax: Math.min(objectBytesMax, relayBytesMax, perGroup),
-      tooManyFor: produced ? groups.find((group, index) => isBeyond(copies[index] ?? 0, group)) : undefined,
+      ...(produced ? boundsOf({ groups, copies }) : unbounded),
       memberCounts: groups.map(() => 0),
     }
   }
@@ -141,6 +153,18 @@ export function notAccepted(group: string): ObjectRelayError {
 
 function isKnown<P extends Payload>(group: Group<P>): boolean {
   return !group.forgotten
+}
+
+/** A broadcast never waits in a queue. */
+const unbounded = { directGroups: 0, drops: false, tooManyFor: undefined }
+
+/** Of a route of produced objects. */
+export function boundsOf<P extends Payload>({ groups, copies }: Pick<Plan<P>, 'groups' | 'copies'>): PlanBounds<P> {
+  return {
+    directGroups: groups.filter(({ maxConsumables }) => maxConsumables === 0).length,
+    drops: groups.some(({ overflow }) => overflow === 'drop-oldest'),
+    tooManyFor: groups.find((group, index) => isBeyond(copies[index] ?? 0, group)),
+  }
 }
 
 /** With `maxConsumables: 0` members may take any number at once. */

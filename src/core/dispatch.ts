@@ -81,8 +81,16 @@ function findOther<P extends Payload>(
 export function addCredit<P extends Payload>(core: Core<P>, member: Membership<P>, count: number): void {
   if (member.credit === 0) member.since = ++core.ticks
   member.credit = Math.min(member.credit + count, Number.MAX_SAFE_INTEGER)
-  if (member.heapIndex < 0 && member.session.takesWork) member.group.takers.push(member)
+  offer(core, member)
   core.touch(member.group)
+}
+
+/** A member may be served: if it has asked, its session takes work and its group is not paused, it stands in a heap from now on. */
+export function offer<P extends Payload>(core: Core<P>, member: Membership<P>): void {
+  const { group, session, credit, heapIndex } = member
+  if (credit === 0 || heapIndex >= 0 || group.isPaused || !session.takesWork) return
+  group.takers.push(member)
+  core.touch(group)
 }
 
 /** The number of leases of a member changed. */
@@ -97,12 +105,7 @@ export function withdraw<P extends Payload>(session: Session<P>): void {
 
 /** What was waiting for this session may be given to it again. */
 export function offerAgain<P extends Payload>(core: Core<P>, session: Session<P>): void {
-  if (!session.takesWork) return
-  for (const member of session.memberships.values()) {
-    if (member.credit === 0 || member.heapIndex >= 0) continue
-    member.group.takers.push(member)
-    core.touch(member.group)
-  }
+  for (const member of session.memberships.values()) offer(core, member)
 }
 
 /** The session has more room than before: its stalled members are looked at again, who waits longest first. */

@@ -22,9 +22,13 @@ export type GroupLimits = Pick<BrokerLimits, 'retryDelayMs' | 'deadBytesMax'>
 export class Group<P extends Payload> {
   readonly name: string
   readonly isDeadLetter: boolean
-  readonly maxConsumables: number
-  readonly overflow: Overflow
-  readonly retryDelayMs: number
+  maxConsumables: number = Number.POSITIVE_INFINITY
+  overflow: Overflow = 'block'
+  retryDelayMs = 0
+  /** Nothing of its queue is lent: none of its members is among the takers. */
+  isPaused = false
+  /** What was set in place of what the options say. */
+  policy: AcceptedGroup | undefined = undefined
   /** It was looked up and then forgotten, because nothing was left in it: look it up again. */
   forgotten = false
   /** It waits for the broker to see what can move in it. */
@@ -40,7 +44,7 @@ export class Group<P extends Payload> {
   leased = 0
   leasedBytes = 0
   nextOrder = 0
-  /** What was restored beyond the bounds of this run: nothing is dropped for that alone. See `countBound` of queueing.ts. */
+  /** What was there beyond its bounds when they were set: nothing is dropped for that alone. See `countBound` of queueing.ts. */
   countBound = 0
   bytesBound = 0
   /** What waits for room here, and how many sessions hold something back for this group. */
@@ -63,7 +67,7 @@ export class Group<P extends Payload> {
 
   /** Of a dead-letter group: how each object died, by its order. */
   readonly deadLetters: Map<number, DeadLetter> = new Map()
-  readonly deadBytesMax: number
+  deadBytesMax = 0
   /** Bytes of its dead letters and of how they died, those on lease included. */
   deadBytes = 0
   /** Its place among the groups with dead letters; -1 if it has none. */
@@ -72,15 +76,26 @@ export class Group<P extends Payload> {
   readonly counts: GroupCounts = { accepted: 0, delivered: 0, acknowledged: 0, dropped: 0, dead: 0 }
 
   /** `accepted`: what was said of it, or of the group whose dead letters it has. */
-  constructor(name: string, limits: GroupLimits, accepted: AcceptedGroup = {}, packing?: Packing<P>) {
-    const { maxConsumables, overflow, retryDelayMs, deadBytesMax } = accepted
+  constructor(name: string, limits: GroupLimits, accepted?: AcceptedGroup, packing?: Packing<P>) {
     this.name = name
     this.isDeadLetter = isDeadLetterName(name)
+    this.ready = new ReadyQueue(packing)
+    this.setBounds(limits, accepted)
+  }
+
+  /** These bounds hold for what is new; what is there may stay. */
+  setBounds(limits: GroupLimits, accepted: AcceptedGroup = {}): void {
+    const { maxConsumables, overflow, retryDelayMs, deadBytesMax } = accepted
     this.maxConsumables = this.isDeadLetter ? Number.POSITIVE_INFINITY : (maxConsumables ?? Number.POSITIVE_INFINITY)
     this.overflow = this.isDeadLetter ? 'drop-oldest' : (overflow ?? 'block')
     this.retryDelayMs = retryDelayMs ?? limits.retryDelayMs
     this.deadBytesMax = deadBytesMax ?? limits.deadBytesMax
-    this.ready = new ReadyQueue(packing)
+    this.keepWhatIsThere()
+  }
+
+  keepWhatIsThere(): void {
+    this.countBound = this.ready.count
+    this.bytesBound = this.isDeadLetter ? this.deadBytes : this.bytes
   }
 
   /** Bytes waiting or on lease. */
@@ -101,6 +116,8 @@ export class Group<P extends Payload> {
   private get hasNothingElse(): boolean {
     return (
       this.members.size === 0 &&
+      !this.isPaused &&
+      this.policy === undefined &&
       this.ready.count === 0 &&
       this.leased === 0 &&
       this.heldLines === 0 &&

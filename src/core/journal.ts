@@ -1,5 +1,5 @@
 import type { DeadLetter } from '../deadLetter.ts'
-import type { Payload } from './contract.ts'
+import type { GroupSetting, Payload } from './contract.ts'
 
 /**
  * What the broker tells whoever has to know later what it knew: where each object waits, and who has it on lease. All is
@@ -53,6 +53,8 @@ export interface BrokerJournal<P extends Payload> {
   lastBroadcast(payload: P, group: string, groupIndex: number, order: number): void
   /** The object, which was the last broadcast of `group` at `order`, is it no more, and none is. */
   lastCleared(payload: P, group: string, order: number): void
+  /** This is what is set of a group now, in place of what was; it may be nothing. */
+  groupSet(group: string, setting: GroupSetting): void
 }
 
 /** A journal for who need not know. */
@@ -67,6 +69,7 @@ export const silentJournal: BrokerJournal<Payload> = {
   dropped: () => {},
   lastBroadcast: () => {},
   lastCleared: () => {},
+  groupSet: () => {},
 }
 
 /** Some equal copies in one place, or a run: what a {@link BrokerJournal} was told, summed up. */

@@ -55,19 +55,23 @@ export function cutRun<P extends Payload>(output: BrokerOutput<P>, run: Item<P>,
 }
 
 /** Where an object goes, looked up: the groups of its route, and what follows from their bounds. */
-export interface Plan<P extends Payload> {
+export interface Plan<P extends Payload> extends PlanBounds<P> {
   readonly groups: readonly Group<P>[]
   /** Copies for each group. */
   readonly copies: readonly number[]
   readonly copiesTotal: number
-  /** How many of the groups accept an object only when a member takes it at once. */
-  readonly directGroups: number
-  /** Whether any of them drops its oldest when it is full. */
-  readonly drops: boolean
   /** An object beyond this can never be accepted. */
   readonly bytesMax: number
-  /** The group that can never take so many copies. */
-  readonly tooManyFor: Group<P> | undefined
   /** The answer of `accepted`, used again each time. */
   readonly memberCounts: number[]
+}
+
+/** What follows for a route from the policies of its groups, until one of them is replaced. */
+export interface PlanBounds<P extends Payload> {
+  /** How many of the groups accept an object only when a member takes it at once. */
+  directGroups: number
+  /** Whether any of them drops its oldest when it is full. */
+  drops: boolean
+  /** The group that can never take so many copies. */
+  tooManyFor: Group<P> | undefined
 }

@@ -77,7 +77,7 @@ export function dropUntil<P extends Payload>(
 }
 
 /**
- * So many may wait in a queue that drops its oldest. A queue that was restored with more is not cut: it grows no further, and
+ * So many may wait in a queue that drops its oldest. One that had more when its bounds were set is not cut: it grows no further, and
  * is bounded like any other once it is short enough.
  */
 export function countBound<P extends Payload>(group: Group<P>): number {

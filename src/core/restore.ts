@@ -53,10 +53,7 @@ export class Restoration<P extends Payload> {
       if (lines.length > 1) group.ready.fresh = merge(lines, new FreshLine(core.packing))
     }
     for (const [group, order] of this.leasedOrders) group.ready.separate(order)
-    for (const group of core.directory.groups.values()) {
-      group.countBound = group.ready.count
-      group.bytesBound = group.isDeadLetter ? group.deadBytes : group.bytes
-    }
+    for (const group of core.directory.groups.values()) group.keepWhatIsThere()
     core.keptBytesBound = core.keptBytes
     core.deadBytesBound = core.deadBytes
     for (const absent of core.absent.values()) absent.graceEndsMs = graceEndsMs

@@ -54,6 +54,7 @@ export class BrokerHost {
   #recover(): void {
     const { store, clock } = this.#parts
     store.recover({
+      groupSet: (group, setting) => this.broker.restoreGroup(group, setting),
       place: (place, sender) => {
         this.broker.restore(place)
         if (sender !== undefined) this.#absentLeases.add(place, sender)

@@ -2,10 +2,10 @@ import type { AcceptedGroup, Overflow } from '../core/contract.ts'
 import { isDeadLetterName, isGroupName } from '../core/groupName.ts'
 import { createError } from '../errors.ts'
 import type { Listeners } from '../events.ts'
+import { checkGroupPolicy } from '../groupPolicy.ts'
 import { type RelayLimits, relayLimitDefaults } from '../limits.ts'
 import {
   checkNames,
-  choiceOption,
   GROUP_NAME_RULE,
   hostOption,
   integerOption,
@@ -125,32 +125,10 @@ function checkAcceptedGroups(value: unknown): null | Record<string, AcceptedGrou
         name,
         `an object without "${name}": each group has its dead letters there anyway`,
       )
-    accepted.set(name, checkAcceptedGroup(`acceptedGroups.${name}`, rule ?? {}))
+    accepted.set(name, checkGroupPolicy(`acceptedGroups.${name}`, rule ?? {}))
   }
   // fromEntries defines own properties, so that a group may be called __proto__.
   return Object.fromEntries(accepted)
-}
-
-function checkAcceptedGroup(option: string, value: unknown): AcceptedGroup {
-  const names = [...Object.keys(countMaximums), 'overflow']
-  const rule = checkNames(value, names, { where: option, prefix: `${option}.` })
-  const counts: Partial<Record<keyof typeof countMaximums, number>> = {}
-  // Object.keys of an object of that very type.
-  for (const name of Object.keys(countMaximums) as (keyof typeof countMaximums)[]) {
-    if (rule[name] === undefined) continue
-    counts[name] = integerOption(`${option}.${name}`, rule[name], 0, countMaximums[name])
-  }
-  const { overflow } = rule
-  if (overflow === undefined) return counts
-  return { ...counts, overflow: choiceOption(`${option}.overflow`, overflow, ['block', 'reject', 'drop-oldest']) }
-}
-
-/** The numbers that may be given for a group, and how large each may be. */
-const countMaximums = {
-  maxCount: Number.MAX_SAFE_INTEGER,
-  maxConsumables: Number.MAX_SAFE_INTEGER,
-  retryDelayMs: 86_400_000,
-  deadBytesMax: Number.MAX_SAFE_INTEGER,
 }
 
 function checkStore(value: unknown): StoreDescriptor {

@@ -1,4 +1,4 @@
-import type { Packing } from '../core/contract.ts'
+import type { GroupSetting, Packing } from '../core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../core/journal.ts'
 import type { ObjectRelayError } from '../errors.ts'
 import type { SlabPool } from '../wire/slabPool.ts'
@@ -127,6 +127,8 @@ export interface SessionChange {
 
 /** Who is told what an earlier run of the relay kept. */
 export interface Recovery {
+  /** What was set of a group; before all places. */
+  groupSet(group: string, setting: GroupSetting): void
   /**
    * In any order, but all places of one object one after another, with the same payload. The sender is told of objects of which a
    * session has a copy.

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type { GroupSetting } from '../core/contract.ts'
 import type { HeardFrames } from './store.ts'
 import type { Place, StoreWitness, Witnessed } from './storeWitness.fixture.ts'
 
@@ -42,7 +43,8 @@ export function happen(witness: StoreWitness, [what, which, amount]: Step): void
     if (one !== undefined) witness.letGo(one)
   } else if (what < 92) witness.answer(SESSIONS[which % 3] ?? '', answersOf(amount), heardOf(which, amount))
   else if (what < 94) changeAnswers(witness, SESSIONS[which % 3] ?? '', which, amount)
-  else if (what < 96) witness.store.takeSource()
+  else if (what < 95) witness.store.takeSource()
+  else if (what < 96) witness.set(GROUPS[which % 4] ?? '', settingOf(amount))
   else if (what < 98) {
     const [one, place] = pair(({ kind }) => kind === 'broadcast') ?? []
     if (one !== undefined && place !== undefined) witness.clear(one, place)
@@ -87,6 +89,13 @@ function pick<T>(values: readonly T[], which: number): T | undefined {
 /** Mostly small; some fill a segment with few others. */
 function sizeOf(amount: number): number {
   return amount % 17 === 0 ? 60_000 + amount : 28 + (amount % 400)
+}
+
+function settingOf(amount: number): GroupSetting {
+  return {
+    isPaused: amount % 2 === 0,
+    policy: amount % 3 === 0 ? undefined : { maxConsumables: amount, overflow: 'reject' },
+  }
 }
 
 function heardOf(which: number, amount: number): HeardFrames | undefined {

@@ -1,3 +1,4 @@
+import type { GroupSetting } from '../core/contract.ts'
 import type { KeptPlace } from '../core/journal.ts'
 import type { DeadLetter } from '../deadLetter.ts'
 import { FrameType } from '../wire/frameTypes.ts'
@@ -53,6 +54,7 @@ export interface Witnessed {
 export interface Knowledge {
   readonly places: readonly string[]
   readonly answers: readonly string[]
+  readonly groups: readonly string[]
 }
 
 /**
@@ -63,6 +65,7 @@ export class StoreWitness {
   readonly store: Store
   readonly objects: Witnessed[] = []
   readonly answers: Map<string, SessionMemory> = new Map()
+  readonly groups: Map<string, GroupSetting> = new Map()
   /** How many of the runs of a session were added in this run of the relay, after it was told of as a whole. */
   readonly added: Map<string, number> = new Map()
   #orders = 1
@@ -77,6 +80,7 @@ export class StoreWitness {
     const witness = new StoreWitness(store)
     const places = new Map<KeptFrame, Place[]>()
     store.recover({
+      groupSet: (group, setting) => witness.groups.set(group, setting),
       place: ({ payload, ...place }) => {
         if ('begin' in payload) throw new Error('A large object was recovered that nobody gave.')
         const known = places.get(payload)
@@ -248,7 +252,15 @@ export class StoreWitness {
       ),
     )
     const answers = [...this.answers].map((one) => JSON.stringify(one))
-    return { places: places.sort(), answers: answers.sort() }
+    const groups = [...this.groups].map((one) => JSON.stringify(one))
+    return { places: places.sort(), answers: answers.sort(), groups: groups.sort() }
+  }
+
+  /** This is what is set of a group now. */
+  set(group: string, setting: GroupSetting): void {
+    this.store.journal.groupSet(group, setting)
+    this.groups.delete(group)
+    if (setting.isPaused || setting.policy !== undefined) this.groups.set(group, setting)
   }
 
   releaseIfGone(one: Witnessed): void {
@@ -303,7 +315,7 @@ function take(one: Witnessed, place: Place, copies: number): Place {
 /** What a store that was opened again tells. */
 export function recoveredPlaces(store: Store): KeptPlace<StoredObject>[] {
   const places: KeptPlace<StoredObject>[] = []
-  store.recover({ place: (place) => void places.push(place), remembered: () => {} })
+  store.recover({ groupSet: () => {}, place: (place) => void places.push(place), remembered: () => {} })
   return places
 }
 

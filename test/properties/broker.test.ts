@@ -17,6 +17,9 @@ const accepted: Record<string, AcceptedGroup> = {
   free: { overflow: 'drop-oldest' },
 }
 
+/** What is set of a group while the relay runs; `undefined`: nothing. */
+const policies: (AcceptedGroup | undefined)[] = [...Object.values(accepted), undefined, undefined, undefined]
+
 const options: BrokerOptions<ModelPayload> = {
   acceptedGroups: accepted,
   limits: {
@@ -79,7 +82,7 @@ const working: Theme = { limits: {}, groups: ['plain', 'plain.dead'] }
 const unboundedThemes = themes.filter(({ limits }) => limits.groupsMax === undefined).length
 
 const steps = [
-  ...['join', 'leave', 'detach', 'attach', 'advance', 'complete', 'abort'],
+  ...['join', 'leave', 'detach', 'attach', 'advance', 'complete', 'abort', 'pauseOrResume', 'setPolicy'],
   ...['send', 'send', 'send', 'send', 'sendRun', 'sendRun', 'sendRun', 'begin', 'begin', 'notify', 'notify', 'notify'],
   ...['acknowledge', 'acknowledge', 'see', 'see', 'release', 'release', 'release', 'advance', 'widen', 'widen'],
 ] as const
@@ -143,6 +146,9 @@ class Run {
     else if (step === 'rejoin') this.rejoin(who, what, size)
     else if (step === 'restart') this.model.restart(what % 3 === 0 ? 0 : what)
     else if (step === 'advance') this.model.advance()
+    else if (step === 'setPolicy')
+      this.model.setPolicy(this.groups[what % this.groups.length] ?? '', policies[size % policies.length])
+    else if (step === 'pauseOrResume') this.model.pauseOrResume(this.groups[what % this.groups.length] ?? '')
     else if (session !== undefined) this.takeBy(session, step, what, size)
   }
 
@@ -290,6 +296,7 @@ describe('a broker, in any course of events,', () => {
         const run = new Run(unrestricted < 4, theme)
         for (const { step, who, what, size } of course) run.take(step, who, what, size)
         const { model } = run
+        model.resumeAll()
         for (const session of [...model.sessions.values()]) model.leave(session)
         run.check()
         model.join(

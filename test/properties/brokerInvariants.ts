@@ -11,8 +11,8 @@ import type { Session } from '../../src/core/session.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 
 /** Whether a member may get an object now, by the words of the rule and without any index. */
-export function mayGet<P extends Payload>({ session, credit }: Membership<P>, bytes: number): boolean {
-  return session.takesWork && credit > 0 && session.backlog.count === 0 && hasRoom(session, bytes)
+export function mayGet<P extends Payload>({ session, credit, group }: Membership<P>, bytes: number): boolean {
+  return !group.isPaused && session.takesWork && credit > 0 && session.backlog.count === 0 && hasRoom(session, bytes)
 }
 
 /** What must hold between any two calls of a broker. */
@@ -135,7 +135,7 @@ function checkMember<P extends Payload>(member: Membership<P>): void {
   const { session, group, credit, heapIndex } = member
   atLeast('credit', credit, 0)
   atLeast('member.skipped', member.skipped, 0)
-  same(`${session.id} waits in ${group.name}`, heapIndex >= 0, credit > 0 && session.takesWork)
+  same(`${session.id} waits in ${group.name}`, heapIndex >= 0, credit > 0 && session.takesWork && !group.isPaused)
   if (heapIndex >= 0)
     same(
       '(member.stalled ? group.stalled : group.takers).values()[heapIndex]',

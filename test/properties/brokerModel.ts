@@ -1,5 +1,12 @@
 import { Broker } from '../../src/core/broker.ts'
-import type { BrokerEvent, BrokerOptions, BrokerOutput, Delivery, Route } from '../../src/core/contract.ts'
+import type {
+  AcceptedGroup,
+  BrokerEvent,
+  BrokerOptions,
+  BrokerOutput,
+  Delivery,
+  Route,
+} from '../../src/core/contract.ts'
 import type { KeptPlace } from '../../src/core/journal.ts'
 import { reclaimedLeaseMin } from '../../src/core/reclaim.ts'
 import type { Session } from '../../src/core/session.ts'
@@ -121,9 +128,12 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private readonly releasedIds = new Set<number>()
   /** Sessions of an earlier run, and when their time is over. */
   readonly absent: Map<string, { leases: ModelLease[]; endsMs: number }> = new Map()
+  private readonly paused = new Set<string>()
   private nextReclaimed: number = reclaimedLeaseMin
   private nowMs = 0
-  private readonly options: BrokerOptions<ModelPayload>
+  private readonly given: BrokerOptions<ModelPayload>
+  /** With the policies that were set since. */
+  private options: BrokerOptions<ModelPayload>
   private ticks = 0
   private checks = 0
   /** By lease number, the group of each delivery that is given back before it is whole. */
@@ -139,6 +149,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   constructor(options: BrokerOptions<ModelPayload>) {
     this.broker = new Broker(options, this, this.runs.journalOf(this.journal))
+    this.given = options
     this.options = options
     this.room = new BrokerRoom(this.facts())
   }
@@ -244,11 +255,12 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       const kept = earlier.filter(({ copy }) => copy.sent.state === 'accepted')
       if (kept.length > 0) this.absent.set(id, { leases: inOrderOfRestoring(kept, rank), endsMs })
     }
-    this.broker = new Broker(this.options, this, this.runs.journalOf(this.journal))
+    this.broker = new Broker(this.given, this, this.runs.journalOf(this.journal))
     for (const sent of this.sent) sent.entered = 0
     this.journal.restore(places)
     for (const { queue } of this.groups.values()) for (const copy of queue) Object.assign(copy, restoredCopy)
     for (const { leases: kept } of this.absent.values()) for (const { copy } of kept) Object.assign(copy, restoredCopy)
+    for (const [name, setting] of this.journal.groups) this.broker.restoreGroup(name, setting)
     for (const place of places) this.broker.restore(place)
     this.broker.restored(this.nowMs)
     for (const { payload } of this.sent) if (!this.journal.isKept(payload)) this.releasedIds.add(payload.id)
@@ -416,8 +428,11 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   private facts(): RoomFacts {
     const broker = (): Broker<ModelPayload> => this.broker
+    const options = (): BrokerOptions<ModelPayload> => this.options
     return {
-      options: this.options,
+      get options() {
+        return options()
+      },
       get core() {
         return broker().core
       },
@@ -455,7 +470,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private asking(group: string): Asking[] {
     return this.membersOf(group)
       .filter(({ session, member }) => {
-        return session.state === 'attached' && member.credit > 0 && session.session?.backlog.count === 0
+        const asks = session.state === 'attached' && member.credit > 0 && session.session?.backlog.count === 0
+        return asks && !this.paused.has(group)
       })
       .map(({ session: { id, room, inboxBytes }, member: { credit } }) => ({ session: id, credit, room, inboxBytes }))
   }
@@ -511,6 +527,31 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       this.broker.notify(sessionOf(model), name, count) === added,
       'the credit that notify tells is that which it added',
     )
+  }
+
+  /** A group is paused, or resumed if it was. */
+  pauseOrResume(name: string): void {
+    if (this.paused.delete(name)) this.broker.setPaused(name, false)
+    else if (this.room.areTooMany([name]))
+      must(codeOf(() => this.broker.setPaused(name, true)) === 'TOO_MANY_GROUPS', 'what is paused counts as a group')
+    else {
+      this.paused.add(name)
+      this.broker.setPaused(name, true)
+    }
+  }
+
+  /** Another policy holds for an accepted group, or again that of the options. */
+  setPolicy(name: string, policy: AcceptedGroup | undefined): void {
+    const { acceptedGroups } = this.options
+    const original = this.given.acceptedGroups?.[name]
+    if (acceptedGroups === null || original === undefined) return
+    if (!this.broker.core.directory.groups.has(name) && this.room.areTooMany([name])) return
+    this.options = { ...this.given, acceptedGroups: { ...acceptedGroups, [name]: policy ?? original } }
+    this.broker.setPolicy(name, policy)
+  }
+
+  resumeAll(): void {
+    for (const name of [...this.paused]) this.pauseOrResume(name)
   }
 
   acknowledge(model: ModelSession, numbers: number[]): void {
@@ -730,7 +771,9 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.notice()
     this.expireAbsent()
     const group = this.group(name)
-    if (kind === 'produce') group.queue.splice(0, count)
+    // What a leaving sender had begun is forgotten by then.
+    const dropped = new Set(group.queue.filter(({ sent }) => sent.state !== 'aborted').slice(0, count))
+    if (kind === 'produce') group.queue = group.queue.filter((copy) => !dropped.has(copy))
     if (reason === 'overflow') this.droppedFor++
     if (reason !== 'evicted') return
     const { last } = group
@@ -782,6 +825,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
           other.leases < member.leases ||
           (other.leases === member.leases && other.since < member.since)),
     )
+    must(!this.paused.has(group), `nothing of ${group} is lent while it is paused`)
     must(better === undefined, `${better?.session.id} is served before ${model.id} in ${group}`)
     must(member.credit-- > 0, 'only who asked gets something')
     member.leases++

@@ -231,9 +231,16 @@ export class BrokerRoom {
   /** How many groups would be empty without a retained broadcast. */
   private evictable(needed: readonly string[]): number {
     let count = 0
-    for (const { name, heldLines, begunBroadcasts, leased } of this.facts.core.directory.groups.values()) {
+    for (const {
+      name,
+      heldLines,
+      begunBroadcasts,
+      leased,
+      isPaused,
+      policy,
+    } of this.facts.core.directory.groups.values()) {
       const isAlone = this.facts.memberCount(name) === 0 && this.facts.waiting(name).length === 0 && leased === 0
-      const isOnly = isAlone && heldLines === 0 && begunBroadcasts.size === 0
+      const isOnly = isAlone && heldLines === 0 && begunBroadcasts.size === 0 && !isPaused && policy === undefined
       if (isOnly && this.facts.retained(name) !== undefined && !needed.includes(name)) count++
     }
     return count

@@ -1,4 +1,4 @@
-import type { Payload } from '../../src/core/contract.ts'
+import type { GroupSetting, Payload } from '../../src/core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 
@@ -19,6 +19,8 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
   private readonly places = new Map<P, Map<string, Place>>()
   private readonly last = new Map<string, string>()
   private readonly lastPayloads = new Map<string, P>()
+  /** What is set of groups. */
+  readonly groups: Map<string, GroupSetting> = new Map()
 
   /** Begins anew with what was kept. */
   restore(kept: Iterable<KeptPlace<P>>): void {
@@ -115,6 +117,11 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
     must(this.last.get(group)?.includes(` ${order} attempt`) === true, 'what is cleared is told by its order')
     this.last.delete(group)
     this.lastPayloads.delete(group)
+  }
+
+  groupSet(group: string, setting: GroupSetting): void {
+    this.groups.delete(group)
+    if (setting.isPaused || setting.policy !== undefined) this.groups.set(group, setting)
   }
 
   /** Told by the broker's output: nothing of it may be left. */

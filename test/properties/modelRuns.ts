@@ -90,6 +90,7 @@ export class ModelRuns {
         each(run, (payload, index) => journal.lastBroadcast(payload, group, groupIndex, order + index)),
       lastCleared: (run, group, order) =>
         each(run, (payload, index) => journal.lastCleared(payload, group, order + index)),
+      groupSet: (group, setting) => journal.groupSet(group, setting),
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { GroupSetting } from '../../src/core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
@@ -23,6 +24,7 @@ export class KeptMemory {
   readonly #store = openStore()
   readonly #places = new Set<Place>()
   readonly #broadcasts = new Map<string, Omit<Place, 'copies' | 'deadLetter'>>()
+  readonly #groups = new Map<string, GroupSetting>()
   /** `pastRuns`: how many of its runs were told of as a whole. */
   readonly #sessions = new Map<string, SessionMemory & { readonly pastRuns: number }>()
   /** What the present run of the relay told since its last commit; a killed one tells nothing more. */
@@ -91,7 +93,8 @@ export class KeptMemory {
     this.#sessions.set(session, { runs, heard: heard ?? before.heard, pastRuns: past.length })
   }
 
-  #recover({ place, remembered }: Recovery): void {
+  #recover({ groupSet, place, remembered }: Recovery): void {
+    for (const [group, setting] of this.#groups) groupSet(group, setting)
     for (const { copies, ...where } of this.#places) {
       for (const copy of copies) place({ ...where, ...copy, kind: 'produce', copies: 1 }, senderOf(where.payload))
     }
@@ -153,6 +156,11 @@ export class KeptMemory {
       lastBroadcast: (payload, group, groupIndex, order) =>
         tell(() => void this.#broadcasts.set(group, { payload, group, groupIndex, order })),
       lastCleared: (_payload, group) => tell(() => void this.#broadcasts.delete(group)),
+      groupSet: (group, setting) =>
+        tell(() => {
+          this.#groups.delete(group)
+          if (setting.isPaused || setting.policy !== undefined) this.#groups.set(group, setting)
+        }),
     }
   }
 

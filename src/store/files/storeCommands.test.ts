@@ -123,7 +123,7 @@ describe.each([true, false])('backupStore, with a relay that runs: %s', (isInUse
     const { options } = fileStore({ dir: copy })
     store = await openStore(options, { report: () => undefined })
     let places = 0
-    store.recover({ place: () => places++, remembered: () => undefined })
+    store.recover({ groupSet: () => undefined, place: () => places++, remembered: () => undefined })
     expect(places).toBe(7)
     await expect(backupStore(dir, copy)).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
   })

@@ -179,6 +179,7 @@ function findGroup(store: Store, group: string): { places: readonly Place[]; sha
   let elsewhere: StoredObject | undefined
   // The places of one object come one after the other.
   store.recover({
+    groupSet: () => undefined,
     place: (place) => {
       const { payload } = place
       if (place.group === group) places.push(place)

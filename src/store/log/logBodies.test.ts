@@ -24,7 +24,7 @@ async function crashed(log: OpenedLog): Promise<{ log: OpenedLog; places: KeptPl
   log.files.crash()
   const again = await openLog(log.disk.crash(), log)
   const places: KeptPlace<StoredObject>[] = []
-  again.store.recover({ place: (place) => void places.push(place), remembered: () => {} })
+  again.store.recover({ groupSet: () => {}, place: (place) => void places.push(place), remembered: () => {} })
   return { log: again, places }
 }
 

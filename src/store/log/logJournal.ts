@@ -1,11 +1,14 @@
+import type { GroupSetting } from '../../core/contract.ts'
 import type { BrokerJournal } from '../../core/journal.ts'
 import type { DeadLetter } from '../../deadLetter.ts'
 import { encodeDeadLetter } from '../../wire/failures.ts'
 import type { StoredObject } from '../store.ts'
 import type { BlockWriter } from './blockWriter.ts'
 import type { FrameTable } from './frameTable.ts'
+import { writeGroup } from './groupValues.ts'
 import type { LogBodies } from './logBodies.ts'
 import { LogFrame } from './logFrame.ts'
+import type { LogValues } from './logValues.ts'
 import type { Lease, ObjectIndex, PlaceInGroup, Subject } from './objectIndex.ts'
 import { RECORD_ROOM_BYTES } from './recordFormat.ts'
 import type { FrameLocation, RecordWriter } from './recordWriter.ts'
@@ -18,12 +21,14 @@ export class LogJournal implements BrokerJournal<StoredObject> {
   readonly #frames: FrameTable
   readonly #index: ObjectIndex
   readonly #bodies: LogBodies
+  readonly #values: LogValues
 
-  constructor(writer: BlockWriter, frames: FrameTable, bodies: LogBodies) {
+  constructor(writer: BlockWriter, frames: FrameTable, bodies: LogBodies, values: LogValues) {
     this.#writer = writer
     this.#frames = frames
     this.#index = frames.index
     this.#bodies = bodies
+    this.#values = values
   }
 
   queued(object: StoredObject, group: string, groupIndex: number, order: number, copies: number): void {
@@ -112,6 +117,11 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     const { subject, at } = this.#find(object)
     this.#records().cleared(at, group, order)
     check(this.#index.cleared(subject, this.#place(group, 0, order)))
+  }
+
+  groupSet(group: string, setting: GroupSetting): void {
+    writeGroup(this.#values, group, setting)
+    this.wasTold = true
   }
 
   /** Which frame is an object's, and where it lies. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import type { Packing } from '../../core/contract.ts'
+import type { GroupSetting, Packing } from '../../core/contract.ts'
 import type { BrokerJournal } from '../../core/journal.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../../errors.ts'
 import { readUint32 } from '../../wire/integers.ts'
@@ -24,6 +24,7 @@ import { Compactor } from './compactor.ts'
 import { FrameFinder } from './frameFinder.ts'
 import { framePacking } from './framePacking.ts'
 import { FrameTable } from './frameTable.ts'
+import { readGroups } from './groupValues.ts'
 import { checkBodyFiles, LogBodies, removeBodyFiles } from './logBodies.ts'
 import { type CopiedPart, copyLog } from './logCopy.ts'
 import type { BlockBytes, LogDisk } from './logDisk.ts'
@@ -91,8 +92,9 @@ export class LogStore implements Store {
   readonly #bodies: LogBodies
   readonly #values: LogValues
   readonly #sessions: SessionValues
-  /** What an earlier run remembered of sessions, until the relay is told. */
+  /** What an earlier run remembered of sessions, and what was set of groups, until the relay is told. */
   #remembered: ReadonlyMap<string, SessionMemory>
+  #groups: ReadonlyMap<string, GroupSetting>
   readonly #identity: LogIdentity
   readonly #compactor: Compactor
   /** What an earlier run kept, until the relay has been told. */
@@ -140,7 +142,9 @@ export class LogStore implements Store {
     })
     this.#values = new LogValues(this.#table, this.#writer)
     this.#sessions = new SessionValues(this.#values)
-    this.#remembered = this.#sessions.restore([...values].map(([name, { value }]) => [name, value] as const))
+    const recovered = [...values].map(([name, { value }]) => [name, value] as const)
+    this.#remembered = this.#sessions.restore(recovered)
+    this.#groups = readGroups(recovered)
     for (const [name, { value, segment }] of values) this.#values.restore(name, value, segment)
     this.#identity = new LogIdentity(this.#values, values, newRelayName)
     this.relayName = this.#identity.relayName
@@ -151,7 +155,7 @@ export class LogStore implements Store {
     this.#spool = new Spool({ files: disk.bodies, isTemporary: false, clock, host, slabs })
     this.#bodies = new LogBodies(this.#spool, this.#frames, this.#writer, nextBody)
     this.#finder = new FrameFinder(this.#frames, this.#memory)
-    this.#journal = new LogJournal(this.#writer, this.#frames, this.#bodies)
+    this.#journal = new LogJournal(this.#writer, this.#frames, this.#bodies, this.#values)
     this.journal = this.#journal
     this.packing = framePacking(this.#finder, this.#table.first)
     this.#compactor = new Compactor({
@@ -178,9 +182,11 @@ export class LogStore implements Store {
       sender = object.isLeased ? senders.get(nameOf(object)) : undefined
       return this.#restore(object)
     }
+    for (const [group, setting] of this.#groups) recovery.groupSet(group, setting)
     for (const place of log.index.places(restored)) recovery.place(place, sender)
     for (const [session, { runs, heard }] of this.#remembered) recovery.remembered(session, runs, heard)
     this.#remembered = new Map()
+    this.#groups = new Map()
   }
 
   takeSource(): number {

@@ -8,7 +8,7 @@ interface NamedValue {
   readonly segment: number
 }
 
-/** Small named values that a log keeps beside its objects: whose it is, and what is remembered of sessions. */
+/** Small named values that a log keeps beside its objects: whose it is, what is remembered of sessions, and what was set of groups. */
 export class LogValues {
   readonly #table: SegmentTable
   readonly #writer: BlockWriter

@@ -14,6 +14,7 @@ async function reopened(log: OpenedLog): Promise<{ again: OpenedLog; memories: R
   const memories: Record<string, SessionMemory> = {}
   const again = await openLog(log.disk.crash(), log)
   again.store.recover({
+    groupSet: () => undefined,
     place: () => undefined,
     remembered: (session, runs, heard) => {
       memories[session] = { runs, heard }

@@ -1,0 +1,65 @@
+import { createError, type ObjectRelayError } from '../errors.ts'
+import { checkGroupPolicy } from '../groupPolicy.ts'
+import type { AcceptedGroup, GroupSetting, Payload } from './contract.ts'
+import type { Core } from './core.ts'
+import { boundsOf } from './directory.ts'
+import { leaveHeap, offer } from './dispatch.ts'
+import type { Group } from './group.ts'
+import { deadLetterName, isDeadLetterName, isGroupName } from './groupName.ts'
+
+/** Pauses or resumes a group. */
+export function setPaused<P extends Payload>(core: Core<P>, name: string, isPaused: boolean): void {
+  const { isPaused: wasPaused, policy } = settingOf(core, name)
+  if (wasPaused !== isPaused) set(core, name, { isPaused, policy })
+}
+
+/** Replaces the policy of a group. */
+export function setPolicy<P extends Payload>(core: Core<P>, name: string, given: AcceptedGroup | undefined): void {
+  const policy = given === undefined ? undefined : checkGroupPolicy('policy', given)
+  if (policy !== undefined && isDeadLetterName(name))
+    throw wrongGroup(`The group "${name}" has no policy of its own. Set that of the group whose dead letters it has.`)
+  const { isPaused, policy: before } = settingOf(core, name)
+  if (policy !== before) set(core, name, { isPaused, policy })
+}
+
+/** What was set of a group holds from now on. */
+export function applySetting<P extends Payload>(core: Core<P>, name: string, { isPaused, policy }: GroupSetting): void {
+  const group = core.directory.obtain(name)
+  if (policy !== group.policy) applyPolicy(core, group, policy)
+  group.isPaused = isPaused
+  for (const member of group.members) {
+    if (isPaused) leaveHeap(member)
+    else offer(core, member)
+  }
+}
+
+function applyPolicy<P extends Payload>(core: Core<P>, group: Group<P>, policy: AcceptedGroup | undefined): void {
+  const { directory, sessions } = core
+  directory.setPolicy(group, policy)
+  for (const session of sessions.values()) {
+    session.recentRoute = undefined
+    // What waits for room does so with the plan that it came with.
+    for (const { plan } of session.held.get(group) ?? []) Object.assign(plan, boundsOf(plan))
+  }
+}
+
+function settingOf<P extends Payload>({ directory }: Core<P>, name: string): GroupSetting {
+  return directory.groups.get(name) ?? { isPaused: false, policy: undefined }
+}
+
+function set<P extends Payload>(core: Core<P>, name: string, setting: GroupSetting): void {
+  const { directory, journal } = core
+  if (!isGroupName(name))
+    throw wrongGroup(`${JSON.stringify(name)} is not a name of a group. Use 1 to 128 bytes of text.`)
+  // What an earlier run has set of a group that is not accepted any more can still be undone.
+  const refusal = directory.groups.has(name) ? undefined : directory.refusal(new Set([name]))
+  if (refusal !== undefined) throw refusal
+  applySetting(core, name, setting)
+  for (const group of [directory.groups.get(name), directory.groups.get(deadLetterName(name))])
+    if (group !== undefined) core.touch(group)
+  journal.groupSet(name, setting)
+}
+
+function wrongGroup(message: string): ObjectRelayError {
+  return createError('INVALID_ARGUMENT', message, { details: { argument: 'group' } })
+}
