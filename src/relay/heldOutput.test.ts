@@ -82,13 +82,18 @@ test('sends what is read from a disk in its order, and frames that are read toge
   })
   const came: string[] = []
   const failed = () => came.push('failed')
-  output.sendLoaded({ reading, start: 0, end: 7 }, () => came.push('one and two'), failed)
-  output.sendLoaded({ reading, start: 7, end: 14 }, () => came.push('never'), failed)
+  output.sendLoaded({ reading, start: 0, end: 7 }, 1, () => came.push('one and two'), failed)
+  output.sendLoaded({ reading, start: 7, end: 14 }, 1, () => came.push('never'), failed)
   output.release(output.mark())
   // Behind a mark, it is told apart.
-  output.sendLoaded({ reading, start: 14, end: 23 }, () => came.push('three'), failed)
+  output.sendLoaded({ reading, start: 14, end: 23 }, 1, () => came.push('three'), failed)
   output.send(frame('four'))
-  output.sendLoaded({ reading: Promise.resolve(second), start: 0, end: second.length }, () => came.push('five'), failed)
+  output.sendLoaded(
+    { reading: Promise.resolve(second), start: 0, end: second.length },
+    1,
+    () => came.push('five'),
+    failed,
+  )
   await Promise.resolve()
   expect([leave(), came, output.bytes]).toEqual(['', ['five'], 16])
   read(first)
@@ -106,6 +111,7 @@ test('says once that what is read together cannot be read', async () => {
   for (const start of [0, 7])
     output.sendLoaded(
       { reading, start, end: start + 7 },
+      1,
       () => undefined,
       () => failures++,
     )

@@ -79,10 +79,15 @@ export class HeldOutput {
   }
 
   /**
-   * Sends a numbered frame when it has been read; what comes behind it waits for it. `loaded` is called when it has come, and what waited
+   * Sends numbered frames, one behind the other, when they have been read; what comes behind it waits for it. `loaded` is called when it has come, and what waited
    * for it and may leave has left, `failed` if it cannot be read; once for several that lie one behind the other.
    */
-  sendLoaded({ reading, start, end }: ColdFrame, loaded: () => void, failed: (thrown: unknown) => void): void {
+  sendLoaded(
+    { reading, start, end }: ColdFrame,
+    frames: number,
+    loaded: () => void,
+    failed: (thrown: unknown) => void,
+  ): void {
     const last = this.#lastFrames()
     if (
       last !== undefined &&
@@ -92,10 +97,10 @@ export class HeldOutput {
       last.end === start
     ) {
       last.end = end
-      last.frames++
+      last.frames += frames
       return
     }
-    const entry: ComingFrames = { reading, buffer: undefined, start, end, frames: 1 }
+    const entry: ComingFrames = { reading, buffer: undefined, start, end, frames }
     this.#entries.push(entry)
     reading.then((buffer) => {
       this.#slabs?.retain(buffer)

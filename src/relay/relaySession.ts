@@ -430,12 +430,18 @@ export class RelaySession implements LinkHandler, Gated {
   }
 
   #deliverKept(kept: KeptFrame, attempt: number): void {
+    const apart = kept.apart()
+    if (apart !== undefined) {
+      for (const one of apart) this.#deliverKept(one, attempt)
+      return
+    }
     const found = kept.find()
     const output = this.#output
     if (found === undefined) {
       const cold = kept.load()
       output.sendLoaded(
         attempt === 1 ? cold : stampedLater(cold, attempt),
+        kept.objects,
         () => this.link?.flush(),
         (thrown) => this.#host.failed(thrown),
       )

@@ -110,6 +110,8 @@ class StoredFrame implements KeptFrame, LoadedFrame {
     return this.start + this.bytes
   }
 
+  apart(): undefined {}
+
   find(): LoadedFrame {
     return this
   }

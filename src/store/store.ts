@@ -11,6 +11,8 @@ export interface KeptFrame {
   readonly bytes: number
   /** How many frames. */
   readonly objects: number
+  /** Each frame of a run alone, if they do not lie one behind the other any more; else `undefined`. */
+  apart(): readonly KeptFrame[] | undefined
   /** Where it lies in memory; `undefined`: it is only on a disk now. */
   find(): LoadedFrame | undefined
   /** Begins to read it from the disk. */

@@ -72,7 +72,12 @@ export class BlockWriter {
     return bytes
   }
 
-  /** Copies a frame in; returns its offset in the segment, which may be another one than before. */
+  /** Whether so many bytes of frames fit into the present segment. */
+  hasRoom(bytes: number): boolean {
+    return this.#framesEnd + this.records.end + bytes <= SEGMENT_BYTES_MAX
+  }
+
+  /** Copies a frame in, or several that lie one behind the other; returns its offset in the segment, which may be another one than before. */
   addFrame(source: Buffer, start: number, end: number): number {
     const bytes = end - start
     this.#makeRoom(bytes)

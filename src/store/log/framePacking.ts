@@ -11,14 +11,16 @@ export function framePacking(source: FrameSource, first: number): Packing<Stored
   return {
     ...packingDefaults,
     pack(object) {
-      if (!(object instanceof LogFrame)) return Number.NaN
+      // A run is told by its one handle: that is less than 20 bytes for each of its objects.
+      if (!(object instanceof LogFrame) || object.objects > 1) return Number.NaN
       const segment = object.segment - first
       // A frame that was released lies before all.
       return segment >= 0 && segment < SEGMENTS_MAX ? segment * SEGMENT_BYTES_MAX + object.offset : Number.NaN
     },
     unpack(packed, bytes) {
       const segment = Math.floor(packed / SEGMENT_BYTES_MAX)
-      return new LogFrame(source, first + segment, packed - segment * SEGMENT_BYTES_MAX, bytes)
+      const offset = packed - segment * SEGMENT_BYTES_MAX
+      return new LogFrame(source, { segment: first + segment, offset }, bytes, 1)
     },
   }
 }

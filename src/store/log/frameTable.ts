@@ -1,3 +1,4 @@
+import type { LogFrame } from './logFrame.ts'
 import type { ObjectIndex, Subject } from './objectIndex.ts'
 import type { FrameLocation } from './recordWriter.ts'
 import type { SegmentTable } from './segmentTable.ts'
@@ -37,6 +38,27 @@ export class FrameTable {
     return { page, index }
   }
 
+  /** Frames were written one behind the other; `bytes`: of each. */
+  isTogether(run: LogFrame): boolean {
+    const { page, index } = this.subjectOf(run)
+    return !page.hasMoved(index, run.objects)
+  }
+
+  /** The frames of a run, as they were written first. */
+  each<T>({ segment, offset, objects }: LogFrame, make: (at: FrameLocation, bytes: number) => T): T[] {
+    const { page, index } = this.subjectOf({ segment, offset })
+    const made: T[] = []
+    for (let at = index; at < index + objects; at++)
+      made.push(make({ segment, offset: page.offsetOf(at) }, page.lengthOf(at)))
+    return made
+  }
+
+  /** How many bytes the first frames of a run have. */
+  bytesOf(run: LogFrame, objects: number): number {
+    const { page, index } = this.subjectOf(run)
+    return page.offsetOf(index + objects) - page.offsetOf(index)
+  }
+
   /** Where the frame lies that was written there first. */
   locate(told: FrameLocation): FrameLocation {
     const { page, index } = this.subjectOf(told)
@@ -52,12 +74,13 @@ export class FrameTable {
     this.#index.move(told, to)
   }
 
-  /** It is needed no more. */
-  release(told: FrameLocation): void {
+  /** So many frames, which were written one behind the other, are needed no more. */
+  release(told: FrameLocation, frames: number): void {
     const { page, index } = this.subjectOf(told)
-    const { segment } = page.movedTo(index) ?? told
-    this.#table.unref(segment, page.lengthOf(index))
-    this.#index.release(told.segment, page, index)
+    for (let at = index; at < index + frames; at++) {
+      this.#table.unref((page.movedTo(at) ?? told).segment, page.lengthOf(at))
+      this.#index.release(told.segment, page, at)
+    }
   }
 
   /** What the index is told of an object. */

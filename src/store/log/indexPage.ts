@@ -110,6 +110,13 @@ export class IndexPage {
     return this.#moved?.get(index)
   }
 
+  /** Whether any of so many frames was moved. */
+  hasMoved(first: number, count: number): boolean {
+    if (this.#moved === undefined || this.#moved.size === 0) return false
+    for (let index = first; index < first + count; index++) if (this.#moved.has(index)) return true
+    return false
+  }
+
   move(index: number, to: FrameLocation): void {
     this.#moved ??= new Map()
     this.#moved.set(index, to)

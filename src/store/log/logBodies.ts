@@ -93,7 +93,7 @@ export class LogBodies {
       place.body.release()
       return
     }
-    this.#frames.release(place)
+    this.#frames.release(place, 1)
     this.#released.push(place.body)
   }
 

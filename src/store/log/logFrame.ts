@@ -1,35 +1,36 @@
 import type { ColdFrame, KeptFrame, LoadedFrame } from '../store.ts'
+import type { FrameLocation } from './recordWriter.ts'
 
 /** Who can read the frames of a log. */
 export interface FrameSource {
-  /** Where the frame lies in memory; `undefined`: it is only on the disk now. */
-  find(frame: LogFrame): LoadedFrame | undefined
-  /** Begins to read it from the disk. */
-  load(frame: LogFrame): ColdFrame
+  /** Where the frames lie in memory; `undefined`: they are only on the disk now. */
+  find(frames: LogFrame): LoadedFrame | undefined
+  /** Begins to read them from the disk. */
+  load(frames: LogFrame): ColdFrame
+  /** Each frame of a run alone, if some of them were moved; else `undefined`. */
+  apart(frames: LogFrame): readonly LogFrame[] | undefined
 }
 
-/** The segment of a frame that was released. */
+/** The segment of frames that were released. */
 export const RELEASED = -1
 
 /**
- * The handle of one kept frame. Many may wait: it has no field that can be done without. It is told by where it was first written in
- * this run, and stays so when it is moved.
+ * The handle of one kept frame, or of a run of them. Many may wait: it has no field that can be done without. They are told by where they
+ * were first written in this run of the relay, one behind the other, and stay so when they are moved.
  */
 export class LogFrame implements KeptFrame {
-  readonly bytes: number
+  bytes: number
+  objects: number
   segment: number
-  readonly offset: number
+  offset: number
   readonly source: FrameSource
 
-  constructor(source: FrameSource, segment: number, offset: number, bytes: number) {
+  constructor(source: FrameSource, { segment, offset }: FrameLocation, bytes: number, objects: number) {
     this.source = source
     this.segment = segment
     this.offset = offset
     this.bytes = bytes
-  }
-
-  get objects(): number {
-    return 1
+    this.objects = objects
   }
 
   find(): LoadedFrame | undefined {
@@ -38,5 +39,9 @@ export class LogFrame implements KeptFrame {
 
   load(): ColdFrame {
     return this.source.load(this)
+  }
+
+  apart(): readonly LogFrame[] | undefined {
+    return this.objects === 1 ? undefined : this.source.apart(this)
   }
 }

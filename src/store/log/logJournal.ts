@@ -32,21 +32,27 @@ export class LogJournal implements BrokerJournal<StoredObject> {
   }
 
   queued(object: StoredObject, group: string, groupIndex: number, order: number, copies: number): void {
-    const { subject, at } = this.#find(object)
-    this.#records().queued(at, group, groupIndex, order, copies)
-    check(this.#index.queued(subject, this.#place(group, groupIndex, order), copies))
+    const number = this.#index.groups.numberOf(group)
+    this.#tell(object, (subject, at, next) => {
+      this.#records().queued(at, group, groupIndex, order + next, copies)
+      return this.#index.queued(subject, { group: number, groupIndex, order: order + next }, copies)
+    })
   }
 
   leased(object: StoredObject, group: string, attempt: number, session: string, order: number): void {
-    const { subject, at } = this.#find(object)
-    this.#records().leased(at, group, attempt, session, order)
-    check(this.#index.leased(subject, this.#place(group, 0, order), this.#lease(attempt, session, false)))
+    const lease = this.#lease(attempt, session, false)
+    this.#tellInOrder(object, group, order, (subject, at, place) => {
+      this.#records().leased(at, group, attempt, session, place.order)
+      return this.#index.leased(subject, place, lease)
+    })
   }
 
   seen(object: StoredObject, group: string, attempt: number, session: string, order: number): void {
-    const { subject, at } = this.#find(object)
-    this.#records().seen(at, group, attempt, session, order)
-    check(this.#index.seen(subject, this.#place(group, 0, order), this.#lease(attempt, session, false)))
+    const lease = this.#lease(attempt, session, false)
+    this.#tellInOrder(object, group, order, (subject, at, place) => {
+      this.#records().seen(at, group, attempt, session, place.order)
+      return this.#index.seen(subject, place, lease)
+    })
   }
 
   returned(
@@ -58,10 +64,11 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     nextAttempt: number,
     order: number,
   ): void {
-    const { subject, at } = this.#find(object)
-    this.#records().returned(at, group, attempt, session, isSeen, nextAttempt, order)
     const lease = this.#lease(attempt, session, isSeen)
-    check(this.#index.returned(subject, this.#place(group, 0, order), lease, nextAttempt))
+    this.#tellInOrder(object, group, order, (subject, at, place) => {
+      this.#records().returned(at, group, attempt, session, isSeen, nextAttempt, place.order)
+      return this.#index.returned(subject, place, lease, nextAttempt)
+    })
   }
 
   buried(
@@ -96,15 +103,18 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     isSeen: boolean,
     order: number,
   ): void {
-    const { subject, at } = this.#find(object)
-    this.#records().acknowledged(at, group, attempt, session, isSeen, order)
-    check(this.#index.acknowledged(subject, this.#place(group, 0, order), this.#lease(attempt, session, isSeen)))
+    const lease = this.#lease(attempt, session, isSeen)
+    this.#tellInOrder(object, group, order, (subject, at, place) => {
+      this.#records().acknowledged(at, group, attempt, session, isSeen, place.order)
+      return this.#index.acknowledged(subject, place, lease)
+    })
   }
 
   dropped(object: StoredObject, group: string, attempt: number, copies: number, order: number): void {
-    const { subject, at } = this.#find(object)
-    this.#records().dropped(at, group, attempt, copies, order)
-    check(this.#index.dropped(subject, this.#place(group, 0, order), attempt, copies))
+    this.#tellInOrder(object, group, order, (subject, at, place) => {
+      this.#records().dropped(at, group, attempt, copies, place.order)
+      return this.#index.dropped(subject, place, attempt, copies)
+    })
   }
 
   lastBroadcast(object: StoredObject, group: string, groupIndex: number, order: number): void {
@@ -122,6 +132,27 @@ export class LogJournal implements BrokerJournal<StoredObject> {
   groupSet(group: string, setting: GroupSetting): void {
     writeGroup(this.#values, group, setting)
     this.wasTold = true
+  }
+
+  /** Tells the same of each frame of an object, or of a run: which it is, where it lies, and how many are before it. */
+  #tell(object: StoredObject, tell: (subject: Subject, at: FrameLocation, before: number) => string | undefined): void {
+    const told = this.#told(object)
+    const { page, index } = this.#frames.subjectOf(told)
+    for (let next = 0; next < object.objects; next++) {
+      const at = page.movedTo(index + next) ?? { segment: told.segment, offset: page.offsetOf(index + next) }
+      check(tell({ page, index: index + next }, at, next))
+    }
+  }
+
+  /** The same of what lies in a queue, where the orders of a run follow each other. */
+  #tellInOrder(
+    object: StoredObject,
+    group: string,
+    order: number,
+    tell: (subject: Subject, at: FrameLocation, place: PlaceInGroup) => string | undefined,
+  ): void {
+    const number = this.#index.groups.numberOf(group)
+    this.#tell(object, (subject, at, next) => tell(subject, at, { group: number, groupIndex: 0, order: order + next }))
   }
 
   /** Which frame is an object's, and where it lies. */

@@ -215,21 +215,33 @@ export class LogStore implements Store {
     return this.#index.countFrom({ segment, offset })
   }
 
-  /** Of several frames only the first: each has a place of its own in the log. */
+  /** Of several frames that do not fit into one segment only the first. */
   keep(buffer: Buffer, start: number, end: number, objects = 1): KeptFrame {
-    const bytes = objects === 1 ? end - start : readUint32(buffer, start)
-    // The log finds its frames again by their own length.
-    if (readUint32(buffer, start) !== bytes)
-      throw new Error(`A frame of ${bytes} bytes says that it has another length.`)
     const writer = this.#writer
-    const offset = writer.addFrame(buffer, start, start + bytes)
+    if (objects > 1 && !writer.hasRoom(end - start)) return this.keep(buffer, start, start + readUint32(buffer, start))
+    const bytes = end - start
+    const offset = writer.addFrame(buffer, start, end)
     const segment = writer.number
-    this.#frames.add({ segment, offset }, bytes, false)
-    return new LogFrame(this.#finder, segment, offset, bytes)
+    let at = start
+    for (let count = 0; count < objects; count++) {
+      const frameBytes = readUint32(buffer, at)
+      this.#frames.add({ segment, offset: offset + at - start }, frameBytes, false)
+      at += frameBytes
+    }
+    // The log finds its frames again by their own length.
+    if (at !== end) throw new Error(`Frames of ${bytes} bytes say that they have another length.`)
+    return new LogFrame(this.#finder, { segment, offset }, bytes, objects)
   }
 
-  cut(): never {
-    throw new Error('The log keeps each frame on its own: there is nothing to cut.')
+  cut(run: StoredObject, objects: number): KeptFrame {
+    if (!(run instanceof LogFrame) || run.objects <= objects)
+      throw new Error(`There are no ${objects} frames to cut off.`)
+    const { segment, offset } = run
+    const bytes = this.#frames.bytesOf(run, objects)
+    run.offset += bytes
+    run.bytes -= bytes
+    run.objects -= objects
+    return new LogFrame(this.#finder, { segment, offset }, bytes, objects)
   }
 
   keepLarge(begin: Buffer, bodyBytes: number): LargeBody {
@@ -242,7 +254,7 @@ export class LogStore implements Store {
       return
     }
     if (object.segment === RELEASED) return
-    this.#frames.release(object)
+    this.#frames.release(object, object.objects)
     object.segment = RELEASED
   }
 
@@ -380,7 +392,7 @@ export class LogStore implements Store {
   }
 
   #restore({ segment, offset, bytes, body, begin }: IndexedObject): StoredObject {
-    if (body === undefined || begin === undefined) return new LogFrame(this.#finder, segment, offset, bytes)
+    if (body === undefined || begin === undefined) return new LogFrame(this.#finder, { segment, offset }, bytes, 1)
     return this.#bodies.restore(begin, { segment, offset }, body)
   }
 
