@@ -37,6 +37,46 @@ describe('A log', () => {
     expect((await reopened(again)).witness.knowledge).toEqual(after.knowledge)
   })
 
+  it('keeps a run as one, tells of each of its objects, and gives them one by one when they were moved', async () => {
+    const log = await openLog(undefined, undefined, 'the-relay', 10_000)
+    const { store } = log
+    const frames = Array.from({ length: 10 }, (_, id) => frameOf(1_000 + id, 1_000 + id))
+    const run = store.keep(
+      Buffer.concat(frames),
+      0,
+      frames.reduce((sum, { length }) => sum + length, 0),
+      10,
+    )
+    expect(run.objects).toBe(10)
+    store.journal.queued(run, 'g', 0, 101, 1)
+    const [first, second] = [store.cut(run, 4), store.cut(run, 1)]
+    expect([first, second, run].map(({ objects }) => objects)).toEqual([4, 1, 5])
+    for (const [part, order] of [
+      [first, 101],
+      [second, 105],
+    ] as const)
+      store.journal.leased(part, 'g', 1, 's', order)
+    store.journal.seen(first, 'g', 1, 's', 101)
+    store.journal.acknowledged(first, 'g', 1, 's', true, 101)
+    store.release(first)
+    await committed(log)
+    expect((await contentOf(run)).equals(Buffer.concat(frames.slice(5)))).toBe(true)
+    // Much that comes and goes behind them.
+    const witness = new StoreWitness(store)
+    for (let round = 0; round < 1_000 && run.apart() === undefined; round++) {
+      witness.consume(witness.produce(20_000))
+      await committed(log)
+    }
+    const apart = await Promise.all((run.apart() ?? []).map(contentOf))
+    expect(apart.map((content) => frames.findIndex((frame) => frame.equals(content)))).toEqual([5, 6, 7, 8, 9])
+    const { witness: after } = await reopened(log)
+    expect(after.objects.map(({ id }) => id)).toEqual([1_004, 1_005, 1_006, 1_007, 1_008, 1_009])
+    expect(after.objects.flatMap(({ places }) => places.map(({ order, session }) => [order, session]))).toEqual([
+      [105, 's'],
+      ...[106, 107, 108, 109, 110].map((order) => [order, undefined]),
+    ])
+  })
+
   it('reads what is not committed from memory, however much that is, and what waits for long from the disk', async () => {
     const log = await openLog()
     const witness = new StoreWitness(log.store)
