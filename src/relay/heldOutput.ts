@@ -79,8 +79,9 @@ export class HeldOutput {
   }
 
   /**
-   * Sends numbered frames, one behind the other, when they have been read; what comes behind it waits for it. `loaded` is called when it has come, and what waited
-   * for it and may leave has left, `failed` if it cannot be read; once for several that lie one behind the other.
+   * Sends numbered frames, one behind the other, when they have been read; what comes behind them waits for them. `loaded` is called when
+   * they have come, and what waited for them and may leave has left, `failed` if they cannot be read. What lies one behind the other and is
+   * read together is one: only the callbacks of the first are called.
    */
   sendLoaded(
     { reading, start, end }: ColdFrame,

@@ -57,6 +57,7 @@ export class FolderOwner {
   async confirm(): Promise<void> {
     let found: number
     try {
+      // It is asked right behind a write to the same folder, and so from memory; a turn of the event loop would hold up each commit.
       found = statSync(join(this.#folder, folderNames.owner)).ino
     } catch (cause) {
       if (!isMissing(cause)) throw cause

@@ -38,7 +38,7 @@ export class FrameTable {
     return { page, index }
   }
 
-  /** Frames were written one behind the other; `bytes`: of each. */
+  /** Whether all frames of a run lie where they were written, one behind the other. */
   isTogether(run: LogFrame): boolean {
     const { page, index } = this.subjectOf(run)
     return !page.hasMoved(index, run.objects)
