@@ -2,7 +2,7 @@ import { type AcceptedRun, type HeardFrames, runBytes, type SessionMemory } from
 
 /** Bytes of runs that are remembered of one session, as a store keeps them; of a session with more, those of its youngest objects. */
 const SESSION_BYTES_MAX = 64 * 1024
-/** The same of all sessions that are over; beyond, whoever ended first is forgotten. */
+/** The same of all sessions that are over. When there is more, the sessions that ended first are forgotten. */
 const BYTES_MAX = 16 * 1024 * 1024
 /** What a session takes beside its runs. */
 const SESSION_BYTES = 64

@@ -179,8 +179,8 @@ export interface Store {
   /** What changed of that since; it costs what it has, and not what is remembered. */
   changeSession(session: string, change: SessionChange): void
   /**
-   * Called before a commit is sealed: it may hold more than was told when it was asked for,
-   * and whoever has more to tell that belongs to that has to tell it now. The relay sets it.
+   * Called before each commit is sealed; set by the relay. A commit may hold objects that came after it was asked for: the relay tells
+   * now what belongs to them, their answers above all, so that both are in the same commit.
    */
   beforeCommit: () => void
   /**

@@ -29,6 +29,8 @@ export class FolderOwner {
   readonly #folder: string
   readonly #lock: FolderLock
   readonly #file: number
+  /** Where it says who has the folder. */
+  readonly #path: string
 
   /** `visited` is given the sockets of programs that look into the store. Rejects with `STORE_IN_USE`, or with what the operating system says. */
   static async claim(folder: string, visited?: (socket: Socket) => void): Promise<FolderOwner> {
@@ -48,6 +50,7 @@ export class FolderOwner {
 
   private constructor(folder: string, id: string, lock: FolderLock, file: number) {
     this.#folder = folder
+    this.#path = join(folder, folderNames.owner)
     this.id = id
     this.#lock = lock
     this.#file = file
@@ -58,7 +61,7 @@ export class FolderOwner {
     let found: number
     try {
       // It is asked right behind a write to the same folder, and so from memory; a turn of the event loop would hold up each commit.
-      found = statSync(join(this.#folder, folderNames.owner)).ino
+      found = statSync(this.#path).ino
     } catch (cause) {
       if (!isMissing(cause)) throw cause
       const message = `The folder ${this.#folder} of the store was removed while the relay ran. Stop the relay before you touch its files.`
@@ -72,7 +75,7 @@ export class FolderOwner {
       () => true,
       () => false,
     )
-    if (isOurs) await rm(join(this.#folder, folderNames.owner), { force: true }).catch(() => undefined)
+    if (isOurs) await rm(this.#path, { force: true }).catch(() => undefined)
     await this.#lock.release()
   }
 }

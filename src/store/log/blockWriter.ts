@@ -72,7 +72,7 @@ export class BlockWriter {
     return bytes
   }
 
-  /** Whether so many bytes of frames fit into the present segment. */
+  /** Whether `bytes` more bytes fit into the present segment. */
   hasRoom(bytes: number): boolean {
     return this.#framesEnd + this.records.end + bytes <= SEGMENT_BYTES_MAX
   }
@@ -147,7 +147,7 @@ export class BlockWriter {
   }
 
   #makeRoom(bytes: number): void {
-    if (this.#framesEnd + this.records.end + bytes > SEGMENT_BYTES_MAX) {
+    if (!this.hasRoom(bytes)) {
       if (bytes > SEGMENT_BYTES_MAX - BLOCK_HEAD_BYTES - RECORD_ROOM_BYTES)
         throw new Error(`${bytes} bytes were to be stored in one piece.`)
       this.beginSegment()

@@ -44,9 +44,10 @@ export class FrameTable {
     return !page.hasMoved(index, run.objects)
   }
 
-  /** The frames of a run, as they were written first. */
-  each<T>({ segment, offset, objects }: LogFrame, make: (at: FrameLocation, bytes: number) => T): T[] {
-    const { page, index } = this.subjectOf({ segment, offset })
+  /** Makes something of each frame of a run, by where it was written first. */
+  each<T>(run: LogFrame, make: (at: FrameLocation, bytes: number) => T): T[] {
+    const { segment, objects } = run
+    const { page, index } = this.subjectOf(run)
     const made: T[] = []
     for (let at = index; at < index + objects; at++)
       made.push(make({ segment, offset: page.offsetOf(at) }, page.lengthOf(at)))

@@ -220,16 +220,14 @@ export class LogStore implements Store {
     const writer = this.#writer
     if (objects > 1 && !writer.hasRoom(end - start)) return this.keep(buffer, start, start + readUint32(buffer, start))
     const bytes = end - start
+    // The log finds its frames again by their own length.
+    let framesEnd = start
+    for (let count = 0; count < objects; count++) framesEnd += readUint32(buffer, framesEnd)
+    if (framesEnd !== end) throw new Error(`Frames of ${bytes} bytes say that they have another length.`)
     const offset = writer.addFrame(buffer, start, end)
     const segment = writer.number
-    let at = start
-    for (let count = 0; count < objects; count++) {
-      const frameBytes = readUint32(buffer, at)
-      this.#frames.add({ segment, offset: offset + at - start }, frameBytes, false)
-      at += frameBytes
-    }
-    // The log finds its frames again by their own length.
-    if (at !== end) throw new Error(`Frames of ${bytes} bytes say that they have another length.`)
+    for (let at = start; at < end; at += readUint32(buffer, at))
+      this.#frames.add({ segment, offset: offset + at - start }, readUint32(buffer, at), false)
     return new LogFrame(this.#finder, { segment, offset }, bytes, objects)
   }
 

@@ -10,7 +10,7 @@ const HEARD_PREFIX = 'heard/'
 /** Runs that came behind, some in each value; behind the name of the session stands a slash and a number that rises. */
 const ANSWERS_PREFIX = 'answers/'
 
-/** No run is added to a value that has so many bytes: the whole value is written again with each. */
+/** A value of this many bytes takes no more runs, because each run that is added writes the whole value again. */
 const ANSWERS_BYTES = 512
 
 const HEARD_BYTES = 12
