@@ -10,6 +10,7 @@ import {
 } from '../../test/support/relayWorld.ts'
 import { LeaseAction } from '../background/records.ts'
 import { FakeClock } from '../clock.fixture.ts'
+import { createError } from '../errors.ts'
 import { relayLimitDefaults } from '../limits.ts'
 import { makeSessionSecret } from '../security/endpointId.ts'
 import { createMemoryLink } from '../transport/memoryTransport.ts'
@@ -102,6 +103,45 @@ describe('A session between an endpoint and a relay', () => {
     expect(endpoint.stopped).toEqual({ returned: 0, deadlineReached: false })
     expect(endpoint.states).toHaveLength(1)
     expect(world.server.stats().endpoints).toMatchObject({ connected: 0, away: 0 })
+  })
+
+  it('comes back to say goodbye when its link broke with nothing left to send', async () => {
+    const world = await RelayWorld.create()
+    const endpoint = world.open({ groups: ['g'] })
+    await world.settle()
+    for (const link of world.links) link.cut()
+    await world.settle()
+    endpoint.stop(5_000)
+    await world.settle()
+    expect(endpoint.stopped).toBeUndefined()
+    await world.advance(200)
+    expect(endpoint.stopped).toEqual({ returned: 0, deadlineReached: false })
+    expect(world.server.stats().endpoints).toMatchObject({ connected: 0, away: 0 })
+  })
+
+  it('owes no goodbye to a relay at whose address nothing answers, or that said that it stops', async () => {
+    const world = await RelayWorld.create()
+    const link = world.link()
+    let isThere = true
+    const connect = async () => {
+      if (isThere) return link.near
+      throw createError('CONNECT_FAILED', 'Nothing listens there.')
+    }
+    const [killed, told] = [new ProgramEnd(world.clock, connect, {}), world.open()]
+    await world.settle()
+    isThere = false
+    link.cut()
+    await world.settle()
+    killed.stop(5_000)
+    await world.settle()
+    expect(killed.stopped).toBeUndefined()
+    await world.advance(200)
+    expect(killed.stopped).toEqual({ returned: 0, deadlineReached: false })
+    void world.server.stop(0)
+    await world.settle()
+    told.stop(5_000)
+    await world.settle()
+    expect(told.stopped).toEqual({ returned: 0, deadlineReached: false })
   })
 
   it('ends at once when what was sent last is rejected', async () => {

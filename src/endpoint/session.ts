@@ -75,6 +75,8 @@ export class EndpointSession implements ConnectorOwner {
   /** The run of the relay that the last session was with. */
   #relayRun: string | undefined
   #wasConnected = false
+  /** Since the link was lost: whether the relay said that it stops, or nothing answers at its address. */
+  #relayIsGone = false
   #takenBytes = 0
   /** Of notices that were passed on since the program was that far behind. */
   #waitingNoticeBytes = 0
@@ -458,6 +460,8 @@ export class EndpointSession implements ConnectorOwner {
   retrying(error: ObjectRelayError, attempt: number, delayMs: number): void {
     const state = this.#wasConnected ? 'reconnecting' : 'connecting'
     this.#report({ state, attempt, error: toPlainError(error), delayMs, epoch: this.#epoch, resumed: false })
+    this.#relayIsGone = error.code === 'RELAY_STOPPED' || error.code === 'CONNECT_FAILED'
+    this.#checkStopped()
   }
 
   refused(error: ObjectRelayError, attempt: number): void {
@@ -485,8 +489,9 @@ export class EndpointSession implements ConnectorOwner {
   /** Once all that was sent is accepted, says goodbye; the relay answers when it has taken in everything before. */
   #checkStopped(): void {
     if (!this.#stopping || this.#goodbyeSent || this.#outbox.unresolved > 0) return
-    if (this.#conversation === undefined || (this.#link === undefined && this.#conversation.idle)) {
-      // Nothing is owed to a relay that is not there.
+    const conversation = this.#conversation
+    if (conversation === undefined || (this.#link === undefined && conversation.idle && this.#relayIsGone)) {
+      // Nothing is owed to a relay that is not there. A link that broke does not say so: the relay would wait for a return.
       this.#finish(false)
       return
     }
