@@ -36,7 +36,7 @@ describe('A block', () => {
       [
         '896f726c 0100 0100', // magic, version, the last of its commit
         '010000000000 0000 00000000', // segment 1, offset 0
-        'e4000000 4e000000', // 228 bytes, frames up to 78
+        'ea000000 4e000000', // 228 bytes, frames up to 78
         '00000000 00000000', // no block before; check
         '010000000000 010000000000', // first 1, commit 1
       ].join(' '),
@@ -47,15 +47,18 @@ describe('A block', () => {
       `10 00 0500 21000000 ${Buffer.from('relay').toString('hex')} ${Buffer.from(identity).toString('hex')}`,
     )
     expect(
-      hex(bytes.subarray(124), [3, 1, 1, 2, 4, 4, 8, 11, 1, 1, 2, 4, 4, 8, 4, 2, 8, 1, 1, 2, 4, 4, 8, 4, 2, 2, 8]),
+      hex(
+        bytes.subarray(124),
+        [3, 1, 1, 2, 4, 4, 2, 8, 11, 1, 1, 2, 4, 4, 2, 8, 4, 2, 8, 1, 1, 2, 4, 4, 2, 8, 4, 2, 2, 8],
+      ),
     ).toBe(
       [
         '010167', // name 0: g
-        '02 01 0000 30000000 00000000 0000000000001440', // queued: groupIndex 1, order 5
+        '02 01 0000 30000000 00000000 0100 0000000000001440', // queued: groupIndex 1, order 5
         '0109612d73657373696f6e', // name 1: a-session
-        '04 00 0000 30000000 00000000 0000000000001440 01000000 0100', // leased: attempt 1, session 1
+        '04 00 0000 30000000 00000000 0100 0000000000001440 01000000 0100', // leased: attempt 1, session 1
         '0106672e64656164', // name 2: g.dead
-        '06 00 0000 30000000 00000000 0000000000001440 01000000 0100 0200 0000000000002240', // buried
+        '06 00 0000 30000000 00000000 0100 0000000000001440 01000000 0100 0200 0000000000002240', // buried
       ].join(' '),
     )
   })
@@ -70,29 +73,42 @@ describe('A block', () => {
     store.journal.dropped(first, 'g', 1, 1, 1)
     await committed(log)
     const bytes = disk.segments.get(2) ?? Buffer.alloc(0)
-    expect(hex(bytes.subarray(bytes.length - 31), [3, 1, 1, 2, 4, 4, 8, 4, 4])).toBe(
-      '010167 08 00 0000 30000000 01000000 000000000000f03f 01000000 01000000', // dropped: distance 1, attempt 1, 1 copy
+    expect(hex(bytes.subarray(bytes.length - 33), [3, 1, 1, 2, 4, 4, 2, 8, 4, 4])).toBe(
+      '010167 08 00 0000 30000000 01000000 0100 000000000000f03f 01000000 01000000', // dropped: distance 1, attempt 1, 1 copy
+    )
+  })
+
+  it('tells of a run of objects in one record', async () => {
+    const log = await openLog()
+    const { store, disk } = log
+    const frames = Buffer.concat([1, 2, 3].map((sequence) => frameOf(sequence, 40)))
+    const run = store.keep(frames, 0, 120, 3)
+    store.journal.queued(run, 'g', 0, 7, 1)
+    await committed(log)
+    const bytes = disk.segments.get(1) ?? Buffer.alloc(0)
+    expect(hex(bytes.subarray(bytes.length - 25), [3, 1, 1, 2, 4, 4, 2, 8])).toBe(
+      '010167 02 00 0000 30000000 00000000 0300 0000000000001c40', // queued: 3 frames, orders 7 to 9
     )
   })
 
   it('has records of the lengths that are drawn', () => {
     expect(Object.fromEntries(Object.entries(RecordType).map(([name, type]) => [name, recordBytes[type]]))).toEqual({
       NAME: 2,
-      QUEUED: 20,
-      QUEUED_COPIES: 24,
-      LEASED: 26,
-      RETURNED: 30,
-      BURIED: 36,
-      DIED: 22,
-      SEEN: 26,
-      ACKNOWLEDGED: 26,
-      DROPPED: 28,
-      RETAINED: 20,
-      CLEARED: 20,
+      QUEUED: 22,
+      QUEUED_COPIES: 26,
+      LEASED: 28,
+      RETURNED: 32,
+      BURIED: 38,
+      DIED: 24,
+      SEEN: 28,
+      ACKNOWLEDGED: 28,
+      DROPPED: 30,
+      RETAINED: 22,
+      CLEARED: 22,
       VALUE: 8,
-      BODY: 28,
-      MOVED: 12,
-      PLACE: 30,
+      BODY: 30,
+      MOVED: 14,
+      PLACE: 32,
     })
   })
 })

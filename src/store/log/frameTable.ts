@@ -1,3 +1,4 @@
+import { readUint32 } from '../../wire/integers.ts'
 import type { LogFrame } from './logFrame.ts'
 import type { ObjectIndex, Subject } from './objectIndex.ts'
 import type { FrameLocation } from './recordWriter.ts'
@@ -19,23 +20,35 @@ export class FrameTable {
       const holder = this.#table.get(segment)
       if (holder === undefined) continue
       for (let index = 0; index < page.count; index++)
-        if (page.isLive(index)) this.#table.keep(holder, page.lengthOf(index))
+        if (page.isLive(index)) this.#table.keep(holder, page.lengthOf(index), 1)
     }
   }
 
-  /** A frame was written at the end of the segment that is being written. */
-  add({ segment, offset }: FrameLocation, bytes: number, isLarge: boolean): void {
+  /** The beginning of a large object was written at the end of the segment that is being written. */
+  addLarge({ segment, offset }: FrameLocation, bytes: number): void {
     const holder = this.#table.get(segment)
-    if (holder !== undefined) this.#table.keep(holder, bytes)
-    this.#index.page(segment)?.push(offset, bytes, isLarge)
+    if (holder !== undefined) this.#table.keep(holder, bytes, 1)
+    this.#index.page(segment)?.push(offset, bytes, true)
   }
 
-  /** The frame that was written there first; throws if there is none. */
-  subjectOf({ segment, offset }: FrameLocation): Subject {
+  /** So many frames were written there, `bytes` of them, the same as stand in `source` from `start` on. */
+  add({ segment, offset }: FrameLocation, bytes: number, frames: number, source: Buffer, start: number): void {
+    const holder = this.#table.get(segment)
+    if (holder !== undefined) this.#table.keep(holder, bytes, frames)
+    const page = this.#index.page(segment)
+    for (let at = 0; at < bytes; ) {
+      const length = readUint32(source, start + at)
+      page?.push(offset + at, length, false)
+      at += length
+    }
+  }
+
+  /** The frames that were written there first, so many one behind the other; throws if there is none. */
+  subjectOf({ segment, offset }: FrameLocation, frames = 1): Subject {
     const page = this.#index.page(segment)
     const index = page?.indexAt(offset) ?? -1
     if (page === undefined || index < 0) throw new Error('The store was told of an object that it was told to release.')
-    return { page, index }
+    return { page, index, frames }
   }
 
   /** Whether all frames of a run lie where they were written, one behind the other. */
@@ -57,7 +70,7 @@ export class FrameTable {
   /** How many bytes the first frames of a run have. */
   bytesOf(run: LogFrame, objects: number): number {
     const { page, index } = this.subjectOf(run)
-    return page.offsetOf(index + objects) - page.offsetOf(index)
+    return page.bytesOf(index, objects)
   }
 
   /** Where the frame lies that was written there first. */
@@ -70,18 +83,22 @@ export class FrameTable {
   move(told: FrameLocation, bytes: number, to: FrameLocation): void {
     const from = this.locate(told)
     const holder = this.#table.get(to.segment)
-    if (holder !== undefined) this.#table.keep(holder, bytes)
-    this.#table.unref(from.segment, bytes)
+    if (holder !== undefined) this.#table.keep(holder, bytes, 1)
+    this.#table.unref(from.segment, bytes, 1)
     this.#index.move(told, to)
   }
 
   /** So many frames, which were written one behind the other, are needed no more. */
   release(told: FrameLocation, frames: number): void {
-    const { page, index } = this.subjectOf(told)
-    for (let at = index; at < index + frames; at++) {
-      this.#table.unref((page.movedTo(at) ?? told).segment, page.lengthOf(at))
-      this.#index.release(told.segment, page, at)
+    const subject = this.subjectOf(told, frames)
+    const { page, index } = subject
+    if (page.hasMoved(index, frames)) {
+      for (let at = index; at < index + frames; at++)
+        this.#table.unref((page.movedTo(at) ?? told).segment, page.lengthOf(at), 1)
+    } else {
+      this.#table.unref(told.segment, page.bytesOf(index, frames), frames)
     }
+    this.#index.release(told.segment, subject)
   }
 
   /** What the index is told of an object. */

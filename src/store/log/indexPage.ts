@@ -28,7 +28,9 @@ const LISTED = -2
 /** It is needed, and in no place: its sender is held back, or a member has not got it yet. */
 const NOWHERE = -3
 
-const WAITS = -1
+/** Nobody has it on lease. */
+export const WAITS = -1
+
 const FRAMES_MIN = 16
 
 /**
@@ -155,11 +157,6 @@ export class IndexPage {
     return this.#groups[index] !== GONE
   }
 
-  /** Whether it is needed, in no place, and no large object. */
-  isWholeAndNowhere(index: number): boolean {
-    return this.#groups[index] === NOWHERE && this.#bodies?.has(index) !== true
-  }
-
   /** Whether it is in any place. */
   isPlaced(index: number): boolean {
     const group = this.#groups[index] ?? GONE
@@ -194,55 +191,82 @@ export class IndexPage {
     return this.#orders[index] ?? 0
   }
 
-  /** Whether it is only in this place, in one copy that waits for its first delivery. */
-  waitsOnlyAt(index: number, group: number, order: number): boolean {
-    return this.#groups[index] === group && this.#orders[index] === order && (this.#leases?.[index] ?? WAITS) === WAITS
+  /**
+   * Puts the only copy of each of so many objects, which are in no place and not large, into a queue: the first at `order`, the others behind
+   * it. Returns whether they were so; else nothing changes.
+   */
+  queueOnly(first: number, frames: number, group: number, order: number): boolean {
+    const groups = this.#groups
+    const orders = this.#orders
+    for (let index = first; index < first + frames; index++)
+      if (groups[index] !== NOWHERE || this.#bodies?.has(index) === true) return false
+    for (let index = first; index < first + frames; index++) {
+      groups[index] = group
+      orders[index] = order + index - first
+    }
+    this.#leases?.fill(WAITS, first, first + frames)
+    return true
   }
 
-  /** Whether it is only in this place, in one copy that a session has as its first delivery. */
-  isLeasedOnlyAt(index: number, group: number, order: number, session: number, isSeen: boolean): boolean {
-    return (
-      this.#groups[index] === group &&
-      this.#orders[index] === order &&
-      this.#leases?.[index] === 2 * session + (isSeen ? 1 : 0)
-    )
-  }
-
-  /** Puts the only copy of an object that is in no other place there. */
-  setOnly(index: number, group: number, order: number): void {
-    this.#groups[index] = group
-    this.#orders[index] = order
-    if (this.#leases !== undefined) this.#leases[index] = WAITS
-  }
-
-  /** A session has the only copy of it. */
-  leaseOnly(index: number, session: number, isSeen: boolean): void {
+  /**
+   * Of so many objects, each of which is in one copy in a queue, for its first delivery, the first at `order` and the others behind it: who
+   * has them on lease is `to` from now on (see {@link leaseBy}). Returns whether they were so, and with `from`; else nothing changes.
+   */
+  leaseOnly(first: number, frames: number, group: number, order: number, from: number, to: number): boolean {
+    if (!this.#areOnly(first, frames, group, order, from)) return false
     this.#leases ??= new Int32Array(this.#offsets.length).fill(WAITS)
-    this.#leases[index] = 2 * session + (isSeen ? 1 : 0)
+    this.#leases.fill(to, first, first + frames)
+    return true
+  }
+
+  /** The same of objects that are in no place any more, and still needed. */
+  takeOnly(first: number, frames: number, group: number, order: number, from: number): boolean {
+    if (!this.#areOnly(first, frames, group, order, from)) return false
+    this.#groups.fill(NOWHERE, first, first + frames)
+    return true
   }
 
   /** It is in no place any more, and still needed. */
-  setNowhere(index: number): void {
+  #setNowhere(index: number): void {
     this.#lists?.delete(index)
     this.#groups[index] = NOWHERE
   }
 
-  /** It is needed no more. Returns whether it was. */
-  setGone(index: number): boolean {
-    if (this.#groups[index] === GONE) return false
+  /** It is needed no more. */
+  setGone(index: number): void {
+    if (this.#groups[index] === GONE) return
     this.#lists?.delete(index)
     this.#begins?.delete(index)
     this.#moved?.delete(index)
     this.#groups[index] = GONE
     this.live--
+  }
+
+  /** How many bytes so many frames have, one behind the other. */
+  bytesOf(first: number, frames: number): number {
+    const last = first + frames - 1
+    return this.offsetOf(last) + this.lengthOf(last) - this.offsetOf(first)
+  }
+
+  /** So many frames are needed no more. Returns whether they were in no place, and not moved; else nothing changes. */
+  forgetUnplaced(first: number, frames: number): boolean {
+    const groups = this.#groups
+    if (this.hasMoved(first, frames)) return false
+    for (let index = first; index < first + frames; index++) if (groups[index] !== NOWHERE) return false
+    groups.fill(GONE, first, first + frames)
+    this.live -= frames
+    if (this.#begins !== undefined) for (let index = first; index < first + frames; index++) this.#begins.delete(index)
     return true
   }
 
   /** Adds copies in a place. */
   add(index: number, added: Copies): void {
     if (this.#groups[index] === NOWHERE && isOrdinary(added)) {
-      this.setOnly(index, added.group, added.order)
-      if (added.session !== undefined) this.leaseOnly(index, added.session, added.isSeen)
+      this.#groups[index] = added.group
+      this.#orders[index] = added.order
+      const lease = leaseBy(added.session, added.isSeen)
+      if (lease !== WAITS) this.#leases ??= new Int32Array(this.#offsets.length).fill(WAITS)
+      if (this.#leases !== undefined) this.#leases[index] = lease
       return
     }
     const list = [...this.copiesOf(index)]
@@ -262,9 +286,20 @@ export class IndexPage {
     return taken
   }
 
+  #areOnly(first: number, frames: number, group: number, order: number, lease: number): boolean {
+    const groups = this.#groups
+    const orders = this.#orders
+    const leases = this.#leases
+    if (leases === undefined && lease !== WAITS) return false
+    for (let index = first; index < first + frames; index++)
+      if (groups[index] !== group || orders[index] !== order + index - first || (leases?.[index] ?? WAITS) !== lease)
+        return false
+    return true
+  }
+
   #setList(index: number, list: Copies[]): void {
     if (list.length === 0) {
-      this.setNowhere(index)
+      this.#setNowhere(index)
       return
     }
     this.#groups[index] = LISTED
@@ -284,6 +319,11 @@ export class IndexPage {
 function resized<T extends Uint32Array | Int32Array | Float64Array>(from: T, to: T): T {
   to.set(from.subarray(0, to.length))
   return to
+}
+
+/** Who has an object on lease, as one number. */
+export function leaseBy(session: number | undefined, isSeen: boolean): number {
+  return session === undefined ? WAITS : 2 * session + (isSeen ? 1 : 0)
 }
 
 function isOrdinary({ kind, groupIndex, attempt, copies, deadLetter }: Copies): boolean {

@@ -78,7 +78,7 @@ export class LogBodies {
     const { begin, bytes } = place.body
     place.offset = writer.addFrame(begin, 0, begin.length)
     place.segment = writer.number
-    this.#frames.add(place, begin.length, true)
+    this.#frames.addLarge(place, begin.length)
     const { page, index } = this.#frames.subjectOf(place)
     page.setBody(index, { number: place.number, bytes })
     writer.reserveRecord()

@@ -34,7 +34,7 @@ export class LogJournal implements BrokerJournal<StoredObject> {
   queued(object: StoredObject, group: string, groupIndex: number, order: number, copies: number): void {
     const number = this.#index.groups.numberOf(group)
     this.#tell(object, (subject, at, next) => {
-      this.#records().queued(at, group, groupIndex, order + next, copies)
+      this.#records().queued(at, subject.frames, group, groupIndex, order + next, copies)
       return this.#index.queued(subject, { group: number, groupIndex, order: order + next }, copies)
     })
   }
@@ -42,7 +42,7 @@ export class LogJournal implements BrokerJournal<StoredObject> {
   leased(object: StoredObject, group: string, attempt: number, session: string, order: number): void {
     const lease = this.#lease(attempt, session, false)
     this.#tellInOrder(object, group, order, (subject, at, place) => {
-      this.#records().leased(at, group, attempt, session, place.order)
+      this.#records().leased(at, subject.frames, group, attempt, session, place.order)
       return this.#index.leased(subject, place, lease)
     })
   }
@@ -50,7 +50,7 @@ export class LogJournal implements BrokerJournal<StoredObject> {
   seen(object: StoredObject, group: string, attempt: number, session: string, order: number): void {
     const lease = this.#lease(attempt, session, false)
     this.#tellInOrder(object, group, order, (subject, at, place) => {
-      this.#records().seen(at, group, attempt, session, place.order)
+      this.#records().seen(at, subject.frames, group, attempt, session, place.order)
       return this.#index.seen(subject, place, lease)
     })
   }
@@ -66,7 +66,7 @@ export class LogJournal implements BrokerJournal<StoredObject> {
   ): void {
     const lease = this.#lease(attempt, session, isSeen)
     this.#tellInOrder(object, group, order, (subject, at, place) => {
-      this.#records().returned(at, group, attempt, session, isSeen, nextAttempt, place.order)
+      this.#records().returned(at, subject.frames, group, attempt, session, isSeen, nextAttempt, place.order)
       return this.#index.returned(subject, place, lease, nextAttempt)
     })
   }
@@ -105,14 +105,14 @@ export class LogJournal implements BrokerJournal<StoredObject> {
   ): void {
     const lease = this.#lease(attempt, session, isSeen)
     this.#tellInOrder(object, group, order, (subject, at, place) => {
-      this.#records().acknowledged(at, group, attempt, session, isSeen, place.order)
+      this.#records().acknowledged(at, subject.frames, group, attempt, session, isSeen, place.order)
       return this.#index.acknowledged(subject, place, lease)
     })
   }
 
   dropped(object: StoredObject, group: string, attempt: number, copies: number, order: number): void {
     this.#tellInOrder(object, group, order, (subject, at, place) => {
-      this.#records().dropped(at, group, attempt, copies, place.order)
+      this.#records().dropped(at, subject.frames, group, attempt, copies, place.order)
       return this.#index.dropped(subject, place, attempt, copies)
     })
   }
@@ -134,13 +134,21 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     this.wasTold = true
   }
 
-  /** Tells the same of each frame of an object, or of a run: which it is, where it lies, and how many are before it. */
+  /**
+   * Tells the same of an object, or of all objects of a run: which they are, where they lie, and how many of the run are before them. A run
+   * is told as one as long as none of it was moved.
+   */
   #tell(object: StoredObject, tell: (subject: Subject, at: FrameLocation, before: number) => string | undefined): void {
     const told = this.#told(object)
-    const { page, index } = this.#frames.subjectOf(told)
-    for (let next = 0; next < object.objects; next++) {
+    const subject = this.#frames.subjectOf(told, object.objects)
+    const { page, index, frames } = subject
+    if (!page.hasMoved(index, frames)) {
+      check(tell(subject, told, 0))
+      return
+    }
+    for (let next = 0; next < frames; next++) {
       const at = page.movedTo(index + next) ?? { segment: told.segment, offset: page.offsetOf(index + next) }
-      check(tell({ page, index: index + next }, at, next))
+      check(tell({ page, index: index + next, frames: 1 }, at, next))
     }
   }
 

@@ -226,8 +226,7 @@ export class LogStore implements Store {
     if (framesEnd !== end) throw new Error(`Frames of ${bytes} bytes say that they have another length.`)
     const offset = writer.addFrame(buffer, start, end)
     const segment = writer.number
-    for (let at = start; at < end; at += readUint32(buffer, at))
-      this.#frames.add({ segment, offset: offset + at - start }, readUint32(buffer, at), false)
+    this.#frames.add({ segment, offset }, bytes, objects, buffer, start)
     return new LogFrame(this.#finder, { segment, offset }, bytes, objects)
   }
 

@@ -58,7 +58,7 @@ export class LogValues {
       const names = this.#bySegment.get(before.segment)
       names?.delete(name)
       if (names?.size === 0) this.#bySegment.delete(before.segment)
-      this.#table.unref(before.segment, before.value.length)
+      this.#table.unref(before.segment, before.value.length, 1)
     }
     if (value === undefined) {
       this.#values.delete(name)
@@ -72,6 +72,6 @@ export class LogValues {
     }
     names.add(name)
     const holder = this.#table.get(segment)
-    if (holder !== undefined) this.#table.keep(holder, value.length)
+    if (holder !== undefined) this.#table.keep(holder, value.length, 1)
   }
 }

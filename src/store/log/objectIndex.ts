@@ -1,6 +1,6 @@
 import type { KeptPlace } from '../../core/journal.ts'
 import type { DeadLetter } from '../../deadLetter.ts'
-import { type BodyReference, type Copies, IndexPage } from './indexPage.ts'
+import { type BodyReference, type Copies, IndexPage, leaseBy, WAITS } from './indexPage.ts'
 import { NameTable } from './nameTable.ts'
 import type { FrameLocation } from './recordWriter.ts'
 
@@ -34,10 +34,12 @@ export interface Lease {
 /** Nobody has it on lease. */
 const waiting = { session: undefined, isSeen: false } as const
 
-/** A frame, by its page and its number there. */
+/** Frames of a page, one behind the other: mostly of one object, or of a run of them. */
 export interface Subject {
   readonly page: IndexPage
+  /** The number of the first. */
   readonly index: number
+  readonly frames: number
 }
 
 /** So many frames of a page can be told from each other. */
@@ -45,8 +47,9 @@ const FRAMES_PER_PAGE = 16_384
 
 /**
  * What the log says of all objects: in which groups each waits, and who has it. The same methods read the records of a log that
- * is opened, and note what is written while it runs; so what is moved can be told again without asking anybody. Each returns what
- * is wrong with the record, if anything is; then nothing has changed.
+ * is opened, and note what is written while it runs; so what is moved can be told again without asking anybody. What is told of several
+ * objects is so of the first at the order of the place, and of each behind it at the next order. Each method returns what is wrong with
+ * the record, if anything is.
  */
 export class ObjectIndex {
   readonly groups: NameTable = new NameTable()
@@ -85,16 +88,17 @@ export class ObjectIndex {
   }
 
   queued(subject: Subject, place: PlaceInGroup, copies: number): string | undefined {
-    const { page, index } = subject
+    const { page, index, frames } = subject
     // Nearly all are so.
-    if (copies === 1 && place.groupIndex === 0 && page.isWholeAndNowhere(index)) {
-      page.setOnly(index, place.group, place.order)
-      this.copies++
-      this.groups.use(place.group)
+    if (copies === 1 && place.groupIndex === 0 && page.queueOnly(index, frames, place.group, place.order)) {
+      this.copies += frames
+      this.groups.use(place.group, frames)
       return undefined
     }
-    if (page.copiesOf(index).some((other) => isAt(other, place))) return 'is queued twice in the same place'
-    return this.place(subject, { kind: 'produce', ...place, ...waiting, attempt: 1, copies })
+    return each(subject, place, (one, at) => {
+      if (page.copiesOf(one.index).some((other) => isAt(other, at))) return 'is queued twice in the same place'
+      return this.place(one, { kind: 'produce', ...at, ...waiting, attempt: 1, copies })
+    })
   }
 
   place({ page, index }: Subject, copies: Copies): string | undefined {
@@ -104,37 +108,41 @@ export class ObjectIndex {
   }
 
   leased(subject: Subject, place: PlaceInGroup, { attempt, session }: Lease): string | undefined {
-    const { page, index } = subject
-    if (attempt === 1 && page.waitsOnlyAt(index, place.group, place.order)) {
-      page.leaseOnly(index, session, false)
-      this.sessions.use(session)
+    const { page, index, frames } = subject
+    const { group, order } = place
+    if (attempt === 1 && page.leaseOnly(index, frames, group, order, WAITS, leaseBy(session, false))) {
+      this.sessions.use(session, frames)
       return undefined
     }
-    const taken = this.#take(subject, place, { attempt, ...waiting }, 1)
-    if (taken === undefined) return 'was leased, but does not wait'
-    this.#add(page, index, { ...taken, copies: 1, session })
-    return undefined
+    return each(subject, place, (one, at) => {
+      const taken = this.#take(one, at, { attempt, ...waiting }, 1)
+      if (taken === undefined) return 'was leased, but does not wait'
+      this.#add(page, one.index, { ...taken, copies: 1, session })
+      return undefined
+    })
   }
 
   /** `lease`: as it was before. */
   seen(subject: Subject, place: PlaceInGroup, lease: Lease): string | undefined {
-    const { page, index } = subject
+    const { page, index, frames } = subject
     const { session, attempt } = lease
-    if (attempt === 1 && page.isLeasedOnlyAt(index, place.group, place.order, session, false)) {
-      page.leaseOnly(index, session, true)
+    const [from, to] = [leaseBy(session, false), leaseBy(session, true)]
+    if (attempt === 1 && page.leaseOnly(index, frames, place.group, place.order, from, to)) return undefined
+    return each(subject, place, (one, at) => {
+      const taken = this.#take(one, at, lease, 1)
+      if (taken === undefined) return 'was seen, but not on lease, or seen before'
+      this.#add(page, one.index, { ...taken, copies: 1, isSeen: true })
       return undefined
-    }
-    const taken = this.#take(subject, place, lease, 1)
-    if (taken === undefined) return 'was seen, but not on lease, or seen before'
-    this.#add(page, index, { ...taken, copies: 1, isSeen: true })
-    return undefined
+    })
   }
 
   returned(subject: Subject, place: PlaceInGroup, lease: Lease, nextAttempt: number): string | undefined {
-    const taken = this.#take(subject, place, lease, 1)
-    if (taken === undefined) return 'was returned, but not on lease'
-    this.#add(subject.page, subject.index, { ...taken, ...waiting, copies: 1, attempt: nextAttempt })
-    return undefined
+    return each(subject, place, (one, at) => {
+      const taken = this.#take(one, at, lease, 1)
+      if (taken === undefined) return 'was returned, but not on lease'
+      this.#add(one.page, one.index, { ...taken, ...waiting, copies: 1, attempt: nextAttempt })
+      return undefined
+    })
   }
 
   /** It died: it waits at `dead` from now on. */
@@ -158,21 +166,23 @@ export class ObjectIndex {
   }
 
   acknowledged(subject: Subject, place: PlaceInGroup, lease: Lease): string | undefined {
-    const { page, index } = subject
+    const { page, index, frames } = subject
     const { session, attempt, isSeen } = lease
-    if (attempt === 1 && page.isLeasedOnlyAt(index, place.group, place.order, session, isSeen)) {
-      page.setNowhere(index)
-      this.copies--
-      this.sessions.unuse(session)
-      this.groups.unuse(place.group)
+    if (attempt === 1 && page.takeOnly(index, frames, place.group, place.order, leaseBy(session, isSeen))) {
+      this.copies -= frames
+      this.sessions.unuse(session, frames)
+      this.groups.unuse(place.group, frames)
       return undefined
     }
-    return this.#take(subject, place, lease, 1) === undefined ? 'was acknowledged, but not on lease' : undefined
+    return each(subject, place, (one, at) =>
+      this.#take(one, at, lease, 1) === undefined ? 'was acknowledged, but not on lease' : undefined,
+    )
   }
 
   dropped(subject: Subject, place: PlaceInGroup, attempt: number, copies: number): string | undefined {
-    const taken = this.#take(subject, place, { attempt, ...waiting }, copies)
-    return taken === undefined ? 'was dropped, but does not wait' : undefined
+    return each(subject, place, (one, at) =>
+      this.#take(one, at, { attempt, ...waiting }, copies) === undefined ? 'was dropped, but does not wait' : undefined,
+    )
   }
 
   /** It takes the place of the one before. */
@@ -182,7 +192,7 @@ export class ObjectIndex {
     // A broadcast that is in the same group already is the same one, at its older place.
     this.#forgetRetained(place.group)
     this.#add(page, index, { kind: 'broadcast', ...place, ...waiting, attempt: 1, copies: 1 })
-    this.#retained.set(place.group, { page, index })
+    this.#retained.set(place.group, { page, index, frames: 1 })
     return undefined
   }
 
@@ -212,10 +222,14 @@ export class ObjectIndex {
     page.setGone(index)
   }
 
-  /** The object of a frame is needed no more. */
-  release(segment: number, page: IndexPage, index: number): void {
-    if (page.isPlaced(index)) for (const copies of page.copiesOf(index)) this.#uncount(copies, copies.copies)
-    page.setGone(index)
+  /** The objects of frames that were written in a segment are needed no more. */
+  release(segment: number, { page, index: first, frames }: Subject): void {
+    if (!page.forgetUnplaced(first, frames)) {
+      for (let index = first; index < first + frames; index++) {
+        if (page.isPlaced(index)) for (const copies of page.copiesOf(index)) this.#uncount(copies, copies.copies)
+        page.setGone(index)
+      }
+    }
     if (page.live === 0 && segment !== this.#current) this.#forget(segment)
   }
 
@@ -373,6 +387,19 @@ export class ObjectIndex {
     this.#pages.delete(segment)
     if (segment === this.#recentNumber) this.#recentNumber = -1
   }
+}
+
+/** The same of one object after the other. */
+function each(
+  { page, index, frames }: Subject,
+  place: PlaceInGroup,
+  apply: (one: Subject, at: PlaceInGroup) => string | undefined,
+): string | undefined {
+  for (let next = 0; next < frames; next++) {
+    const wrong = apply({ page, index: index + next, frames: 1 }, { ...place, order: place.order + next })
+    if (wrong !== undefined) return wrong
+  }
+  return undefined
 }
 
 /** The place of an object that waits for its first delivery, as nearly all do. */

@@ -8,18 +8,18 @@
  *
  *  all others begin with their subject, the object that they are about:
  *
- *  0      1            2       4        8          12
- *  +------+------------+-------+--------+----------+------
- *  | type | groupIndex | group | offset | distance | ...
- *  | u8   | u8         | u16   | u32    | u32      |
- *  +------+------------+-------+--------+----------+------
+ *  0      1            2       4        8          12       14
+ *  +------+------------+-------+--------+----------+--------+------
+ *  | type | groupIndex | group | offset | distance | frames | ...
+ *  | u8   | u8         | u16   | u32    | u32      | u16    |
+ *  +------+------------+-------+--------+----------+--------+------
  *
  *  moved:  nothing more                    forget the subject: it lies elsewhere now, and all is told again
  *  body:   number f64, bytes f64           a large object has its body in the file of that number
  *
  *  and those about a place in the queue of the group, or about its retained broadcast, go on with its order:
  *
- *  12      20
+ *  14      22
  *  +-------+------
  *  | order | ...
  *  | f64   |
@@ -42,6 +42,8 @@
  * - `offset` and `distance`: the subject's frame lies at that offset of the segment that is `distance` segments before this one.
  *   That is its identity. A record about an object that is alive lies in the segment of its frame or later; so what is about a
  *   segment that is gone is about an object that is gone.
+ * - `frames`: the record says the same of so many objects. Their frames follow each other from that offset on, and so do their orders.
+ *   1 in `body`, `moved`, `place`, `buried`, `died`, `retained` and `cleared`.
  * - Where a session is named, the highest bit of `attempt` says that its program has seen the object; not in `leased` and `seen`.
  * - Names of groups and sessions are numbered from 0 in the order of the name records in this segment; `group`, `dead` and
  *   `session` are such numbers.
@@ -66,13 +68,13 @@ export const RecordType = {
 } as const
 
 /** Bytes of a record's type and subject. */
-export const SUBJECT_BYTES = 12
+export const SUBJECT_BYTES = 14
 
 /** The same with the order of a place. */
-export const PLACE_BYTES = 20
+export const PLACE_BYTES = 22
 
 /** The bytes of a whole record, by its type; of one with a text at its end, those before the text. */
-export const recordBytes: readonly number[] = [0, 2, 20, 24, 26, 30, 36, 26, 28, 20, 28, 12, 30, 26, 22, 20, 8]
+export const recordBytes: readonly number[] = [0, 2, 22, 26, 28, 32, 38, 28, 30, 22, 30, 14, 32, 28, 24, 22, 8]
 
 /** A record without a text takes no more than this, and at most three names are told before it. */
 export const RECORD_ROOM_BYTES: number = 40 + 3 * (2 + 255)

@@ -24,47 +24,47 @@ function read(write: (records: RecordWriter) => void, change: (bytes: Buffer) =>
   return index
 }
 
-const queued = (records: RecordWriter): void => records.queued(FRAME, 'g', 0, 5, 1)
-const seen = (records: RecordWriter): void => records.seen(FRAME, 'g', 1, SESSION, 5)
+const queued = (records: RecordWriter): void => records.queued(FRAME, 1, 'g', 0, 5, 1)
+const seen = (records: RecordWriter): void => records.seen(FRAME, 1, 'g', 1, SESSION, 5)
 const leased = (records: RecordWriter): void => {
   queued(records)
-  records.leased(FRAME, 'g', 1, SESSION, 5)
+  records.leased(FRAME, 1, 'g', 1, SESSION, 5)
 }
 const death = { reason: 'lost', attempts: 5, endpoint: 'e', diedAtMs: 1 }
 
 describe('Records that make no sense', () => {
   it.each<[string, (records: RecordWriter) => void, RegExp]>([
     ['an object is queued twice', (records) => [queued(records), queued(records)], /queued twice/],
-    ['what is leased does not wait', (records) => records.leased(FRAME, 'g', 1, SESSION, 5), /does not wait/],
+    ['what is leased does not wait', (records) => records.leased(FRAME, 1, 'g', 1, SESSION, 5), /does not wait/],
     [
       'what is leased waits with another attempt',
-      (records) => [queued(records), records.leased(FRAME, 'g', 2, SESSION, 5)],
+      (records) => [queued(records), records.leased(FRAME, 1, 'g', 2, SESSION, 5)],
       /does not wait/,
     ],
     [
       'what is leased waits in another place',
-      (records) => [queued(records), records.leased(FRAME, 'g', 1, SESSION, 6)],
+      (records) => [queued(records), records.leased(FRAME, 1, 'g', 1, SESSION, 6)],
       /does not wait/,
     ],
     [
       'what is acknowledged is on lease by another session',
       (records) => [
         queued(records),
-        records.leased(FRAME, 'g', 1, SESSION, 5),
-        records.acknowledged(FRAME, 'g', 1, 'another', false, 5),
+        records.leased(FRAME, 1, 'g', 1, SESSION, 5),
+        records.acknowledged(FRAME, 1, 'g', 1, 'another', false, 5),
       ],
       /acknowledged, but not on lease/,
     ],
     [
       'what is returned waits',
-      (records) => [queued(records), records.returned(FRAME, 'g', 1, SESSION, false, 2, 5)],
+      (records) => [queued(records), records.returned(FRAME, 1, 'g', 1, SESSION, false, 2, 5)],
       /not on lease/,
     ],
-    ['what is seen waits', (records) => [queued(records), records.seen(FRAME, 'g', 1, SESSION, 5)], /not on lease/],
+    ['what is seen waits', (records) => [queued(records), records.seen(FRAME, 1, 'g', 1, SESSION, 5)], /not on lease/],
     ['what is seen was seen before', (records) => [leased(records), seen(records), seen(records)], /seen before/],
     [
       'what was seen is acknowledged as if it was not',
-      (records) => [leased(records), seen(records), records.acknowledged(FRAME, 'g', 1, SESSION, false, 5)],
+      (records) => [leased(records), seen(records), records.acknowledged(FRAME, 1, 'g', 1, SESSION, false, 5)],
       /not on lease/,
     ],
     [
@@ -85,24 +85,26 @@ describe('Records that make no sense', () => {
     ],
     [
       'more copies are dropped than there are',
-      (records) => [queued(records), records.dropped(FRAME, 'g', 1, 2, 5)],
+      (records) => [queued(records), records.dropped(FRAME, 1, 'g', 1, 2, 5)],
       /does not wait/,
     ],
     ['a small object has a body', (records) => records.body(FRAME, 1, 100_000), /no large object/],
     [
       'an object is not there',
-      (records) => records.queued({ segment: 5, offset: BLOCK_HEAD_BYTES + 1 }, 'g', 0, 5, 1),
+      (records) => records.queued({ segment: 5, offset: BLOCK_HEAD_BYTES + 1 }, 1, 'g', 0, 5, 1),
       /not there/,
     ],
     [
       'an object is yet to come',
-      (records) => records.queued({ segment: 6, offset: BLOCK_HEAD_BYTES }, 'g', 0, 5, 1),
+      (records) => records.queued({ segment: 6, offset: BLOCK_HEAD_BYTES }, 1, 'g', 0, 5, 1),
       /not there/,
     ],
-    ['an order is no number', (records) => records.queued(FRAME, 'g', 0, Number.NaN, 1), /number that cannot be/],
-    ['an order is no whole number', (records) => records.queued(FRAME, 'g', 0, 0.5, 1), /number that cannot be/],
-    ['there are no copies', (records) => records.queued(FRAME, 'g', 0, 5, 0), /of 0 copies/],
-    ['there are too many copies', (records) => records.queued(FRAME, 'g', 0, 5, 1_000_001), /of 1000001 copies/],
+    ['more objects are told of than there are', (records) => records.queued(FRAME, 2, 'g', 0, 5, 1), /not there/],
+    ['no object is told of', (records) => records.queued(FRAME, 0, 'g', 0, 5, 1), /not there/],
+    ['an order is no number', (records) => records.queued(FRAME, 1, 'g', 0, Number.NaN, 1), /number that cannot be/],
+    ['an order is no whole number', (records) => records.queued(FRAME, 1, 'g', 0, 0.5, 1), /number that cannot be/],
+    ['there are no copies', (records) => records.queued(FRAME, 1, 'g', 0, 5, 0), /of 0 copies/],
+    ['there are too many copies', (records) => records.queued(FRAME, 1, 'g', 0, 5, 1_000_001), /of 1000001 copies/],
   ])('are refused: %s', (_, write, message) => {
     expect(() => read(write)).toThrow(
       expect.objectContaining({ code: 'STORE_CORRUPT', message: expect.stringMatching(message) }),
@@ -129,7 +131,7 @@ describe('Records that make no sense', () => {
   it('are no matter if they are about a segment that is gone', () => {
     const objects = read((records) => {
       queued(records)
-      records.acknowledged({ segment: 4, offset: 1_000 }, 'g', 1, SESSION, false, 3)
+      records.acknowledged({ segment: 4, offset: 1_000 }, 1, 'g', 1, SESSION, false, 3)
       records.moved(3, BLOCK_HEAD_BYTES)
     })
     expect([...objects.places((object) => object)]).toEqual([

@@ -23,7 +23,19 @@ import { blockCorrupt } from './storeCorrupt.ts'
 
 /** Where a session stands, behind an attempt. */
 const SESSION_AT: number = PLACE_BYTES + 4
+const FRAMES_AT = 12
 const UNKNOWN = -1
+
+/** Records that may say the same of several objects. */
+const aboutRuns: ReadonlySet<number> = new Set([
+  RecordType.QUEUED,
+  RecordType.QUEUED_COPIES,
+  RecordType.LEASED,
+  RecordType.SEEN,
+  RecordType.RETURNED,
+  RecordType.ACKNOWLEDGED,
+  RecordType.DROPPED,
+])
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -112,6 +124,7 @@ export class RecordReader {
 
   #apply(type: number, subject: Subject): string | undefined {
     const objects = this.#target.index
+    if (subject.frames !== 1 && !aboutRuns.has(type)) throw this.#wrong('is about several objects')
     if (type === RecordType.MOVED) return objects.toldAgain(subject)
     if (type === RecordType.BODY)
       return objects.body(subject, { number: this.#integer(SUBJECT_BYTES), bytes: this.#integer(SUBJECT_BYTES + 8) })
@@ -212,15 +225,17 @@ export class RecordReader {
     }
   }
 
-  /** The object that the record is about; `undefined` if its segment is gone. */
+  /** The objects that the record is about; `undefined` if their segment is gone. */
   #subject(): Subject | undefined {
     const distance = this.#uint32(8)
     const segment = this.#segment - distance
     if (segment > 0 && segment < this.#first) return undefined
     const page = this.#target.index.page(segment)
     const index = page?.indexAt(this.#uint32(4)) ?? UNKNOWN
-    if (page === undefined || index === UNKNOWN) throw this.#wrong('is about an object that is not there')
-    return { page, index }
+    const frames = this.#view.getUint16(this.#at + FRAMES_AT, true)
+    if (page === undefined || index === UNKNOWN || frames === 0 || index + frames > page.count)
+      throw this.#wrong('is about an object that is not there')
+    return { page, index, frames }
   }
 
   #groupAt(field: number): number {

@@ -54,22 +54,31 @@ export class RecordWriter {
     this.#lastSession = ''
   }
 
-  queued(object: FrameLocation, group: string, groupIndex: number, order: number, copies: number): void {
+  /** `frames`, here and below: so many objects, whose frames and orders follow each other. */
+  queued(
+    object: FrameLocation,
+    frames: number,
+    group: string,
+    groupIndex: number,
+    order: number,
+    copies: number,
+  ): void {
     const type = copies === 1 ? RecordType.QUEUED : RecordType.QUEUED_COPIES
-    const at = this.#beginPlace(type, object, group, groupIndex, order)
+    const at = this.#beginPlace(type, object, frames, group, groupIndex, order)
     if (copies !== 1) this.#view.setUint32(at, copies, true)
   }
 
-  leased(object: FrameLocation, group: string, attempt: number, session: string, order: number): void {
-    this.#beginLease(RecordType.LEASED, object, group, order, attempt, session)
+  leased(object: FrameLocation, frames: number, group: string, attempt: number, session: string, order: number): void {
+    this.#beginLease(RecordType.LEASED, object, frames, group, order, attempt, session)
   }
 
-  seen(object: FrameLocation, group: string, attempt: number, session: string, order: number): void {
-    this.#beginLease(RecordType.SEEN, object, group, order, attempt, session)
+  seen(object: FrameLocation, frames: number, group: string, attempt: number, session: string, order: number): void {
+    this.#beginLease(RecordType.SEEN, object, frames, group, order, attempt, session)
   }
 
   returned(
     object: FrameLocation,
+    frames: number,
     group: string,
     attempt: number,
     session: string,
@@ -77,7 +86,7 @@ export class RecordWriter {
     nextAttempt: number,
     order: number,
   ): void {
-    const at = this.#beginLease(RecordType.RETURNED, object, group, order, marked(attempt, isSeen), session)
+    const at = this.#beginLease(RecordType.RETURNED, object, frames, group, order, marked(attempt, isSeen), session)
     this.#view.setUint32(at, nextAttempt, true)
   }
 
@@ -92,7 +101,7 @@ export class RecordWriter {
     order: number,
   ): void {
     const deadNumber = this.#name(dead)
-    const at = this.#beginLease(RecordType.BURIED, object, group, order, marked(attempt, isSeen), session)
+    const at = this.#beginLease(RecordType.BURIED, object, 1, group, order, marked(attempt, isSeen), session)
     this.#view.setUint16(at, deadNumber, true)
     this.#view.setFloat64(at + 2, deadOrder, true)
   }
@@ -100,7 +109,7 @@ export class RecordWriter {
   /** `text`: how it died; there has to be room for it. */
   died(object: FrameLocation, dead: string, deadOrder: number, text: Buffer): void {
     if (text.length > TEXT_BYTES_MAX) throw new Error(`A text of ${text.length} bytes was to be stored.`)
-    const at = this.#beginPlace(RecordType.DIED, object, dead, 0, deadOrder)
+    const at = this.#beginPlace(RecordType.DIED, object, 1, dead, 0, deadOrder)
     this.#view.setUint16(at, text.length, true)
     text.copy(this.bytes, this.end)
     this.end += text.length
@@ -108,28 +117,29 @@ export class RecordWriter {
 
   acknowledged(
     object: FrameLocation,
+    frames: number,
     group: string,
     attempt: number,
     session: string,
     isSeen: boolean,
     order: number,
   ): void {
-    this.#beginLease(RecordType.ACKNOWLEDGED, object, group, order, marked(attempt, isSeen), session)
+    this.#beginLease(RecordType.ACKNOWLEDGED, object, frames, group, order, marked(attempt, isSeen), session)
   }
 
-  dropped(object: FrameLocation, group: string, attempt: number, copies: number, order: number): void {
-    const at = this.#beginPlace(RecordType.DROPPED, object, group, 0, order)
+  dropped(object: FrameLocation, frames: number, group: string, attempt: number, copies: number, order: number): void {
+    const at = this.#beginPlace(RecordType.DROPPED, object, frames, group, 0, order)
     this.#view.setUint32(at, attempt, true)
     this.#view.setUint32(at + 4, copies, true)
   }
 
   retained(object: FrameLocation, group: string, groupIndex: number, order: number): void {
-    this.#beginPlace(RecordType.RETAINED, object, group, groupIndex, order)
+    this.#beginPlace(RecordType.RETAINED, object, 1, group, groupIndex, order)
   }
 
   /** The group has no retained broadcast any more. */
   cleared(object: FrameLocation, group: string, order: number): void {
-    this.#beginPlace(RecordType.CLEARED, object, group, 0, order)
+    this.#beginPlace(RecordType.CLEARED, object, 1, group, 0, order)
   }
 
   /** A named value; `undefined`: it is forgotten. */
@@ -145,55 +155,64 @@ export class RecordWriter {
 
   /** The body of a large object is in the file of that number. */
   body(object: FrameLocation, number: number, bytes: number): void {
-    const at = this.#begin(RecordType.BODY, object, 0, 0)
+    const at = this.#begin(RecordType.BODY, object, 1, 0, 0)
     this.#view.setFloat64(at, number, true)
     this.#view.setFloat64(at + 8, bytes, true)
   }
 
   /** What lay there lies elsewhere now, and all about it is told again. */
   moved(segment: number, offset: number): void {
-    this.#begin(RecordType.MOVED, { segment, offset }, 0, 0)
+    this.#begin(RecordType.MOVED, { segment, offset }, 1, 0, 0)
   }
 
   /** Equal copies of a produced object that was moved. */
   place(object: FrameLocation, { group, groupIndex, order, attempt, session, isSeen, copies }: PlaceOfCopies): void {
     const sessionNumber = session === undefined ? NO_SESSION : this.#session(session)
-    const at = this.#beginPlace(RecordType.PLACE, object, group, groupIndex, order)
+    const at = this.#beginPlace(RecordType.PLACE, object, 1, group, groupIndex, order)
     this.#view.setUint32(at, marked(attempt, isSeen), true)
     this.#view.setUint16(at + 4, sessionNumber, true)
     this.#view.setUint32(at + 6, copies, true)
   }
 
-  /** What all records about one leased copy begin with; returns where the rest goes. */
+  /** What all records about leased copies begin with; returns where the rest goes. */
   #beginLease(
     type: number,
     object: FrameLocation,
+    frames: number,
     group: string,
     order: number,
     attempt: number,
     session: string,
   ): number {
     const sessionNumber = this.#session(session)
-    const at = this.#beginPlace(type, object, group, 0, order)
+    const at = this.#beginPlace(type, object, frames, group, 0, order)
     this.#view.setUint32(at, attempt, true)
     this.#view.setUint16(at + 4, sessionNumber, true)
     return at + 6
   }
 
   /** What all records about a place begin with; returns where the rest goes. */
-  #beginPlace(type: number, object: FrameLocation, group: string, groupIndex: number, order: number): number {
-    const at = this.#begin(type, object, this.#group(group), groupIndex)
+  #beginPlace(
+    type: number,
+    object: FrameLocation,
+    frames: number,
+    group: string,
+    groupIndex: number,
+    order: number,
+  ): number {
+    const at = this.#begin(type, object, frames, this.#group(group), groupIndex)
     this.#view.setFloat64(at, order, true)
     return at + 8
   }
 
   /** Writes a record up to its subject, all names of it being told; returns where the rest goes. */
-  #begin(type: number, { segment, offset }: FrameLocation, group: number, groupIndex: number): number {
+  #begin(type: number, { segment, offset }: FrameLocation, frames: number, group: number, groupIndex: number): number {
     const at = this.end
     const view = this.#view
     view.setUint32(at, type | (groupIndex << 8) | (group << 16), true)
     view.setUint32(at + 4, offset, true)
     view.setUint32(at + 8, this.segment - segment, true)
+    view.setUint16(at + 12, frames, true)
     this.end = at + (recordBytes[type] ?? 0)
     return at + SUBJECT_BYTES
   }

@@ -58,18 +58,20 @@ export class SegmentTable {
     this.bytes += bytes
   }
 
-  /** So many bytes of it are needed. */
-  keep(segment: Segment, bytes: number): void {
-    segment.liveBytes += bytes + LIVE_OVERHEAD_BYTES
-    this.liveBytes += bytes + LIVE_OVERHEAD_BYTES
+  /** So many frames in it are needed, with so many bytes. */
+  keep(segment: Segment, bytes: number, frames: number): void {
+    const kept = bytes + frames * LIVE_OVERHEAD_BYTES
+    segment.liveBytes += kept
+    this.liveBytes += kept
   }
 
-  /** So many bytes of it are needed no more. */
-  unref(number: number, bytes: number): void {
+  /** So many frames in it are needed no more. */
+  unref(number: number, bytes: number, frames: number): void {
     const segment = this.get(number)
     if (segment === undefined) return
-    segment.liveBytes -= bytes + LIVE_OVERHEAD_BYTES
-    this.liveBytes -= bytes + LIVE_OVERHEAD_BYTES
+    const kept = bytes + frames * LIVE_OVERHEAD_BYTES
+    segment.liveBytes -= kept
+    this.liveBytes -= kept
   }
 
   /** Drops the segments before `end` at the beginning of the log of which nothing is needed. `dropped` is told of each. */
