@@ -52,13 +52,13 @@ export class FuzzRelay {
 
   /** Commits that are under way. */
   get waitingCommits(): number {
-    return this.#disk?.isCommitting === true ? 1 : 0
+    return this.#disk?.commitsUnderWay ?? 0
   }
 
   /** It is killed, with the first `written` of its commits on the disk that were under way, and started again. */
   async restart(written: number): Promise<void> {
     const files = this.#openFiles(this.#files)
-    this.#disk = this.#disk?.crash(written > 0, files)
+    this.#disk = this.#disk?.crash(written, files)
     await this.#start()
   }
 

@@ -9,11 +9,11 @@ function full(): Error {
 }
 
 /** Commits of one block each, in a segment of its own. */
-function commitsFor({ key }: SimulatedFolder): () => LogChange {
+function commitsFor({ key }: SimulatedFolder): (blockBytes?: number) => LogChange {
   let commit = 0
   let previous = 0
-  return () => {
-    const bytes = Buffer.alloc(BLOCK_HEAD_BYTES + 100, 7)
+  return (blockBytes = 100) => {
+    const bytes = Buffer.alloc(BLOCK_HEAD_BYTES + blockBytes, 7)
     commit++
     const head = { isLast: true, segment: commit, offset: 0, framesEnd: bytes.length, previous, first: 1, commit }
     previous = writeBlockHead(bytes, head, key)
@@ -64,6 +64,50 @@ describe('A log in files', () => {
     await turns(folder, 5_000)
     expect(watched.state).toBe('kept')
     expect(folder.log.synced.size).toBe(1)
+  })
+
+  it('writes two commits at once, and says that the second is kept when the first is', async () => {
+    const folder = new SimulatedFolder()
+    const disk = await opened(folder)
+    const next = commitsFor(folder)
+    disk.commit(next())
+    await turns(folder)
+    const first = watch(disk.commit(next()))
+    const second = watch(disk.commit(next()))
+    await turns(folder, 1)
+    expect(folder.log.writes, 'of the two, and of the one before').toBe(3)
+    await turns(folder)
+    // Now only the first waits for the disk.
+    folder.log.faults.writeError = full()
+    const third = watch(disk.commit(next()))
+    await turns(folder)
+    folder.log.faults.writeError = undefined
+    const fourth = watch(disk.commit(next()))
+    await turns(folder, 5)
+    expect([first.state, second.state, third.state, fourth.state]).toEqual(['kept', 'kept', 'pending', 'pending'])
+    await turns(folder, 1_000)
+    expect([third.state, fourth.state]).toEqual(['kept', 'kept'])
+  })
+
+  it('begins a file only when all before it is safe, and adds to it only when it has begun', async () => {
+    const folder = new SimulatedFolder()
+    const disk = folder.open({ bytesMax: 8_000_000 })
+    const recovered = disk.recover(() => undefined)
+    await turns(folder)
+    await recovered
+    const next = commitsFor(folder)
+    disk.commit(next(200_000))
+    await turns(folder)
+    folder.log.faults.writeError = full()
+    const first = watch(disk.commit(next(200_000)))
+    await turns(folder)
+    folder.log.faults.writeError = undefined
+    // The first file is full.
+    const second = watch(disk.commit(next()))
+    await turns(folder, 5)
+    expect([first.state, second.state, folder.log.files.size]).toEqual(['pending', 'pending', 1])
+    await turns(folder, 1_000)
+    expect([first.state, second.state, folder.log.files.size]).toEqual(['kept', 'kept', 2])
   })
 
   it('never tries a sync again that failed: nothing is kept any more', async () => {

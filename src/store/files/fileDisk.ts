@@ -4,7 +4,7 @@ import type { LogEnd } from '../log/blockWriter.ts'
 import type { BlockBytes, LogChange, LogDisk, RecoveredEnd, RoomNeeded } from '../log/logDisk.ts'
 import type { BodyFiles } from '../spool/bodyFiles.ts'
 import { isFull } from './folderErrors.ts'
-import { LogFiles, logFileName } from './logFiles.ts'
+import { type LogFile, LogFiles, logFileName } from './logFiles.ts'
 import { recoverFiles } from './recoverFiles.ts'
 import type { StoreMarker } from './storeFolder.ts'
 import type { StoreRoom } from './storeRoom.ts'
@@ -44,9 +44,11 @@ export class FileDisk implements LogDisk {
   #failure: ObjectRelayError | undefined
   #isClosed = false
   #isEnding = false
-  /** Ends the wait for a disk that is full. */
-  #stopWaiting: () => void = () => undefined
+  /** End the waits for a disk that is full. */
+  readonly #waits = new Set<() => void>()
+  /** The last commit that was begun, and whether it begins a file. */
   #writing: Promise<void> = Promise.resolve()
+  #beginsFile = false
 
   constructor(parts: FileDiskParts) {
     this.#parts = parts
@@ -72,9 +74,14 @@ export class FileDisk implements LogDisk {
   }
 
   async commit(change: LogChange): Promise<void> {
-    const blocks = [...change.blocks]
-    const bytes = blocks.reduce((sum, block) => sum + block.bytes.length, 0)
-    this.#writing = this.#writeAll(blocks)
+    const bytes = change.blocks.reduce((sum, block) => sum + block.bytes.length, 0)
+    const parts = this.#place(change.blocks)
+    const before = this.#writing
+    const begins = parts.some(({ isFirst }) => isFirst)
+    // Two commits are written at once only into one file: a file that begins says that what comes before it is safe.
+    const start = begins || this.#beginsFile ? before : undefined
+    this.#beginsFile = begins
+    this.#writing = this.#writeAll(parts, before, start)
     await this.#writing
     this.#files.dropBefore(change.first)
     this.#room.wrote(bytes)
@@ -94,7 +101,7 @@ export class FileDisk implements LogDisk {
 
   stopRetrying(): void {
     this.#isEnding = true
-    this.#stopWaiting()
+    for (const end of this.#waits) end()
   }
 
   async close(end: LogEnd): Promise<void> {
@@ -108,7 +115,7 @@ export class FileDisk implements LogDisk {
         () => false,
       )
       if (isSafe && this.#hasOwnFile) {
-        if (!isSynced) await this.#files.sync()
+        if (!isSynced) await this.#files.syncLast()
         await mark(end)
       }
     } finally {
@@ -117,13 +124,38 @@ export class FileDisk implements LogDisk {
     }
   }
 
-  /** A full disk is tried again, what was written already excepted; after any other failure nothing is written any more. */
-  async #writeAll(blocks: BlockBytes[]): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure
+  /** Where blocks go. */
+  #place(blocks: readonly BlockBytes[]): Part[] {
+    const parts: Part[] = []
+    for (const { segment, offset, bytes } of blocks) {
+      const isFirst = this.#needsFile(offset)
+      if (isFirst) this.#files.begin(logFileName(segment, this.#parts.owner.id))
+      this.#hasOwnFile = true
+      const { file, at } = this.#files.append(segment, offset, bytes.length)
+      const last = parts.at(-1)
+      if (last === undefined || isFirst) parts.push({ file, at, isFirst, bytes: [bytes] })
+      else last.bytes.push(bytes)
+    }
+    return parts
+  }
+
+  /** A file begins with a segment. */
+  #needsFile(offset: number): boolean {
+    const { bytes = 0 } = this.#files.last ?? {}
+    return !this.#hasOwnFile || (offset === 0 && bytes >= this.#room.fileBytesMax)
+  }
+
+  /**
+   * Makes the parts of a commit safe, behind the commit `before`. A full disk is tried again, what was written already excepted; after any
+   * other failure nothing is written any more.
+   */
+  async #writeAll(parts: Part[], before: Promise<void>, start: Promise<void> | undefined): Promise<void> {
     try {
+      await start
+      if (this.#failure !== undefined) throw this.#failure
       for (let againMs = AGAIN_MS; ; againMs = Math.min(againMs * 2, AGAIN_MS_MAX)) {
         try {
-          await this.#write(blocks)
+          await this.#write(parts)
           break
         } catch (thrown) {
           if (!isFull(thrown) || thrown instanceof SyncFailed || this.#isEnding) throw thrown
@@ -131,70 +163,52 @@ export class FileDisk implements LogDisk {
           await this.#wait(againMs)
         }
       }
+      await before
       await this.#parts.owner.confirm()
     } catch (thrown) {
-      this.#failure = this.#parts.explain(thrown instanceof SyncFailed ? thrown.cause : thrown)
+      this.#failure ??= this.#parts.explain(thrown instanceof SyncFailed ? thrown.cause : thrown)
       throw this.#failure
     }
   }
 
-  /** Writes blocks, and takes those that are safe out of `blocks`. */
-  async #write(blocks: BlockBytes[]): Promise<void> {
-    for (let [first] = blocks; first !== undefined; [first] = blocks) {
-      if (this.#needsFile(first)) {
-        await this.#files.create(logFileName(first.segment, this.#parts.owner.id))
-        this.#hasOwnFile = true
-      }
-      const count = this.#countForFile(blocks)
-      const written = blocks.slice(0, count)
-      const { bytes = 0 } = this.#files.last ?? {}
-      await this.#files.write(
-        bytes,
-        written.map((block) => block.bytes),
-      )
-      if (this.#parts.isSynced) await this.#sync()
-      for (const block of written) this.#files.appended(block.segment, block.offset, block.bytes.length)
-      blocks.splice(0, count)
+  /** Writes the parts of a commit one after the other, and takes those that are safe out of `parts`. */
+  async #write(parts: Part[]): Promise<void> {
+    for (let [part] = parts; part !== undefined; [part] = parts) {
+      await this.#files.write(part.file, part.at, part.bytes)
+      if (this.#parts.isSynced) await this.#sync(part.file)
+      parts.shift()
     }
   }
 
   /** A sync that failed says that what was written may be lost, and another one would not know of it. */
-  async #sync(): Promise<void> {
+  async #sync(file: LogFile): Promise<void> {
     try {
-      await this.#files.sync()
+      await this.#files.sync(file)
     } catch (cause) {
       throw new SyncFailed('A sync failed.', { cause })
     }
   }
 
-  /** A file begins with a segment. */
-  #needsFile({ offset }: BlockBytes): boolean {
-    const { bytes = 0 } = this.#files.last ?? {}
-    if (!this.#hasOwnFile) return true
-    return offset === 0 && bytes >= this.#room.fileBytesMax
-  }
-
-  /** How many of the blocks go to the present file. */
-  #countForFile(blocks: readonly BlockBytes[]): number {
-    let { bytes = 0 } = this.#files.last ?? {}
-    let count = 0
-    for (const block of blocks) {
-      if (count > 0 && block.offset === 0 && bytes >= this.#room.fileBytesMax) break
-      bytes += block.bytes.length
-      count++
-    }
-    return count
-  }
-
   #wait(waitMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = this.#parts.clock.after(waitMs, resolve)
-      this.#stopWaiting = () => {
+      const end = (): void => {
         timer.cancel()
+        this.#waits.delete(end)
         resolve()
       }
+      const timer = this.#parts.clock.after(waitMs, end)
+      this.#waits.add(end)
     })
   }
+}
+
+/** What a commit writes into one file. */
+interface Part {
+  readonly file: LogFile
+  readonly at: number
+  /** Whether the file begins with it. */
+  readonly isFirst: boolean
+  readonly bytes: Buffer[]
 }
 
 class SyncFailed extends Error {}

@@ -5,13 +5,15 @@ const OPEN_FILES_MAX = 64
 const NAME = /^([0-9]{15})-([0-9a-f]{12})\.log$/
 
 /** One file of the log. */
-interface LogFile {
+export interface LogFile {
   readonly name: string
   readonly first: number
   /** Where each of its segments begins, from `first` on. */
   readonly starts: number[]
-  /** Of all blocks in it that count. */
+  /** Of all blocks in it that count, or are to be written. */
   bytes: number
+  /** Whether it exists. */
+  exists: boolean
   handle: Promise<BodyFile> | undefined
   reads: number
   isDropped: boolean
@@ -59,31 +61,37 @@ export class LogFiles {
     this.#bytes += bytes
   }
 
-  /** Makes the next file. */
-  async create(name: string): Promise<void> {
-    const handle = await this.#files.create(name)
+  /** The next file begins. It exists when something was written there. */
+  begin(name: string): void {
     // The one before is read only, from now on.
     const before = this.#all.at(-1)
     if (before !== undefined) this.#used(before)
-    this.#all.push({ ...emptyFile(name), handle: Promise.resolve(handle) })
+    this.#all.push({ ...emptyFile(name), exists: false })
   }
 
-  /** Writes at the end of the last file, where it has `bytes` bytes. It may be done again. */
-  async write(bytes: number, parts: readonly Buffer[]): Promise<void> {
-    await (await this.#handleOf(this.#last())).write(bytes, parts)
-  }
-
-  /** Makes the last file safe, with its name. */
-  async sync(): Promise<void> {
-    await (await this.#handleOf(this.#last())).sync()
-  }
-
-  /** A block counts: it begins at `offset` of a segment. */
-  appended(segment: number, offset: number, bytes: number): void {
+  /** The next block, which begins at `offset` of a segment, goes to the end of the last file. */
+  append(segment: number, offset: number, bytes: number): { readonly file: LogFile; readonly at: number } {
     const file = this.#last()
-    if (offset === 0) file.starts[segment - file.first] = file.bytes
+    const at = file.bytes
+    if (offset === 0) file.starts[segment - file.first] = at
     file.bytes += bytes
     this.#bytes += bytes
+    return { file, at }
+  }
+
+  /** Writes into a file. It may be done again. */
+  async write(file: LogFile, at: number, parts: readonly Buffer[]): Promise<void> {
+    await (await this.#handleOf(file)).write(at, parts)
+  }
+
+  /** Makes a file safe, with its name. */
+  async sync(file: LogFile): Promise<void> {
+    await (await this.#handleOf(file)).sync()
+  }
+
+  /** The same of the one that is appended to. */
+  syncLast(): Promise<void> {
+    return this.sync(this.#last())
   }
 
   /** Fills `into` with a segment, from its beginning on. */
@@ -132,8 +140,19 @@ export class LogFiles {
   }
 
   #handleOf(file: LogFile): Promise<BodyFile> {
-    file.handle ??= this.#files.open(file.name)
+    file.handle ??= file.exists ? this.#files.open(file.name) : this.#create(file)
     return file.handle
+  }
+
+  async #create(file: LogFile): Promise<BodyFile> {
+    try {
+      const handle = await this.#files.create(file.name)
+      file.exists = true
+      return handle
+    } catch (thrown) {
+      file.handle = undefined
+      throw thrown
+    }
   }
 
   /** The files that were not used for longest are closed. */
@@ -161,5 +180,14 @@ function ignoreFailure(ending: Promise<unknown>): void {
 }
 
 function emptyFile(name: string): LogFile {
-  return { name, first: firstSegmentOf(name) ?? 0, starts: [], bytes: 0, handle: undefined, reads: 0, isDropped: false }
+  return {
+    name,
+    first: firstSegmentOf(name) ?? 0,
+    starts: [],
+    bytes: 0,
+    exists: true,
+    handle: undefined,
+    reads: 0,
+    isDropped: false,
+  }
 }

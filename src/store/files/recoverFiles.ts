@@ -1,6 +1,6 @@
 import type { BlockHead } from '../log/blockFormat.ts'
 import type { LogEnd } from '../log/blockWriter.ts'
-import type { BlockBytes, RecoveredEnd } from '../log/logDisk.ts'
+import { type BlockBytes, COMMITS_MAX, type RecoveredEnd } from '../log/logDisk.ts'
 import { segmentCorrupt, storeCorrupt } from '../log/storeCorrupt.ts'
 import type { BodyFiles } from '../spool/bodyFiles.ts'
 import { BlockReader, type FoundBlock } from './blockReader.ts'
@@ -36,7 +36,7 @@ interface Candidate {
  *   whatever an earlier owner has added since.
  * - In the last file, the log ends before the first block that is not whole or does not follow, and before a commit of which the end
  *   is missing: a relay that was killed, or a machine that stopped, was about to write that commit, and nobody was told of it. But where a
- *   later commit than the next one stands behind it, this one had been safe: then the file was damaged.
+ *   commit stands behind it that was begun only when this one was safe, the file was damaged.
  * - `known`: the log has been safe up to there, and must not end before.
  *
  * Rejects with `STORE_CORRUPT` or `STORE_VERSION`; it changes nothing.
@@ -126,7 +126,7 @@ function readFile(
 /** The log ends here, unless what stands behind shows that more had been safe. */
 async function checkTorn(reader: BlockReader, name: string, end: LogEnd | undefined): Promise<void> {
   const lastCommit = end?.commit ?? 0
-  if (!(await reader.hasCommit(lastCommit + 2))) return
+  if (!(await reader.hasCommit(lastCommit + 1 + COMMITS_MAX))) return
   throw storeCorrupt(`The file ${name}`, `is damaged behind byte ${reader.at}: commit ${lastCommit + 1} was safe`)
 }
 

@@ -22,7 +22,7 @@ import { blockCorrupt, storeVersion } from './storeCorrupt.ts'
  * - `check`: the CRC-32 of all other bytes of the block, begun with the key of the store. So a block that was changed, comes from
  *   another store, or is not the one that the next one follows, is noticed.
  * - `first`: with this commit, the segments before this one are needed no more.
- * - `commit`: the number of the commit, counted from 1. The next one is written when this one is safe.
+ * - `commit`: the number of the commit, counted from 1. It is written when the one before the last one is safe, see COMMITS_MAX.
  * - frames: OBJECT frames as they came, one behind the other, and STREAM_BEGIN frames of large objects; each begins with its length.
  * - records: see recordFormat.ts.
  */

@@ -17,8 +17,8 @@ export interface LogDisk {
   /** Fills `into` with a segment from its beginning on. Rejects with `STORE_CORRUPT` if it is not there. */
   read(segment: number, into: Buffer): Promise<void>
   /**
-   * Resolves when it is safe; there is one at a time. A full disk is reported and tried again; other failures reject, and then nothing
-   * more can be committed. What it was given is not changed until then.
+   * Resolves when it is safe. {@link COMMITS_MAX} may be under way at once; they become safe in their order. A full disk is reported and
+   * tried again; other failures reject, and then nothing more can be committed. What it was given is not changed until then.
    */
   commit(change: LogChange): Promise<void>
   /** Why an object should not be taken now, if so. */
@@ -34,6 +34,9 @@ export interface LogDisk {
   /** Ends it, with all files that are open, those of bodies included. The log is safe up to `end`. */
   close(end: LogEnd): Promise<void>
 }
+
+/** So many commits may be under way at once: while one becomes safe, the next is written. */
+export const COMMITS_MAX = 2
 
 /** What is to be made true on the disk: all of it, or, if the machine stops, none. */
 export interface LogChange {

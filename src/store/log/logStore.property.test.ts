@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { arbitrarySteps, happen, type Step } from '../storeHistory.fixture.ts'
 import { type Knowledge, StoreWitness } from '../storeWitness.fixture.ts'
+import { COMMITS_MAX } from './logDisk.ts'
 import { type OpenedLog, openLog } from './openLog.fixture.ts'
 
 /** What happens in one run of a relay, and how it ends. */
@@ -11,8 +12,8 @@ interface Run {
   readonly commitEvery: number
   /** After so many steps each, the commit under way is complete. */
   readonly completeEvery: number
-  /** Whether the commit that is under way at the end had come to the disk. */
-  readonly isWritten: boolean
+  /** How many of the commits that are under way at the end had come to the disk. */
+  readonly written: number
   /** So little waste is worth moving things together. */
   readonly wasteBytesMax: number
 }
@@ -21,43 +22,38 @@ const arbitraryRun: fc.Arbitrary<Run> = fc.record({
   steps: arbitrarySteps(200),
   commitEvery: fc.integer({ min: 1, max: 30 }),
   completeEvery: fc.integer({ min: 1, max: 12 }),
-  isWritten: fc.boolean(),
+  written: fc.nat(COMMITS_MAX),
   wasteBytesMax: fc.constantFrom(100, 2_000, 100_000),
 })
 
-/** What should be found after a crash: what was known when the last commit was asked for that is safe, or one that is under way. */
-interface Expected {
-  readonly safe: Knowledge
-  readonly underWay: Knowledge
-}
-
-/** Lets a run happen. A commit holds what is told until it begins; so it is noted when the disk is given it. */
-async function play({ store, disk }: OpenedLog, witness: StoreWitness, run: Run): Promise<Expected> {
-  let safe = witness.knowledge
-  let underWay = safe
+/**
+ * Lets a run happen. A commit holds what is told until it begins; so it is noted when the disk is given it. Returns what was known when the
+ * last commit was asked for that is safe, and then of each that is under way.
+ */
+async function play({ store, disk }: OpenedLog, witness: StoreWitness, run: Run): Promise<Knowledge[]> {
+  const known = [witness.knowledge]
   let commits = disk.commits
   const note = (): void => {
-    if (disk.commits === commits) return
-    commits = disk.commits
-    underWay = witness.knowledge
+    for (; commits < disk.commits; commits++) known.push(witness.knowledge)
+    known.splice(0, known.length - 1 - disk.commitsUnderWay)
   }
   for (const [index, step] of run.steps.entries()) {
     happen(witness, step)
     if (index % run.commitEvery === 0) {
       const kept = store.commit()
       note()
-      if (kept === undefined && !disk.isCommitting) expect(witness.knowledge).toEqual(safe)
+      if (kept === undefined && !disk.isCommitting) expect([witness.knowledge]).toEqual(known)
     }
     if (index % run.completeEvery !== 0) continue
-    if (disk.isCommitting) safe = underWay
     disk.complete()
+    note()
     // Each commit may begin another one, and what is moved waits for reads.
     for (let turns = 0; turns < 4; turns++) {
       await turn()
       note()
     }
   }
-  return { safe, underWay }
+  return known
 }
 
 describe('The log, whatever happens', () => {
@@ -69,11 +65,11 @@ describe('The log, whatever happens', () => {
         for (const run of runs) {
           log = await openLog(log.disk.crash(), undefined, 'the-relay', run.wasteBytesMax)
           witness = await StoreWitness.recover(log.store)
-          const { safe, underWay } = await play(log, witness, run)
-          const expected = run.isWritten && log.disk.isCommitting ? underWay : safe
-          log = await openLog(log.disk.crash(run.isWritten))
+          const known = await play(log, witness, run)
+          const written = Math.min(run.written, log.disk.commitsUnderWay)
+          log = await openLog(log.disk.crash(written))
           witness = await StoreWitness.recover(log.store)
-          expect(witness.knowledge).toEqual(expected)
+          expect(witness.knowledge).toEqual(known[written])
         }
       }),
       { numRuns: 60 },

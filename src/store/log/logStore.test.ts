@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createError } from '../../errors.ts'
 import { contentOf, frameOf, loaded, StoreWitness } from '../storeWitness.fixture.ts'
+import { COMMITS_MAX } from './logDisk.ts'
 import { committed, type OpenedLog, openLog, reopened } from './openLog.fixture.ts'
 
 const MiB = 1024 * 1024
@@ -105,8 +106,11 @@ describe('A log', () => {
     witness.produce(100)
     const first = store.commit()
     witness.produce(100)
-    const second = store.commit()
-    // It comes after the second was asked for, and its answer is to be told at the end of the turn.
+    store.commit()
+    witness.produce(100)
+    const last = store.commit()
+    expect(disk.commitsUnderWay).toBe(COMMITS_MAX)
+    // It comes after the last was asked for, and its answer is to be told at the end of the turn.
     witness.produce(100)
     answer = () => {
       witness.answer('a session', [{ from: 3, to: 3, memberCounts: [1] }])
@@ -114,12 +118,13 @@ describe('A log', () => {
     }
     disk.complete()
     await first
-    expect(answer, 'told before the second was sealed').toBeUndefined()
+    expect(answer, 'told before the last was sealed').toBeUndefined()
     disk.complete()
-    await second
+    disk.complete()
+    await last
     expect(disk.isCommitting).toBe(false)
     const { witness: after } = await reopened(log)
-    expect(after.objects).toHaveLength(3)
+    expect(after.objects).toHaveLength(4)
     expect(after.knowledge).toEqual(witness.knowledge)
   })
 

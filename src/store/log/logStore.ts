@@ -27,7 +27,7 @@ import { FrameTable } from './frameTable.ts'
 import { readGroups } from './groupValues.ts'
 import { checkBodyFiles, LogBodies, removeBodyFiles } from './logBodies.ts'
 import { type CopiedPart, copyLog } from './logCopy.ts'
-import type { BlockBytes, LogDisk } from './logDisk.ts'
+import { type BlockBytes, COMMITS_MAX, type LogDisk } from './logDisk.ts'
 import { LogFrame, RELEASED } from './logFrame.ts'
 import { LogIdentity } from './logIdentity.ts'
 import { LogJournal } from './logJournal.ts'
@@ -60,6 +60,14 @@ const WASTE_BYTES_MAX = 16 * 1024 * 1024
 
 /** So much may wait for the disk before endpoints are not heard any more. */
 const PENDING_BYTES_MAX = 16 * 1024 * 1024
+
+/** A commit that the disk was given. */
+interface UnderWay {
+  readonly kept: Deferred
+  readonly bytes: number
+  /** The segment of its first block. */
+  readonly first: number
+}
 
 /** A promise, and who settles it. */
 interface Deferred {
@@ -104,11 +112,10 @@ export class LogStore implements Store {
   /** Up to where the log is safe. */
   #safeEnd: { readonly segment: number; readonly offset: number }
   #safe: LogEnd
-  /** Bytes of the commit that is under way. */
-  #underWayBytes = 0
-  /** The commit that is under way, and the one that is gathered meanwhile. */
-  #underWay: Deferred | undefined
+  /** The commits that are under way, in their order, and the one that is gathered meanwhile. */
+  readonly #underWay: UnderWay[] = []
   #next: Deferred | undefined
+  #isSealing = false
   #failure: ObjectRelayError | undefined
 
   /** Reads what there is, and checks it. Rejects with `STORE_CORRUPT`, `STORE_FOREIGN` or `STORE_VERSION`. */
@@ -203,7 +210,9 @@ export class LogStore implements Store {
 
   /** Bytes that were told and are not safe yet. */
   get pendingBytes(): number {
-    return this.#writer.pendingBytes + this.#underWayBytes
+    let bytes = this.#writer.pendingBytes
+    for (const commit of this.#underWay) bytes += commit.bytes
+    return bytes
   }
 
   get isBehind(): boolean {
@@ -267,54 +276,56 @@ export class LogStore implements Store {
 
   commit(): Promise<void> | undefined {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    if (!this.#isChanged && !this.#journal.wasTold) return (this.#next ?? this.#underWay)?.promise
+    if (!this.#isChanged && !this.#journal.wasTold) return (this.#next ?? this.#underWay.at(-1)?.kept)?.promise
     this.#isChanged = false
     this.#journal.wasTold = false
     this.#next ??= deferred()
     const { promise } = this.#next
-    if (this.#underWay === undefined) void this.#commitAll()
+    this.#commitNext()
     return promise
   }
 
-  /** One commit after the other, as long as there is something to commit. */
-  async #commitAll(): Promise<void> {
-    for (let commit = this.#next; commit !== undefined; commit = this.#next) {
-      this.#underWay = commit
-      // An object that came in the meantime is kept together with its answer, or not at all.
-      this.beforeCommit()
-      this.#next = undefined
-      const first = this.#dropDead()
-      const blocks = this.#writer.seal(first)
-      const { end } = this.#writer
-      this.#underWayBytes = blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)
-      const removeBodies = this.#bodies.takeReleased()
-      try {
-        await this.#disk.commit({ blocks, first })
-      } catch (thrown) {
-        this.#fail(toObjectRelayError(thrown, 'STORE_FAILED'))
-        return
-      }
-      this.#underWayBytes = 0
-      this.#underWay = undefined
-      this.#noteSafe(blocks, end)
-      this.#memory.writtenBefore(blocks.at(-1)?.segment ?? 0)
-      removeBodies()
-      commit.resolve()
-      this.#compactor.start((thrown) => this.#fail(toObjectRelayError(thrown, 'STORE_FAILED')))
-    }
+  /** Begins the commit that was gathered, if there is one, and the disk takes it. */
+  #commitNext(): void {
+    const kept = this.#next
+    if (kept === undefined || this.#isSealing || this.#underWay.length >= COMMITS_MAX) return
+    this.#isSealing = true
+    // An object that came in the meantime is kept together with its answer, or not at all.
+    this.beforeCommit()
+    this.#isSealing = false
+    this.#next = undefined
+    const first = this.#dropDead()
+    const blocks = this.#writer.seal(first)
+    const { end } = this.#writer
+    const bytes = blocks.reduce((sum, block) => sum + block.bytes.length, 0)
+    this.#underWay.push({ kept, bytes, first: blocks[0]?.segment ?? this.#writer.number })
+    const removeBodies = this.#bodies.takeReleased()
+    this.#disk.commit({ blocks, first }).then(
+      () => {
+        this.#underWay.shift()
+        this.#noteSafe(blocks, end)
+        removeBodies()
+        kept.resolve()
+        this.#commitNext()
+        this.#compactor.start((thrown) => this.#fail(toObjectRelayError(thrown, 'STORE_FAILED')))
+      },
+      (thrown: unknown) => this.#fail(toObjectRelayError(thrown, 'STORE_FAILED')),
+    )
   }
 
   /** The segments at the beginning of which nothing is needed are dropped with the next commit. Returns the first that is left. */
   #dropDead(): number {
     const table = this.#table
+    // What is being written stays in memory until it is.
+    const end = this.#underWay[0]?.first ?? this.#writer.number
     for (;;) {
-      table.dropDead(this.#writer.number, (number, segment) => {
+      table.dropDead(end, (number, segment) => {
         this.#memory.dropped(number, segment)
         this.#index.segmentDropped(number)
       })
       const { first } = table
       // A few small values are not worth a segment.
-      const bytes = first < this.#writer.number ? this.#values.bytesIn(first) : 0
+      const bytes = first < end ? this.#values.bytesIn(first) : 0
       if (bytes === 0 || bytes !== table.get(first)?.liveBytes) return first
       this.#values.moveFrom(first)
     }
@@ -324,6 +335,7 @@ export class LogStore implements Store {
     const last = blocks.at(-1)
     if (last !== undefined) this.#safeEnd = { segment: last.segment, offset: last.offset + last.bytes.length }
     this.#safe = end
+    this.#memory.writtenBefore(last?.segment ?? 0)
   }
 
   #commitMoved(): Promise<void> {
@@ -333,8 +345,8 @@ export class LogStore implements Store {
 
   #fail(error: ObjectRelayError): void {
     this.#failure ??= error
-    for (const commit of [this.#underWay, this.#next]) commit?.reject(this.#failure)
-    this.#underWay = undefined
+    for (const { kept } of this.#underWay.splice(0)) kept.reject(this.#failure)
+    this.#next?.reject(this.#failure)
     this.#next = undefined
   }
 
@@ -384,7 +396,7 @@ export class LogStore implements Store {
   /** Ends as if the relay was killed: what was not committed never will be. */
   async abandon(): Promise<void> {
     await this.#compactor.stop()
-    await this.#underWay?.promise.catch(() => undefined)
+    await this.#underWay.at(-1)?.kept.promise.catch(() => undefined)
     await this.#disk.close(this.#safe)
   }
 

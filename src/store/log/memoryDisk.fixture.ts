@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts'
 import { createError, type ObjectRelayError } from '../../errors.ts'
 import type { BodyFiles } from '../spool/bodyFiles.ts'
 import { readBlockHead } from './blockFormat.ts'
-import type { BlockBytes, LogChange, LogDisk, RecoveredEnd } from './logDisk.ts'
+import { type BlockBytes, COMMITS_MAX, type LogChange, type LogDisk, type RecoveredEnd } from './logDisk.ts'
 import { segmentCorrupt } from './storeCorrupt.ts'
 
 interface Waiting {
@@ -36,7 +36,8 @@ export class MemoryDisk implements LogDisk {
   /** Before a read is complete it waits for this. */
   beforeRead: Promise<void> | undefined
   readonly #timing: DiskTiming | undefined
-  #waiting: Waiting | undefined
+  /** The commits that are under way. */
+  readonly #waiting: Waiting[] = []
   #failure: ObjectRelayError | undefined
 
   constructor(bodies: BodyFiles, timing?: DiskTiming, blocks: readonly BlockBytes[] = []) {
@@ -74,11 +75,11 @@ export class MemoryDisk implements LogDisk {
 
   commit(change: LogChange): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    if (this.#waiting !== undefined) throw new Error('There is one commit at a time.')
+    if (this.#waiting.length === COMMITS_MAX) throw new Error(`There are ${COMMITS_MAX} commits under way already.`)
     this.commits++
     this.#timing?.clock.after(this.#timing.commitMs(), () => this.complete())
     return new Promise((resolve, reject) => {
-      this.#waiting = { change, resolve, reject }
+      this.#waiting.push({ change, resolve, reject })
     })
   }
 
@@ -94,32 +95,34 @@ export class MemoryDisk implements LogDisk {
   }
 
   get isCommitting(): boolean {
-    return this.#waiting !== undefined
+    return this.#waiting.length > 0
   }
 
-  /** The commit that is under way is complete. */
+  /** Commits that are under way. */
+  get commitsUnderWay(): number {
+    return this.#waiting.length
+  }
+
+  /** The first commit that is under way is complete. */
   complete(): void {
-    const waiting = this.#waiting
-    this.#waiting = undefined
+    const waiting = this.#waiting.shift()
     if (waiting === undefined) return
     this.#apply(waiting.change)
     waiting.resolve()
   }
 
-  /** The commit under way fails, and so does every other. */
+  /** The commits under way fail, and so does every other. */
   fail(error: ObjectRelayError): void {
     this.#failure = error
-    this.#waiting?.reject(error)
-    this.#waiting = undefined
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
   }
 
-  /** What a new owner finds after a crash. `written`: whether the commit under way had come to the disk, though nobody was told. */
-  crash(written = false, bodies: BodyFiles = this.bodies): MemoryDisk {
-    const change = this.#waiting?.change
-    this.#waiting = undefined
+  /** What a new owner finds after a crash. `written`: so many of the commits under way had come to the disk, though nobody was told. */
+  crash(written = 0, bodies: BodyFiles = this.bodies): MemoryDisk {
+    const underWay = this.#waiting.splice(0)
     this.#failure = createError('STORE_FAILED', 'The machine of this disk has crashed.')
     const disk = new MemoryDisk(bodies, this.#timing, this.blocks)
-    if (written && change !== undefined) disk.#apply(change)
+    for (const { change } of underWay.slice(0, written)) disk.#apply(change)
     return disk
   }
 

@@ -74,7 +74,7 @@ export class SimulatedFiles implements BodyFiles {
   crash(kept: () => number = () => 0): void {
     this.files.clear()
     for (const [name, bytes] of this.synced) this.files.set(name, Buffer.from(bytes))
-    for (const { name, offset, bytes } of this.unsynced) this.#keepPart(name, offset, bytes, kept())
+    for (const write of this.unsynced) writePart(this.files, write, kept())
     for (const [name, bytes] of this.files) this.synced.set(name, Buffer.from(bytes))
     this.unsynced = []
     this.#open.clear()
@@ -100,18 +100,6 @@ export class SimulatedFiles implements BodyFiles {
   /** Fails for a file that was closed. */
   check(file: BodyFile): void {
     if (!this.#open.has(file)) throw new Error('The file is closed.')
-  }
-
-  #keepPart(name: string, offset: number, bytes: Buffer, part: number): void {
-    if (part === 0) return
-    const from = part < 0 ? Math.floor(bytes.length * (1 + part)) : 0
-    const to = part < 0 ? bytes.length : Math.ceil(bytes.length * Math.min(part, 1))
-    const before = this.files.get(name) ?? Buffer.alloc(0)
-    // What lies between was never written: it is read as zeros.
-    const after = Buffer.alloc(Math.max(before.length, offset + to))
-    before.copy(after)
-    bytes.copy(after, offset + from, from, to)
-    this.files.set(name, after)
   }
 
   wait(): Promise<void> {
@@ -171,12 +159,15 @@ class SimulatedFile implements BodyFile {
     bytes.copy(into, 0, offset, offset + into.length)
   }
 
+  /** What is written while it is under way is not safe with it. */
   async sync(): Promise<void> {
-    const { faults } = this.#disk
+    const { faults, synced } = this.#disk
+    const writes = new Set(this.#disk.unsynced.filter(({ name }) => name === this.#name))
     await this.#disk.wait()
     if (faults.syncError !== undefined) throw faults.syncError
-    this.#disk.unsynced = this.#disk.unsynced.filter(({ name }) => name !== this.#name)
-    this.#disk.synced.set(this.#name, Buffer.from(this.#disk.files.get(this.#name) ?? Buffer.alloc(0)))
+    if (!synced.has(this.#name)) synced.set(this.#name, Buffer.alloc(0))
+    for (const write of writes) writePart(synced, write, 1)
+    this.#disk.unsynced = this.#disk.unsynced.filter((write) => !writes.has(write))
     this.#disk.onSynced()
   }
 
@@ -184,4 +175,17 @@ class SimulatedFile implements BodyFile {
     this.#disk.closed(this)
     return Promise.resolve()
   }
+}
+
+/** A part of a write comes into a file: 1 all of it, less than 1 its first part, and below 0 its last part. */
+function writePart(files: Map<string, Buffer>, { name, offset, bytes }: UnsyncedWrite, part: number): void {
+  if (part === 0) return
+  const from = part < 0 ? Math.floor(bytes.length * (1 + part)) : 0
+  const to = part < 0 ? bytes.length : Math.ceil(bytes.length * Math.min(part, 1))
+  const before = files.get(name) ?? Buffer.alloc(0)
+  // What lies between was never written: it is read as zeros.
+  const after = Buffer.alloc(Math.max(before.length, offset + to))
+  before.copy(after)
+  bytes.copy(after, offset + from, from, to)
+  files.set(name, after)
 }
