@@ -78,6 +78,7 @@ export interface KeptPlace<P> {
   readonly kind: 'broadcast' | 'produce'
   readonly group: string
   readonly groupIndex: number
+  /** Of a run: that of its first object. */
   readonly order: number
   readonly attempt: number
   readonly copies: number

@@ -53,6 +53,22 @@ describe('a restored queue', () => {
     checkInvariants(relay.broker)
   })
 
+  test('has runs of objects in their order, among single ones and on from there', () => {
+    const relay = new TestBroker()
+    const run = (name: string, order: number, objects: number): Place =>
+      waiting(name, order, { payload: { name, bytes: 10 * objects, objects } })
+    restore(relay, [run('e', 4, 3), run('a', 0, 2), waiting('d', 3), waiting('c', 2), waiting('h', 7), run('i', 8, 5)])
+    expect(relay.broker.stats().groups[0]).toMatchObject({ waiting: 13, waitingBytes: 130 })
+    const producer = relay.join('producer')
+    relay.produce(producer, 'next', 'g')
+    expect([...relay.broker.places()].at(-1)).toMatchObject({ order: 13, payload: { name: 'next' } })
+    const reader = relay.join('reader', 'g')
+    relay.broker.notify(reader, 'g', -1)
+    const delivered = relay.deliveries.map(({ payload: { name, objects } }) => `${name}${objects}`)
+    expect(delivered).toEqual(['a2', 'c1', 'd1', 'e3', 'h1', 'i5', 'next1'])
+    checkInvariants(relay.broker)
+  })
+
   test('has of copies of one object that first which was tried more often', () => {
     const relay = new TestBroker()
     const a = payload('a')

@@ -88,7 +88,7 @@ export class Restoration<P extends Payload> {
 
   private putProduced(group: Group<P>, place: KeptPlace<P>, parcel: Parcel<P> | undefined): void {
     const { payload, order, attempt, copies, groupIndex, session, isSeen } = place
-    group.nextOrder = Math.max(group.nextOrder, order + 1)
+    group.nextOrder = Math.max(group.nextOrder, order + payload.objects)
     if (group.isDeadLetter) keepDeadLetter(this.core, group, place, place.deadLetter)
     if (session === undefined) {
       this.queue(group, waitingItem(payload, parcel, order, attempt, copies, groupIndex))
@@ -137,7 +137,7 @@ export class Restoration<P extends Payload> {
       sorted = { line, lastOrder: 0, lastAttempt: 0 }
       lines.push(sorted)
     }
-    sorted.lastOrder = item.order
+    sorted.lastOrder = item.order + item.payload.objects - 1
     sorted.lastAttempt = item.attempt
     ready.pushTo(sorted.line, item)
   }

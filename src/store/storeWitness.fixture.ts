@@ -83,9 +83,11 @@ export class StoreWitness {
       groupSet: (group, setting) => witness.groups.set(group, setting),
       place: ({ payload, ...place }) => {
         if ('begin' in payload) throw new Error('A large object was recovered that nobody gave.')
+        let { order } = place
+        while (payload.objects > 1) places.set(store.cut(payload, 1), [{ ...place, order: order++ }])
         const known = places.get(payload)
-        if (known === undefined) places.set(payload, [place])
-        else known.push(place)
+        if (known === undefined) places.set(payload, [{ ...place, order }])
+        else known.push({ ...place, order })
       },
       remembered: (session, runs, heard) => witness.answers.set(session, { runs, heard }),
     })

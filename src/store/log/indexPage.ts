@@ -187,6 +187,31 @@ export class IndexPage {
     return group >= 0 && (this.#leases?.[index] ?? WAITS) === WAITS ? group : undefined
   }
 
+  /**
+   * Of a page that was just read: how many objects from there on, which is in one place, lie one behind the other and wait in the same queue
+   * for their first delivery, at orders that follow each other; no more than `bytesMax` have room for.
+   */
+  runLength(first: number, bytesMax: number): number {
+    const end = this.offsetOf(first) + bytesMax
+    let length = 1
+    while (this.#followsInQueue(first + length) && this.offsetOf(first + length) + this.lengthOf(first + length) <= end)
+      length++
+    return length
+  }
+
+  #followsInQueue(index: number): boolean {
+    const before = index - 1
+    return (
+      index < this.count &&
+      this.#groups[index] === this.#groups[before] &&
+      this.orderOf(index) === this.orderOf(before) + 1 &&
+      this.offsetOf(index) === this.offsetOf(before) + this.lengthOf(before) &&
+      (this.#leases?.[index] ?? WAITS) === WAITS &&
+      !this.isLarge(index) &&
+      !this.isLarge(before)
+    )
+  }
+
   orderOf(index: number): number {
     return this.#orders[index] ?? 0
   }

@@ -78,6 +78,34 @@ describe('A log', () => {
     ])
   })
 
+  it('restores objects that wait one behind the other as runs, and dead letters one by one', async () => {
+    const log = await openLog()
+    const { store } = log
+    const session = 'a-session'
+    const kept = Array.from({ length: 400 }, (_, index) => store.keep(frameOf(index + 1, 200), 0, 200))
+    for (const [index, object] of kept.entries()) {
+      const order = index + 1
+      store.journal.queued(object, 'g', 0, order, 1)
+      // The middle one is on lease, and the last hundred are dead letters.
+      if (index === 99 || index >= 300) store.journal.leased(object, 'g', 1, session, order)
+      if (index >= 300) store.journal.buried(object, 'g', 1, session, false, 'g.dead', order, order)
+    }
+    await committed(log)
+    const again = await openLog(log.disk.crash(), log)
+    const places: [group: string, order: number, objects: number, session: string | undefined][] = []
+    again.store.recover({
+      groupSet: () => undefined,
+      place: ({ group, order, payload, session: lessee }) => places.push([group, order, payload.objects, lessee]),
+      remembered: () => undefined,
+    })
+    expect(places.slice(0, 3)).toEqual([
+      ['g', 1, 99, undefined],
+      ['g', 100, 1, session],
+      ['g', 101, 200, undefined],
+    ])
+    expect(places.slice(3)).toEqual(Array.from({ length: 100 }, (_, index) => ['g.dead', 301 + index, 1, undefined]))
+  })
+
   it('reads what is not committed from memory, however much that is, and what waits for long from the disk', async () => {
     const log = await openLog()
     const witness = new StoreWitness(log.store)

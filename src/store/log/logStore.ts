@@ -400,8 +400,9 @@ export class LogStore implements Store {
     await this.#disk.close(this.#safe)
   }
 
-  #restore({ segment, offset, bytes, body, begin }: IndexedObject): StoredObject {
-    if (body === undefined || begin === undefined) return new LogFrame(this.#finder, { segment, offset }, bytes, 1)
+  #restore({ segment, offset, bytes, objects, body, begin }: IndexedObject): StoredObject {
+    if (body === undefined || begin === undefined)
+      return new LogFrame(this.#finder, { segment, offset }, bytes, objects)
     return this.#bodies.restore(begin, { segment, offset }, body)
   }
 

@@ -1,15 +1,17 @@
+import { isDeadLetterName } from '../../core/groupName.ts'
 import type { KeptPlace } from '../../core/journal.ts'
 import type { DeadLetter } from '../../deadLetter.ts'
 import { type BodyReference, type Copies, IndexPage, leaseBy, WAITS } from './indexPage.ts'
 import { NameTable } from './nameTable.ts'
 import type { FrameLocation } from './recordWriter.ts'
 
-/** An object of the log: where its frame lies, and its body if it is a large one. */
+/** An object of the log, or a run of them: where its frames lie, and its body if it is a large one. */
 export interface IndexedObject {
   /** The segment and the offset by which it is told: where it was written first in this run. */
   readonly segment: number
   readonly offset: number
   readonly bytes: number
+  readonly objects: number
   readonly body: BodyReference | undefined
   /** The STREAM_BEGIN of a large object of an earlier run; told once. */
   readonly begin: Buffer | undefined
@@ -41,6 +43,11 @@ export interface Subject {
   readonly index: number
   readonly frames: number
 }
+
+/** Fewer objects that were written one behind the other are no run when they are restored: each alone is told by fewer bytes of memory. */
+const RESTORED_RUN_MIN = 16
+/** No run has more bytes. */
+const RESTORED_RUN_BYTES_MAX = 64 * 1024
 
 /** So many frames of a page can be told from each other. */
 const FRAMES_PER_PAGE = 16_384
@@ -305,24 +312,33 @@ export class ObjectIndex {
     return [...this.#pages.keys()]
   }
 
-  /** All places, those of one object one after the other; `payloadOf` is asked once for each object. */
+  /** All places, those of one object one after the other; `payloadOf` is asked once for each object, or run of them. */
   *places<P>(payloadOf: (object: IndexedObject) => P): Generator<KeptPlace<P>> {
     for (const [segment, page] of this.#pages) {
       for (let index = 0; index < page.count; index++) {
         if (!page.isPlaced(index)) continue
+        const group = page.onlyGroupOf(index)
+        const objects = group === undefined ? 1 : this.#runLength(page, index, group)
         const payload = payloadOf({
           segment,
           offset: page.offsetOf(index),
-          bytes: page.lengthOf(index),
+          bytes: page.bytesOf(index, objects),
+          objects,
           body: page.bodyOf(index),
           begin: page.takeBegin(index),
           isLeased: page.isLeased(index),
         })
-        const group = page.onlyGroupOf(index)
         if (group === undefined) for (const copies of page.copiesOf(index)) yield this.placeOf(payload, copies)
         else yield onlyPlace(payload, this.groups.nameOf(group), page.orderOf(index))
+        index += objects - 1
       }
     }
+  }
+
+  /** How many objects from there on can be restored as one. Each dead letter has a fate of its own. */
+  #runLength(page: IndexPage, first: number, group: number): number {
+    const objects = page.runLength(first, RESTORED_RUN_BYTES_MAX)
+    return objects < RESTORED_RUN_MIN || isDeadLetterName(this.groups.nameOf(group)) ? 1 : objects
   }
 
   /** The bodies of all large objects that are needed. */

@@ -140,6 +140,7 @@ describe('Records that make no sense', () => {
           segment: 5,
           offset: BLOCK_HEAD_BYTES,
           bytes: 40,
+          objects: 1,
           body: undefined,
           begin: undefined,
           isLeased: false,
