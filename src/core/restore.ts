@@ -137,7 +137,7 @@ export class Restoration<P extends Payload> {
       sorted = { line, lastOrder: 0, lastAttempt: 0 }
       lines.push(sorted)
     }
-    sorted.lastOrder = item.order + item.payload.objects - 1
+    sorted.lastOrder = item.order
     sorted.lastAttempt = item.attempt
     ready.pushTo(sorted.line, item)
   }
