@@ -1,7 +1,7 @@
 import { toObjectRelayError } from '../../src/errors.ts'
 import { FileDisk } from '../../src/store/files/fileDisk.ts'
 import { StoreRoom } from '../../src/store/files/storeRoom.ts'
-import type { LogEnd } from '../../src/store/log/blockWriter.ts'
+import type { LogEnd } from '../../src/store/log/logDisk.ts'
 import { LogStore } from '../../src/store/log/logStore.ts'
 import { MemoryStore } from '../../src/store/memoryStore.ts'
 import { SimulatedFiles } from '../../src/store/spool/simulatedFiles.fixture.ts'

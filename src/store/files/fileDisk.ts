@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { ObjectRelayError } from '../../errors.ts'
-import type { LogEnd } from '../log/blockWriter.ts'
-import type { BlockBytes, LogChange, LogDisk, RecoveredEnd, RoomNeeded } from '../log/logDisk.ts'
+import type { BlockBytes, LogChange, LogDisk, LogEnd, RecoveredEnd, RoomNeeded } from '../log/logDisk.ts'
 import type { BodyFiles } from '../spool/bodyFiles.ts'
 import { isFull } from './folderErrors.ts'
 import { type LogFile, LogFiles, logFileName } from './logFiles.ts'

@@ -1,6 +1,6 @@
 import { FakeClock } from '../../clock.fixture.ts'
 import { createError, ObjectRelayError } from '../../errors.ts'
-import type { LogEnd } from '../log/blockWriter.ts'
+import type { LogEnd } from '../log/logDisk.ts'
 import { SimulatedFiles } from '../spool/simulatedFiles.fixture.ts'
 import { FileDisk } from './fileDisk.ts'
 import { folderError } from './folderErrors.ts'

@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } fro
 import { dirname, join } from 'node:path'
 import { createError } from '../../errors.ts'
 import { isRecord } from '../../options.ts'
-import type { LogEnd } from '../log/blockWriter.ts'
+import type { LogEnd } from '../log/logDisk.ts'
 import { storeCorrupt, storeVersion } from '../log/storeCorrupt.ts'
 import { folderError, isMissing } from './folderErrors.ts'
 

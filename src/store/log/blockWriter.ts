@@ -1,6 +1,6 @@
 import { copyBytes } from '../../memoryCopy.ts'
 import { BLOCK_HEAD_BYTES, SEGMENT_BYTES_MAX, writeBlockHead } from './blockFormat.ts'
-import type { BlockBytes } from './logDisk.ts'
+import type { BlockBytes, LogEnd } from './logDisk.ts'
 import { RECORD_ROOM_BYTES } from './recordFormat.ts'
 import { RecordWriter } from './recordWriter.ts'
 import type { SegmentMemory } from './segmentMemory.ts'
@@ -10,13 +10,6 @@ import type { Segment, SegmentTable } from './segmentTable.ts'
 const BLOCK_ROOM_MIN = 16 * 1024
 
 const nothing = Buffer.alloc(0)
-
-/** Where a log ends. */
-export interface LogEnd {
-  /** The number of the last commit, and the check of its last block. */
-  readonly commit: number
-  readonly check: number
-}
 
 /**
  * Writes blocks. Frames are copied to where they stay, so that frames that were kept one behind the other can be sent as one

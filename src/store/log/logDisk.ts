@@ -1,6 +1,5 @@
 import type { ObjectRelayError } from '../../errors.ts'
 import type { BodyFiles } from '../spool/bodyFiles.ts'
-import type { LogEnd } from './blockWriter.ts'
 
 /**
  * Where a log lives: blocks, one behind the other, that are added by commits and dropped at the front. It belongs to one owner at a
@@ -51,6 +50,13 @@ export interface BlockBytes {
   readonly segment: number
   readonly offset: number
   readonly bytes: Buffer
+}
+
+/** Where a log ends. */
+export interface LogEnd {
+  /** The number of the last commit, and the check of its last block. */
+  readonly commit: number
+  readonly check: number
 }
 
 /** Where a recovered log ends, and the first segment that is needed. */

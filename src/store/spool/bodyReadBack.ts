@@ -1,7 +1,7 @@
 import { fixedLimits } from '../../limits.ts'
 import type { SlabPool } from '../../wire/slabPool.ts'
 import type { BodyFileUse } from './bodyFileUse.ts'
-import type { ReadPiece, Spool } from './spool.ts'
+import type { ReadPiece, SpoolBudget } from './spoolBudget.ts'
 
 const { bodyPieceBytes } = fixedLimits
 
@@ -45,7 +45,7 @@ class LoadedPiece implements ReadPiece {
 
 /** Reads one body back from its file for receivers that are late, in pieces that they share. */
 export class BodyReadBack {
-  readonly #spool: Spool
+  readonly #budget: SpoolBudget
   readonly #file: BodyFileUse
   readonly #loaded: () => void
   readonly #pieces = new Map<number, LoadedPiece>()
@@ -53,8 +53,8 @@ export class BodyReadBack {
   #isClosed = false
 
   /** `loaded` is called when more can be read, or should be asked for again. */
-  constructor(options: { spool: Spool; file: BodyFileUse; loaded: () => void }) {
-    this.#spool = options.spool
+  constructor(options: { budget: SpoolBudget; file: BodyFileUse; loaded: () => void }) {
+    this.#budget = options.budget
     this.#file = options.file
     this.#loaded = options.loaded
   }
@@ -67,7 +67,7 @@ export class BodyReadBack {
       this.#fetch(index, writtenEnd)
       return offset
     }
-    this.#spool.usePiece(piece)
+    this.#budget.usePiece(piece)
     // The next one comes while this one is read.
     if (piece.end < writtenEnd && !this.#pieces.has(index + 1)) this.#fetch(index + 1, writtenEnd)
     return piece.end
@@ -92,10 +92,10 @@ export class BodyReadBack {
     const bytes = Math.min(bodyPieceBytes, writtenEnd - start)
     if (this.#isClosed || this.#loading.has(index) || bytes <= 0) return
     this.#loading.add(index)
-    this.#spool.read(async () => {
+    this.#budget.read(async () => {
       if (this.#isClosed) return
       try {
-        const { slabs } = this.#spool.options
+        const { slabs } = this.#budget.options
         const slab = slabs.take(bytes)
         const buffer = slab.subarray(0, bytes)
         // If that fails, nobody knows whether something is still being read into it: it is not given back.
@@ -103,7 +103,7 @@ export class BodyReadBack {
         this.#loading.delete(index)
         this.#add(new LoadedPiece(index, buffer, this.#pieces, slabs))
       } catch (cause) {
-        this.#spool.readingFailed(cause, () => {
+        this.#budget.readingFailed(cause, () => {
           this.#loading.delete(index)
           if (!this.#isClosed) this.#loaded()
         })
@@ -119,12 +119,12 @@ export class BodyReadBack {
     const before = this.#pieces.get(piece.index)
     if (before !== undefined) this.#forget(before)
     this.#pieces.set(piece.index, piece)
-    this.#spool.usePiece(piece)
+    this.#budget.usePiece(piece)
     this.#loaded()
   }
 
   #forget(piece: LoadedPiece): void {
-    this.#spool.forgetPiece(piece)
+    this.#budget.forgetPiece(piece)
     piece.letGo()
   }
 }

@@ -6,7 +6,7 @@ import { BodyParts } from './bodyParts.ts'
 import { BodyReadBack } from './bodyReadBack.ts'
 import { BodyWriter } from './bodyWriter.ts'
 import { ReaderPace } from './readerPace.ts'
-import type { Spool } from './spool.ts'
+import type { SpoolBudget } from './spoolBudget.ts'
 import { type ReadableBody, SpooledReader } from './spooledReader.ts'
 
 const { bodyTailBytes, bodyPieceBytes, bodyUnwrittenBytesMax } = fixedLimits
@@ -31,7 +31,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
   /** Of its file. */
   readonly name: string
   onRoom: ((error?: ObjectRelayError) => void) | undefined
-  readonly #spool: Spool
+  readonly #budget: SpoolBudget
   /** A piece of the body that ends where it has come to, and begins not behind what is written. */
   readonly #parts: BodyParts
   readonly #readers = new Set<SpooledReader>()
@@ -48,28 +48,28 @@ export class SpooledBody implements LargeBody, ReadableBody {
   #isGone = false
 
   /** `isThere`: it lies in its file, whole. */
-  constructor(spool: Spool, options: { begin: Buffer; bytes: number; name: string; isThere: boolean }) {
+  constructor(budget: SpoolBudget, options: { begin: Buffer; bytes: number; name: string; isThere: boolean }) {
     const { begin, bytes, name, isThere } = options
-    this.#spool = spool
+    this.#budget = budget
     this.begin = begin
     this.bytes = bytes
     this.name = name
     this.#endReleased = isThere
-    this.#isWhole = !isThere && spool.takesWhole(bytes)
-    this.#parts = new BodyParts(this.#isWhole ? spool.wholeMemory : spool.passingMemory, isThere ? bytes : 0)
+    this.#isWhole = !isThere && budget.takesWhole(bytes)
+    this.#parts = new BodyParts(this.#isWhole ? budget.wholeMemory : budget.passingMemory, isThere ? bytes : 0)
     this.#disk = this.#isWhole ? undefined : this.#onDisk(isThere)
-    this.#isSafe = isThere || spool.options.isTemporary
-    this.#pace = new ReaderPace(spool.options.clock, () => this.#raiseRoom())
+    this.#isSafe = isThere || budget.options.isTemporary
+    this.#pace = new ReaderPace(budget.options.clock, () => this.#raiseRoom())
     // How fast it may come depends on receivers, which are not there yet.
     this.#roomEnd = this.#disk === undefined || isThere ? bytes : Math.min(bytes, bodyPieceBytes)
   }
 
   #onDisk(isThere: boolean): OnDisk | undefined {
     const { bytes, name } = this
-    const files = isThere ? this.#spool.options.files : this.#spool.writableFiles
+    const files = isThere ? this.#budget.options.files : this.#budget.writableFiles
     if (files === undefined) return undefined
     const file = new BodyFileUse(files, name, isThere)
-    const readBack = new BodyReadBack({ spool: this.#spool, file, loaded: () => this.#wakeReaders() })
+    const readBack = new BodyReadBack({ budget: this.#budget, file, loaded: () => this.#wakeReaders() })
     if (isThere) return { file, writer: undefined, readBack }
     const writer = new BodyWriter({
       file,
@@ -99,7 +99,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
     const fresh = part.subarray(received - offset)
     if (fresh.length === 0 || this.#isGone || this.#failure !== undefined) return
     this.#parts.add(fresh)
-    this.#spool.countParts(fresh.length)
+    this.#budget.countParts(fresh.length)
     this.#disk?.writer?.push()
     this.#wakeReaders()
     this.#raiseRoom()
@@ -168,7 +168,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
   }
 
   #roomFrom(writtenEnd: number): number {
-    return Math.min(this.bytes, writtenEnd + (this.#spool.isCrowded ? bodyPieceBytes : bodyUnwrittenBytesMax))
+    return Math.min(this.bytes, writtenEnd + (this.#budget.isCrowded ? bodyPieceBytes : bodyUnwrittenBytesMax))
   }
 
   #raiseRoom(): void {
@@ -186,7 +186,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
   }
 
   #cannotBeWritten(cause: unknown): void {
-    const error = this.#spool.writingFailed(cause)
+    const error = this.#budget.writingFailed(cause)
     if (this.#isSafe) {
       this.#raiseRoom()
       return
@@ -211,7 +211,7 @@ export class SpooledBody implements LargeBody, ReadableBody {
           finishing.resolve()
         },
         (cause: unknown) => {
-          this.#failure = this.#spool.writingFailed(cause)
+          this.#failure = this.#budget.writingFailed(cause)
           finishing.reject(this.#failure)
         },
       )
@@ -222,8 +222,8 @@ export class SpooledBody implements LargeBody, ReadableBody {
     const writtenEnd = this.#writtenEnd
     let keepFrom = writtenEnd
     for (const { position } of this.#readers) keepFrom = Math.min(keepFrom, position)
-    keepFrom = Math.max(keepFrom, writtenEnd - (this.#spool.isCrowded ? 0 : bodyTailBytes))
-    this.#spool.countParts(-this.#parts.dropBefore(keepFrom))
+    keepFrom = Math.max(keepFrom, writtenEnd - (this.#budget.isCrowded ? 0 : bodyTailBytes))
+    this.#budget.countParts(-this.#parts.dropBefore(keepFrom))
     if (this.#disk !== undefined && this.#isSafe && this.#readers.size === 0 && writtenEnd === this.bytes)
       this.#disk.file.staysOpen = false
   }
@@ -237,8 +237,8 @@ export class SpooledBody implements LargeBody, ReadableBody {
     this.#isGone = true
     this.#pace.stop()
     // If some of it is just being written, it does not matter any more what.
-    this.#spool.countParts(-this.#parts.dropBefore(this.#parts.end))
-    if (this.#isWhole) this.#spool.leavesWhole(this.bytes)
+    this.#budget.countParts(-this.#parts.dropBefore(this.#parts.end))
+    if (this.#isWhole) this.#budget.leavesWhole(this.bytes)
     this.#disk?.readBack.close()
     this.#disk?.file.remove()
   }
