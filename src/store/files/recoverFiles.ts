@@ -1,6 +1,5 @@
 import type { BlockHead } from '../log/blockFormat.ts'
-import type { LogEnd } from '../log/logDisk.ts'
-import { type BlockBytes, COMMITS_MAX, type RecoveredEnd } from '../log/logDisk.ts'
+import { type BlockBytes, COMMITS_MAX, type LogEnd, type RecoveredEnd } from '../log/logDisk.ts'
 import { segmentCorrupt, storeCorrupt } from '../log/storeCorrupt.ts'
 import type { BodyFiles } from '../spool/bodyFiles.ts'
 import { BlockReader, type FoundBlock } from './blockReader.ts'
