@@ -1,11 +1,11 @@
 // The door: a list of names and nothing else.
-export { Endpoint } from './endpoint/endpointClass.ts'
+export { Endpoint } from './endpoint/program/endpointClass.ts'
 export type {
   EndpointConnectOptions,
   EndpointOptions,
   GroupSchemas,
   ReconnectOptions,
-} from './endpoint/endpointOptions.ts'
+} from './endpoint/program/endpointOptions.ts'
 export type {
   BroadcastOptions,
   Counts,
@@ -31,7 +31,7 @@ export type {
   UndeliveredObject,
   Work,
   WorkOptions,
-} from './endpoint/endpointTypes.ts'
+} from './endpoint/program/endpointTypes.ts'
 export type { ErrorCategory, ErrorCode, PlainError } from './errors.ts'
 export {
   AuthenticationError,

@@ -5,7 +5,7 @@ import { createError } from './errors.ts'
 
 /** The threads of this library, and where each begins, from here. */
 const files = {
-  'objectrelay I/O': './background/ioThread.js',
+  'objectrelay I/O': './endpoint/network/ioThread.js',
   'objectrelay relay': './relay/relayThread.js',
   'objectrelay login': './security/loginThread.js',
 } as const

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { createRingMemory, ReaderState, RingReader, RingWriter } from '../../dist/background/ring.js'
+import { createRingMemory, ReaderState, RingReader, RingWriter } from '../../dist/endpoint/threads/ring.js'
 import { copyBytes } from '../../dist/memoryCopy.js'
 import { nowMs, percentile } from '../harness/clock.js'
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { checkEndpointOptions, takeConnectTimeoutMs } from '../endpoint/endpointOptions.ts'
+import { checkEndpointOptions, takeConnectTimeoutMs } from '../endpoint/program/endpointOptions.ts'
 import { checkRelayOptions } from '../relay/relayOptions.ts'
 import { inCommandWords } from './commandWords.ts'
 import { broadcastsSetting, endpointSettings, relaySettings } from './settingCatalogue.ts'

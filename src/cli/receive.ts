@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import type { Delivery, EndpointStats } from '../endpoint/endpointTypes.ts'
+import type { Delivery, EndpointStats } from '../endpoint/program/endpointTypes.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
 import {
   addCommonFlags,

@@ -1,4 +1,4 @@
-import type { Delivery } from '../endpoint/endpointTypes.ts'
+import type { Delivery } from '../endpoint/program/endpointTypes.ts'
 import { createError } from '../errors.ts'
 import { raceSignal } from './interrupt.ts'
 

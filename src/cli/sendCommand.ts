@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import type { Endpoint } from '../endpoint/endpoint.ts'
+import type { Endpoint } from '../endpoint/program/endpoint.ts'
 import { createError } from '../errors.ts'
 import { addCommonFlags, addConfigFlag, addPasswordFlags, durationFlag, flagsOf, outputOf } from './commandContext.ts'
 import type { InputItem } from './inputs.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Delivery } from '../endpoint/endpointTypes.ts'
+import type { Delivery } from '../endpoint/program/endpointTypes.ts'
 import { createError } from '../errors.ts'
 import { Credit, parseDemand } from './credit.ts'
 import { numberedFileName, safeFileName } from './fileNames.ts'

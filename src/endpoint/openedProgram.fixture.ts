@@ -1,18 +1,18 @@
 import { vi } from 'vitest'
 import { PASSWORD } from '../../test/support/relayWorld.ts'
-import { EndpointTable, type Io } from '../background/io.ts'
-import { createPortPair } from '../background/portPair.ts'
 import type { Clock } from '../clock.ts'
 import type { Transport } from '../transport/transport.ts'
 import { readJson } from '../wire/controlFrames.ts'
-import { Endpoint } from './endpoint.ts'
-import type { EndpointOptions } from './endpointOptions.ts'
-import { EndpointSession } from './session.ts'
-import { TicketPool } from './ticketPool.ts'
+import { EndpointSession } from './network/session.ts'
+import { TicketPool } from './network/ticketPool.ts'
+import { Endpoint } from './program/endpoint.ts'
+import type { EndpointOptions } from './program/endpointOptions.ts'
+import { EndpointTable, type Io } from './program/io.ts'
+import { createPortPair } from './threads/portPair.ts'
 
 const scripted = vi.hoisted(() => ({ io: undefined as unknown }))
 
-vi.mock('../background/openIo.ts', () => ({ openIo: () => scripted.io }))
+vi.mock('./openIo.ts', () => ({ openIo: () => scripted.io }))
 
 /** An endpoint, all of it: the program's side, and its I/O. */
 export interface OpenedProgram {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Delivery } from './endpointTypes.ts'
+import type { Delivery } from './program/endpointTypes.ts'
 import { RestartedRelay } from './restartedRelay.fixture.ts'
 
 /** Takes one object, which stays unsettled. */

@@ -24,9 +24,9 @@ import {
   stampSource,
   writeObjectHead,
 } from '../wire/objectHeader.ts'
-import type { Endpoint } from './endpoint.ts'
-import type { EndpointOptions } from './endpointOptions.ts'
 import { type OpenedProgram, openProgram } from './openedProgram.fixture.ts'
+import type { Endpoint } from './program/endpoint.ts'
+import type { EndpointOptions } from './program/endpointOptions.ts'
 
 /** What a delivery of the relay by hand is stamped with. */
 export interface Stamps {

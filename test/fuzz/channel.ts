@@ -1,5 +1,5 @@
 import { systemClock } from '../../src/clock.ts'
-import { type Admission, TicketPool } from '../../src/endpoint/ticketPool.ts'
+import { type Admission, TicketPool } from '../../src/endpoint/network/ticketPool.ts'
 import type { RelayLimits } from '../../src/limits.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'

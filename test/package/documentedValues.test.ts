@@ -110,14 +110,14 @@ describe('docs/api.md', () => {
     ['relay/relayOptions', 'RelayOptions'],
     ['relay/relayOptions', 'AcceptedGroupOptions'],
     ['relay/relayEvents', 'RelayEvents'],
-    ['endpoint/endpointOptions', 'EndpointOptions'],
-    ['endpoint/endpointOptions', 'EndpointConnectOptions'],
-    ['endpoint/endpointOptions', 'ReconnectOptions'],
-    ['endpoint/endpointTypes', 'EndpointEvents'],
-    ['endpoint/endpointTypes', 'Delivery'],
-    ['endpoint/endpointTypes', 'SendOptions'],
-    ['endpoint/endpointTypes', 'TakeSyncOptions'],
-    ['endpoint/endpointTypes', 'TakeOptions'],
+    ['endpoint/program/endpointOptions', 'EndpointOptions'],
+    ['endpoint/program/endpointOptions', 'EndpointConnectOptions'],
+    ['endpoint/program/endpointOptions', 'ReconnectOptions'],
+    ['endpoint/program/endpointTypes', 'EndpointEvents'],
+    ['endpoint/program/endpointTypes', 'Delivery'],
+    ['endpoint/program/endpointTypes', 'SendOptions'],
+    ['endpoint/program/endpointTypes', 'TakeSyncOptions'],
+    ['endpoint/program/endpointTypes', 'TakeOptions'],
   ])('names every property in %s.ts of %s', async (file, type) => {
     const source = await readFile(new URL(`../../src/${file}.ts`, import.meta.url), 'utf8')
     const declaration = new RegExp(`export interface ${type}\\b[\\s\\S]*?\\n}`).exec(source)?.[0] ?? ''

@@ -1,10 +1,10 @@
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { expect, it } from 'vitest'
-import { createRingMemory, RingReader, RingWriter } from '../../src/background/ring.ts'
+import { createRingMemory, RingReader, RingWriter } from '../../src/endpoint/threads/ring.ts'
 
 // What was built: a thread of its own runs JavaScript only.
-const built = pathToFileURL('dist/background/ring.js').href
+const built = pathToFileURL('dist/endpoint/threads/ring.js').href
 
 /** Sends every record back, its bytes turned round, and blocks in between. */
 const echo = `

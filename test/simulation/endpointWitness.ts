@@ -1,5 +1,5 @@
-import { RecordType, readSequenceOf } from '../../src/background/records.ts'
 import { deadLetterName } from '../../src/core/groupName.ts'
+import { RecordType, readSequenceOf } from '../../src/endpoint/records.ts'
 import {
   type ObjectContext,
   readAccepted,

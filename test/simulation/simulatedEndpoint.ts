@@ -1,15 +1,15 @@
-import { deliveryOf, iterate } from '../../src/endpoint/deliveries.ts'
-import { Destinations, type PreparedRoute } from '../../src/endpoint/destinations.ts'
-import { checkEndpointOptions } from '../../src/endpoint/endpointOptions.ts'
-import { EndpointProgram } from '../../src/endpoint/endpointProgram.ts'
+import { deliveryOf, iterate } from '../../src/endpoint/program/deliveries.ts'
+import { Destinations, type PreparedRoute } from '../../src/endpoint/program/destinations.ts'
+import { checkEndpointOptions } from '../../src/endpoint/program/endpointOptions.ts'
+import { EndpointProgram } from '../../src/endpoint/program/endpointProgram.ts'
 import type {
   BroadcastOptions,
   Delivery,
   StopResult,
   UndeliveredObject,
   Work,
-} from '../../src/endpoint/endpointTypes.ts'
-import { checkTakeRequest, type TakeOrder } from '../../src/endpoint/takeRequest.ts'
+} from '../../src/endpoint/program/endpointTypes.ts'
+import { checkTakeRequest, type TakeOrder } from '../../src/endpoint/program/takeRequest.ts'
 import { ObjectRelayError } from '../../src/errors.ts'
 import type { EndpointLimits } from '../../src/limits.ts'
 import { EndpointWitness } from './endpointWitness.ts'

@@ -1,11 +1,18 @@
-import type { EndpointConfiguration, EndpointState } from '../../src/background/endpointState.ts'
-import { createPortPair } from '../../src/background/portPair.ts'
-import type { RecordPort } from '../../src/background/recordPort.ts'
-import { LEASES_BYTES, RecordType, TAKEN_BYTES, writeLeases, writeTaken } from '../../src/background/records.ts'
 import { FakeClock } from '../../src/clock.fixture.ts'
 import type { AcceptedGroup } from '../../src/core/contract.ts'
-import { EndpointSession } from '../../src/endpoint/session.ts'
-import { TicketPool } from '../../src/endpoint/ticketPool.ts'
+import { EndpointSession } from '../../src/endpoint/network/session.ts'
+import { TicketPool } from '../../src/endpoint/network/ticketPool.ts'
+import {
+  type EndpointConfiguration,
+  type EndpointState,
+  LEASES_BYTES,
+  RecordType,
+  TAKEN_BYTES,
+  writeLeases,
+  writeTaken,
+} from '../../src/endpoint/records.ts'
+import { createPortPair } from '../../src/endpoint/threads/portPair.ts'
+import type { RecordPort } from '../../src/endpoint/threads/recordPort.ts'
 import { endpointLimitDefaults, type RelayLimits, relayLimitDefaults } from '../../src/limits.ts'
 import type { RelayEventMessage } from '../../src/relay/relayEvents.ts'
 import { RelayServer } from '../../src/relay/relayServer.ts'

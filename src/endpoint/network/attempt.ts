@@ -1,0 +1,111 @@
+import { createError, type ObjectRelayError, toObjectRelayError } from '../../errors.ts'
+import { EndpointProof } from '../../security/endpointProof.ts'
+import { loadPasswordProof } from '../../security/passwordLogin.ts'
+import { Link } from '../../transport/link.ts'
+import type { EndpointConfiguration } from '../records.ts'
+import type { ConnectorHost } from './connector.ts'
+import { type Greeting, Handshake } from './handshake.ts'
+import type { Admission } from './ticketPool.ts'
+import type { Welcome } from './welcome.ts'
+
+/** How long an attempt may take until the channel stands. */
+const ATTEMPT_MS = 15_000
+
+/** Whom an attempt works for. It is told of the end of the attempt, once, unless it gave it up. */
+export interface AttemptOwner {
+  /** What to say to the relay once it has proven itself. */
+  greeting(): Greeting
+  /** The relay has accepted the endpoint. The link's handler is to be changed before this returns. */
+  welcomed(link: Link, welcome: Welcome): void
+  /** `fromRelay`: whether it was the relay, proven by the password, that said so; else it may have been anybody. */
+  failed(error: ObjectRelayError, fromRelay: boolean): void
+}
+
+export interface AttemptParts {
+  readonly configuration: EndpointConfiguration
+  readonly host: ConnectorHost
+  readonly owner: AttemptOwner
+  /** What tells the relay and the password, for what the endpoints of a process share. */
+  readonly relayKey: string
+}
+
+/**
+ * One attempt to be accepted by the relay: waits for its turn, connects, proves the password, says HELLO. It can be given up at any
+ * moment, and then leaves nothing behind: no socket, no timer, and no session at the relay that nobody would come back to.
+ */
+export class Attempt {
+  readonly #parts: AttemptParts
+  readonly #givingUp = new AbortController()
+  #link: Link | undefined
+  #relayIsProven = false
+  #over = false
+
+  constructor(parts: AttemptParts) {
+    this.#parts = parts
+    this.#run().catch((thrown: unknown) => this.#fail(toObjectRelayError(thrown, 'CONNECT_FAILED')))
+  }
+
+  /** Ends it at once; its owner hears nothing more of it. A relay that may have accepted the endpoint already is told. */
+  giveUp(): void {
+    if (this.#over) return
+    this.#over = true
+    const error = createError('STOPPED', 'The endpoint was stopped.')
+    this.#givingUp.abort(error)
+    this.#link?.fail(error, true)
+  }
+
+  async #run(): Promise<void> {
+    const { configuration, host, relayKey } = this.#parts
+    const { signal } = this.#givingUp
+    await loadPasswordProof()
+    // Without TLS there are no tickets: each connection proves the password anew.
+    const admission = await host.tickets.admit(relayKey, configuration.security === 'TLS', signal)
+    try {
+      await this.#connect(admission, signal)
+      admission.over()
+    } catch (thrown) {
+      const error = toObjectRelayError(thrown, 'CONNECT_FAILED')
+      admission.over(error)
+      throw error
+    }
+  }
+
+  async #connect(admission: Admission, signal: AbortSignal): Promise<void> {
+    const { configuration, host, owner } = this.#parts
+    const transport = await host.connect({ ...configuration, timeoutMs: ATTEMPT_MS, signal })
+    if (signal.aborted) {
+      transport.destroy()
+      throw signal.reason
+    }
+    admission.heard()
+    const handshake = new Handshake({
+      proof: new EndpointProof({
+        password: configuration.password,
+        channelBinding: transport.channelBinding,
+        ticket: admission.ticket,
+        budget: admission.budget,
+      }),
+      configuration,
+      greeting: () => owner.greeting(),
+      heard: (quietMs) => admission.heard(quietMs),
+      proven: (ticket) => {
+        this.#relayIsProven = true
+        admission.proven(ticket)
+      },
+      clock: host.clock,
+      welcomed: (link, welcome) => {
+        this.#over = true
+        owner.welcomed(link, welcome)
+      },
+    })
+    const link = new Link(transport, host.clock, handshake)
+    this.#link = link
+    await handshake.run(link)
+  }
+
+  #fail(error: ObjectRelayError): void {
+    if (this.#over) return
+    this.#over = true
+    this.#parts.owner.failed(error, this.#relayIsProven)
+  }
+}
