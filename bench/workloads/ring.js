@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { createRingMemory, ReaderState, RingReader, RingWriter } from '../../dist/endpoint/threads/ring.js'
+import { createRingMemory, RingReader, RingWriter } from '../../dist/endpoint/threads/ring.js'
 import { copyBytes } from '../../dist/memoryCopy.js'
 import { nowMs, percentile } from '../harness/clock.js'
 
@@ -87,7 +87,7 @@ function threadPassage() {
       Atomics.wait(pause, 0, 0, sliceMs)
     }
     copyBytes(writer.buffer, writer.at, record)
-    if (writer.commit(record.length) === ReaderState.BLOCKED) writer.wakeReader()
+    writer.commit(record.length)
   }
   /** Sends what is answered, and waits for that: then everything before it was read. @param {number} type */
   const exchange = (type) => {
