@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest'
-import { Conversation, type LinkWriter } from '../wire/conversation.ts'
+import { type LinkWriter, ReliableChannel } from '../wire/reliableChannel.ts'
 import { HeldOutput } from './heldOutput.ts'
 
 function makeOutput() {
-  const conversation = new Conversation(1_000, 1_000)
+  const channel = new ReliableChannel(1_000, 1_000)
   const written: string[] = []
   const link: LinkWriter = { write: (bytes) => written.push(bytes.toString('latin1')), pendingBytes: 0 }
-  conversation.attach(link, 0)
-  conversation.writeConfirm()
+  channel.attach(link, 0)
+  channel.writeConfirm()
   written.length = 0
-  const output = new HeldOutput(conversation, undefined)
+  const output = new HeldOutput(channel, undefined)
   const leave = () => {
-    conversation.pump()
+    channel.pump()
     return written.splice(0).join('')
   }
-  return { conversation, output, leave }
+  return { channel, output, leave }
 }
 
 const frame = (text: string) => {
@@ -25,7 +25,7 @@ const frame = (text: string) => {
 }
 
 test('lets nothing leave before it is released, and then only what was there at the mark', () => {
-  const { conversation, output, leave } = makeOutput()
+  const { channel, output, leave } = makeOutput()
   output.send(frame('one'))
   output.send(frame('two'))
   const mark = output.mark()
@@ -33,22 +33,22 @@ test('lets nothing leave before it is released, and then only what was there at 
   expect([leave(), output.bytes]).toEqual(['', 23])
   output.release(mark)
   expect(leave()).toMatch(/one.*two$/s)
-  expect([conversation.log.appendedFrames, output.bytes, output.isEmpty]).toEqual([2, 9, false])
+  expect([channel.log.appendedFrames, output.bytes, output.isEmpty]).toEqual([2, 9, false])
   output.release(output.mark())
   expect(leave()).toMatch(/three$/)
-  expect([conversation.log.appendedFrames, output.isEmpty]).toEqual([3, true])
+  expect([channel.log.appendedFrames, output.isEmpty]).toEqual([3, true])
 })
 
 test('does things between the frames that they were put between', () => {
-  const { conversation, output } = makeOutput()
+  const { channel, output } = makeOutput()
   const seen: number[] = []
-  output.do(() => seen.push(conversation.log.appendedFrames))
+  output.do(() => seen.push(channel.log.appendedFrames))
   output.send(frame('one'))
-  output.do(() => seen.push(conversation.log.appendedFrames))
+  output.do(() => seen.push(channel.log.appendedFrames))
   output.send(frame('two'))
   output.send(frame('three'))
   const first = output.mark()
-  output.do(() => seen.push(conversation.log.appendedFrames))
+  output.do(() => seen.push(channel.log.appendedFrames))
   const second = output.mark()
   output.release(first)
   expect(seen).toEqual([0, 1])
@@ -57,7 +57,7 @@ test('does things between the frames that they were put between', () => {
 })
 
 test('a mark may be released late, and again, and holds over thousands of entries', () => {
-  const { conversation, output } = makeOutput()
+  const { channel, output } = makeOutput()
   const marks: number[] = []
   for (let index = 0; index < 5_000; index++) {
     output.do(() => undefined)
@@ -66,15 +66,15 @@ test('a mark may be released late, and again, and holds over thousands of entrie
   }
   for (const [index, mark] of marks.entries()) {
     if (index % 3 === 0) output.release(mark)
-    if (index % 3 === 0) expect(conversation.log.appendedFrames).toBe(index + 1)
+    if (index % 3 === 0) expect(channel.log.appendedFrames).toBe(index + 1)
     output.release(marks[0] ?? 0)
   }
   output.release(marks.at(-1) ?? 0)
-  expect([conversation.log.appendedFrames, output.isEmpty, output.bytes]).toEqual([5_000, true, 0])
+  expect([channel.log.appendedFrames, output.isEmpty, output.bytes]).toEqual([5_000, true, 0])
 })
 
 test('sends what is read from a disk in its order, and frames that are read together as one piece', async () => {
-  const { conversation, output, leave } = makeOutput()
+  const { channel, output, leave } = makeOutput()
   const [first, second] = [Buffer.concat(['one', 'two', 'three'].map(frame)), frame('five')]
   let read: (buffer: Buffer) => void = () => undefined
   const reading = new Promise<Buffer>((resolve) => {
@@ -98,10 +98,10 @@ test('sends what is read from a disk in its order, and frames that are read toge
   expect([leave(), came, output.bytes]).toEqual(['', ['five'], 16])
   read(first)
   await reading
-  expect([conversation.log.appendedFrames, came]).toEqual([2, ['five', 'one and two', 'three']])
+  expect([channel.log.appendedFrames, came]).toEqual([2, ['five', 'one and two', 'three']])
   output.release(output.mark())
   expect(leave()).toMatch(/one.*two.*three.*four.*five$/s)
-  expect([conversation.log.appendedFrames, output.bytes, output.isEmpty]).toEqual([5, 0, true])
+  expect([channel.log.appendedFrames, output.bytes, output.isEmpty]).toEqual([5, 0, true])
 })
 
 test('says once that what is read together cannot be read', async () => {

@@ -1,5 +1,5 @@
 import type { ColdFrame } from '../store/store.ts'
-import type { Conversation } from '../wire/conversation.ts'
+import type { ReliableChannel } from '../wire/reliableChannel.ts'
 import { Slab } from '../wire/slab.ts'
 import type { SlabPool } from '../wire/slabPool.ts'
 
@@ -29,7 +29,7 @@ type Entry = Frames | ComingFrames | (() => void)
  * object, or gave up one, must find it so after a crash of the relay.
  */
 export class HeldOutput {
-  readonly #conversation: Conversation
+  readonly #channel: ReliableChannel
   readonly #slabs: SlabPool | undefined
   readonly #slab = new Slab()
   #entries: Entry[] = []
@@ -42,8 +42,8 @@ export class HeldOutput {
   #bytes = 0
 
   /** `slabs`: where kept frames may lie. */
-  constructor(conversation: Conversation, slabs: SlabPool | undefined) {
-    this.#conversation = conversation
+  constructor(channel: ReliableChannel, slabs: SlabPool | undefined) {
+    this.#channel = channel
     this.#slabs = slabs
   }
 
@@ -129,7 +129,7 @@ export class HeldOutput {
     return this.#released + this.#entries.length - this.#head
   }
 
-  /** Gives the conversation everything up to a mark; what is still being read, and all behind it, as soon as it has come. */
+  /** Gives the channel everything up to a mark; what is still being read, and all behind it, as soon as it has come. */
   release(mark: number): void {
     this.#limit = Math.max(this.#limit, mark)
     while (this.#released < this.#limit) {
@@ -151,7 +151,7 @@ export class HeldOutput {
   #give({ buffer, start, end, frames }: Frames | ComingFrames): void {
     if (buffer === undefined) return
     this.#bytes -= end - start
-    this.#conversation.sendKept(buffer, start, end, frames)
+    this.#channel.sendKept(buffer, start, end, frames)
     this.#slabs?.release(buffer)
   }
 }

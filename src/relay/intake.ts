@@ -50,7 +50,7 @@ export class Intake {
 
   object(buffer: Buffer, start: number, end: number): void {
     this.receivedBytes += end - start
-    if (this.receivedBytes > this.#owner.conversation.grantedLimit) {
+    if (this.receivedBytes > this.#owner.channel.grantedLimit) {
       throw createError('PROTOCOL_VIOLATION', 'The endpoint sent more than it was given room for.')
     }
     const route = this.#routes.read(buffer, start, end)

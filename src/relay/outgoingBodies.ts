@@ -1,6 +1,6 @@
 import type { LargeBody, LargeReader } from '../store/store.ts'
-import type { Conversation } from '../wire/conversation.ts'
 import type { ChunkSource } from '../wire/outgoingStream.ts'
+import type { ReliableChannel } from '../wire/reliableChannel.ts'
 
 /** A large object on its way to an endpoint. */
 class OutgoingBody implements ChunkSource {
@@ -49,14 +49,14 @@ class OutgoingBody implements ChunkSource {
 
 /** The large objects on their way to one endpoint. */
 export class OutgoingBodies {
-  readonly #conversation: Conversation
+  readonly #channel: ReliableChannel
   readonly #readable: () => void
   /** By object, its streams. */
   readonly #byBody = new Map<LargeBody, OutgoingBody[]>()
   #nextStream = 1
 
-  constructor(conversation: Conversation, readable: () => void) {
-    this.#conversation = conversation
+  constructor(channel: ReliableChannel, readable: () => void) {
+    this.#channel = channel
     this.#readable = readable
   }
 
@@ -76,7 +76,7 @@ export class OutgoingBodies {
     return {
       id,
       start: () => {
-        if (!outgoing.isClosed) this.#conversation.openStream(id, outgoing, windowBytes, lane)
+        if (!outgoing.isClosed) this.#channel.openStream(id, outgoing, windowBytes, lane)
       },
     }
   }
@@ -92,14 +92,14 @@ export class OutgoingBodies {
   abort(body: LargeBody, leaseNumber: number): number | undefined {
     const outgoing = this.#byBody.get(body)?.find((stream) => stream.leaseNumber === leaseNumber)
     if (outgoing === undefined) return undefined
-    this.#conversation.closeStream(outgoing.id)
+    this.#channel.closeStream(outgoing.id)
     outgoing.close()
     return outgoing.id
   }
 
   /** The session is over: nothing is read any more. */
   close(): void {
-    this.#conversation.closeStreams()
+    this.#channel.closeStreams()
     for (const streams of [...this.#byBody.values()]) for (const outgoing of [...streams]) outgoing.close()
   }
 

@@ -122,8 +122,8 @@ export class RelayServer {
       memory: { residentBytes: process.memoryUsage.rss(), storeBytes: this.#parts.store.memoryBytes },
       ...rest,
       sessions: sessions.map(({ id, ...session }) => {
-        const { conversation, link, peer = '' } = this.#sessions.get(id) ?? {}
-        const unconfirmedBytes = conversation?.log.bytes ?? 0
+        const { channel, link, peer = '' } = this.#sessions.get(id) ?? {}
+        const unconfirmedBytes = channel?.log.bytes ?? 0
         return { endpoint: id, peer, ...session, unconfirmedBytes, pendingBytes: link?.pendingBytes ?? 0 }
       }),
       // fromEntries defines own properties, so that a group may be called __proto__.

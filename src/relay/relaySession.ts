@@ -41,10 +41,10 @@ import {
   readRelease,
   readStreamOffset,
 } from '../wire/controlFrames.ts'
-import { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { stampAttempt } from '../wire/objectHeader.ts'
+import { ReliableChannel } from '../wire/reliableChannel.ts'
 import { AcceptedRuns } from './acceptedRuns.ts'
 import { HeldOutput } from './heldOutput.ts'
 import type { Hello } from './hello.ts'
@@ -104,7 +104,7 @@ export class RelaySession implements LinkHandler, Gated {
   /** A number that no other session of this relay has, stamped into the objects that the endpoint sends. */
   readonly source: number
   readonly hello: Hello
-  readonly conversation: Conversation
+  readonly channel: ReliableChannel
   link: Link | undefined
   isWaiting = false
   /** Whether the endpoint has read a WELCOME to this session: it confirms so at once. */
@@ -136,19 +136,19 @@ export class RelaySession implements LinkHandler, Gated {
     this.hello = hello
     this.#host = host
     this.#windowLimit = firstWindowBytes(hello)
-    this.conversation = new Conversation(host.limits.sendWindowBytes, hello.inboxBytes, {
+    this.channel = new ReliableChannel(host.limits.sendWindowBytes, hello.inboxBytes, {
       keepsFinishedStreams: false,
       unconfirmedBytesMax,
       slabs: host.store.slabs,
     })
-    this.conversation.receiptLimit = 0
-    this.#output = new HeldOutput(this.conversation, host.store.slabs)
+    this.channel.receiptLimit = 0
+    this.#output = new HeldOutput(this.channel, host.store.slabs)
     this.#accepted = new AcceptedRuns((from, to, memberCounts) => {
       this.#output.send(encodeAccepted(from, to, memberCounts))
       this.#answers.add({ from, to, memberCounts })
-      this.#output.do(() => this.#answers.sent(this.conversation.log.appendedFrames))
+      this.#output.do(() => this.#answers.sent(this.channel.log.appendedFrames))
     })
-    this.#outgoing = new OutgoingBodies(this.conversation, () => this.link?.requestFlush())
+    this.#outgoing = new OutgoingBodies(this.channel, () => this.link?.requestFlush())
     this.#pastAnswers = new PastAnswers(past?.runs ?? [], hello.unresolved)
     this.#isPastKnown = this.#pastAnswers.runs.length === 0
     this.#intake = new Intake(this, host, this.#pastAnswers)
@@ -174,7 +174,7 @@ export class RelaySession implements LinkHandler, Gated {
 
   /** Whether nothing is on its way to the endpoint: neither frames, nor answers that are gathered for one. */
   get idle(): boolean {
-    return this.#output.isEmpty && this.conversation.idle
+    return this.#output.isEmpty && this.channel.idle
   }
 
   /** What the endpoint was answered and may not know. */
@@ -188,7 +188,7 @@ export class RelaySession implements LinkHandler, Gated {
    * not know of this one.
    */
   get heard(): HeardFrames | undefined {
-    const { receivedFrames } = this.conversation
+    const { receivedFrames } = this.channel
     const { epoch } = this.hello
     if (!this.#remembersHeard || epoch === undefined || receivedFrames === 0) return this.#heardBefore
     return { epoch: epoch + 1, frames: receivedFrames }
@@ -207,7 +207,7 @@ export class RelaySession implements LinkHandler, Gated {
 
   /** The store is told what has changed of that. */
   #rememberChanges(): void {
-    const { receivedFrames } = this.conversation
+    const { receivedFrames } = this.channel
     const isHeard = this.#remembersHeard && receivedFrames > this.#heardFrames
     this.#heardFrames = receivedFrames
     const isPastKnown = !this.#isPastKnown && this.#pastAnswers.runs.length === 0
@@ -314,14 +314,14 @@ export class RelaySession implements LinkHandler, Gated {
     this.#isKnownToEndpoint = true
     if (this.session.state === 'ended') return
     this.#intake.flush()
-    const { session, conversation } = this
+    const { session, channel } = this
     // What it was answered again, it knows now.
-    for (const run of this.#answers.confirmed(conversation.log.confirmedFrames)) this.#pastAnswers.forget(run)
-    const unconfirmedBytes = conversation.log.bytes + this.#output.bytes
+    for (const run of this.#answers.confirmed(channel.log.confirmedFrames)) this.#pastAnswers.forget(run)
+    const unconfirmedBytes = channel.log.bytes + this.#output.bytes
     if (this.hello.broadcasts === 'latest')
       this.#host.broker.setArrived(session, session.sentBytes - unconfirmedBytes - this.#outgoing.unsentBytes)
     const limit = session.sentBytes - unconfirmedBytes + unconfirmedObjectBytesMax
-    this.#windowLimit = Math.max(this.#windowLimit, Math.min(conversation.peerLimit, limit))
+    this.#windowLimit = Math.max(this.#windowLimit, Math.min(channel.peerLimit, limit))
     this.#host.broker.setWindow(session, this.#windowLimit)
   }
 
@@ -345,14 +345,14 @@ export class RelaySession implements LinkHandler, Gated {
   /** What was gathered is complete; the store learns what it has to know. */
   seal(): () => void {
     this.#accepted.flush()
-    const { receivedFrames } = this.conversation
+    const { receivedFrames } = this.channel
     if (!this.#isOver) this.#rememberChanges()
     if (this.#host.limits.progressMs > 0) this.#host.watch()
     const mark = this.#output.mark()
     const { receivedBytes } = this.#intake
     return () => {
       this.#output.release(mark)
-      this.conversation.receiptLimit = receivedFrames
+      this.channel.receiptLimit = receivedFrames
       this.#giveRoom(receivedBytes)
       this.link?.resume()
       this.link?.flush()
@@ -361,10 +361,10 @@ export class RelaySession implements LinkHandler, Gated {
 
   /** While much of what it sent finds no room, or much of what it was answered is not confirmed, it is given none either. */
   #giveRoom(receivedBytes: number): void {
-    const { session, conversation } = this
-    const unconfirmedBytes = Math.max(0, conversation.log.bytes - unconfirmedObjectBytesMax)
+    const { session, channel } = this
+    const unconfirmedBytes = Math.max(0, channel.log.bytes - unconfirmedObjectBytesMax)
     const room = Math.max(0, this.#host.limits.sendWindowBytes - session.heldBytes - unconfirmedBytes)
-    conversation.grantedLimit = Math.max(conversation.grantedLimit, receivedBytes + room)
+    channel.grantedLimit = Math.max(channel.grantedLimit, receivedBytes + room)
   }
 
   /** A frame for the endpoint, which may leave when all that happened before is kept. */

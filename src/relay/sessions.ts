@@ -121,7 +121,7 @@ export class Sessions {
     const known = this.#sessions.get(hello.id)
     // Of a session whose WELCOME was lost the endpoint knows nothing: what it has received, it has received in an earlier one.
     const resumes = known?.isMeantBy(hello) === true && hello.received !== undefined
-    if (resumes && !known.conversation.canResumeAt(hello.received)) {
+    if (resumes && !known.channel.canResumeAt(hello.received)) {
       const message = `The endpoint says that it received ${hello.received} frames, which cannot be.`
       throw createError('PROTOCOL_VIOLATION', message)
     }
@@ -161,12 +161,12 @@ export class Sessions {
         keepsLeases: store.keepsLeases,
         reclaims: !resumed && session.session.earlier !== undefined,
         resumed,
-        received: session.conversation.receivedFrames,
+        received: session.channel.receivedFrames,
         receivedBefore: resumed ? 0 : session.receivedBefore,
         limits: this.#parts.limits,
       }),
     )
-    link.attach(session.conversation, resumed ? (hello.received ?? 0) : 0, this.#parts.limits.heartbeatMs)
+    link.attach(session.channel, resumed ? (hello.received ?? 0) : 0, this.#parts.limits.heartbeatMs)
     this.#parts.events.emit({
       name: 'endpointConnected',
       value: {
@@ -239,13 +239,13 @@ export class Sessions {
    * Who has said goodbye closes the connection when it has read the answer. Who does not, though all was read or nothing more
    * is, would keep a connection that `endpointsMax` does not count.
    */
-  #awaitClosing({ link, conversation }: Pick<RelaySession, 'link' | 'conversation'>): void {
+  #awaitClosing({ link, channel }: Pick<RelaySession, 'link' | 'channel'>): void {
     if (link === undefined) return
-    const { confirmedFrames } = conversation.log
+    const { confirmedFrames } = channel.log
     const timer = this.#parts.clock.after(this.#parts.limits.heartbeatMs, () => {
       this.#leaving.delete(link)
       if (link.closed) return
-      if (conversation.log.confirmedFrames > confirmedFrames) this.#awaitClosing({ link, conversation })
+      if (channel.log.confirmedFrames > confirmedFrames) this.#awaitClosing({ link, channel })
       else link.fail(createError('LINK_LOST', 'The endpoint said goodbye and kept its connection.'), false)
     })
     this.#leaving.set(link, timer)

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../clock.fixture.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { encodeConfirm, encodeText, readJson } from '../wire/controlFrames.ts'
-import { Conversation } from '../wire/conversation.ts'
 import { FrameReader } from '../wire/frameReader.ts'
 import { FrameType } from '../wire/frameTypes.ts'
+import { ReliableChannel } from '../wire/reliableChannel.ts'
 import { Link, type LinkHandler } from './link.ts'
 import { createMemoryLink } from './memoryTransport.ts'
 
@@ -35,9 +35,9 @@ function setUp({ attached = true, authenticated = true } = {}) {
   const wire = createMemoryLink({ schedule: (run) => clock.soon(run) })
   const handler = new Recorder()
   const link = new Link(wire.near, clock, handler)
-  const conversation = new Conversation(ROOM, ROOM)
+  const channel = new ReliableChannel(ROOM, ROOM)
   if (authenticated) link.allowControlFrames()
-  if (attached) link.attach(conversation, 0, HEARTBEAT_MS)
+  if (attached) link.attach(channel, 0, HEARTBEAT_MS)
   const seen: { type: number; atMs: number; text: string }[] = []
   const reader = new FrameReader({
     frame: (type, buffer, start, end) =>
@@ -45,7 +45,7 @@ function setUp({ attached = true, authenticated = true } = {}) {
     chunk: () => undefined,
   })
   wire.far.onData = (bytes) => reader.push(bytes)
-  return { clock, wire, far: wire.far, handler, link, conversation, seen }
+  return { clock, wire, far: wire.far, handler, link, channel, seen }
 }
 
 function closeCode(buffer: Buffer, start: number, end: number): string {
@@ -117,9 +117,9 @@ describe('A link', () => {
   })
 
   it('tells of room that was given in small pieces before the next heartbeat', () => {
-    const { clock, link, conversation, seen } = setUp()
+    const { clock, link, channel, seen } = setUp()
     clock.settle()
-    conversation.grantedLimit += 10
+    channel.grantedLimit += 10
     link.requestFlush()
     clock.advance(20)
     expect(seen).toHaveLength(2)
@@ -174,9 +174,9 @@ describe('A link', () => {
   })
 
   it('ends when what gathers its frames fails', () => {
-    const { clock, handler, link, conversation } = setUp()
+    const { clock, handler, link, channel } = setUp()
     clock.settle()
-    conversation.pump = () => {
+    channel.pump = () => {
       throw new Error('a mistake of our own')
     }
     link.requestFlush()
@@ -185,7 +185,7 @@ describe('A link', () => {
   })
 
   it('ends, and nothing else does, when a part of a large object cannot be read', () => {
-    const { clock, link, conversation, handler } = setUp()
+    const { clock, link, channel, handler } = setUp()
     const source = {
       totalBytes: 100_000,
       availableBytes: 100_000,
@@ -193,19 +193,19 @@ describe('A link', () => {
         throw new RangeError('asked for before it was read')
       },
     }
-    conversation.openStream(1, source, source.totalBytes, 'lane')
+    channel.openStream(1, source, source.totalBytes, 'lane')
     link.requestFlush()
     expect(() => clock.settle()).not.toThrow()
     expect(handler.errors).toEqual([expect.objectContaining({ message: expect.stringContaining('asked for before') })])
   })
 
   it('leaves a peer that never reads after a moment, and has kept little for it', () => {
-    const { clock, far, link, conversation, wire, handler } = setUp()
+    const { clock, far, link, channel, wire, handler } = setUp()
     clock.settle()
     far.pause()
     const frame = encodeText(FrameType.BLOCKED, 'x'.repeat(10_000))
     for (let index = 0; index < 1_000; index++) {
-      conversation.send(frame)
+      channel.send(frame)
       link.requestFlush()
       clock.settle()
       far.write(encodeText(FrameType.BLOCKED, 'y'))

@@ -2,9 +2,9 @@ import type { Clock, Timer } from '../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { encodeJson, readConfirm, readStreamOffset } from '../wire/controlFrames.ts'
-import type { Conversation, LinkWriter } from '../wire/conversation.ts'
 import { FrameReader } from '../wire/frameReader.ts'
 import { FIRST_NUMBERED_TYPE, FrameType } from '../wire/frameTypes.ts'
+import type { LinkWriter, ReliableChannel } from '../wire/reliableChannel.ts'
 import type { Transport } from './transport.ts'
 
 /** What a link gives its frames to: the relay's or the endpoint's side of it. */
@@ -27,7 +27,7 @@ const HANG_UP_MS = 1_000
 const CONFIRM_DELAY_MS = 20
 
 /**
- * One connection to a peer with the frames on it: the password proof and HELLO first; then, when a conversation is
+ * One connection to a peer with the frames on it: the password proof and HELLO first; then, when a channel is
  * attached, its numbered frames, confirmations and heartbeats.
  */
 export class Link implements LinkWriter {
@@ -36,7 +36,7 @@ export class Link implements LinkWriter {
   /** Whoever is in charge at this stage: the handshake first, the session then. */
   handler: LinkHandler
   readonly #reader: FrameReader
-  #conversation: Conversation | undefined
+  #channel: ReliableChannel | undefined
   #flushRequested = false
   #bulkRequested = false
   #confirmTimer: Timer | undefined
@@ -72,7 +72,7 @@ export class Link implements LinkWriter {
 
   /** Whether numbered frames may be exchanged. */
   get established(): boolean {
-    return this.#conversation !== undefined
+    return this.#channel !== undefined
   }
 
   /** The peer has proven the password: control frames of their full size are accepted, and it is told of its mistakes. */
@@ -81,16 +81,16 @@ export class Link implements LinkWriter {
     this.#reader.frameBytesMax = fixedLimits.controlFrameBytesMax
   }
 
-  /** Carries a conversation from now on. */
-  attach(conversation: Conversation, peerReceived: number, heartbeatMs: number): void {
-    conversation.attach(this, peerReceived)
-    this.#conversation = conversation
+  /** Carries a channel from now on. */
+  attach(channel: ReliableChannel, peerReceived: number, heartbeatMs: number): void {
+    channel.attach(this, peerReceived)
+    this.#channel = channel
     this.#reader.frameBytesMax = fixedLimits.frameBytesMax
     this.#scheduleHeartbeat(heartbeatMs)
     this.requestFlush()
   }
 
-  /** Writes what leaves now: a frame that is not numbered, or what the conversation gives. */
+  /** Writes what leaves now: a frame that is not numbered, or what the channel gives. */
   write(bytes: Buffer): void {
     if (this.#closed) return
     this.#wroteSinceHeartbeat = true
@@ -123,7 +123,7 @@ export class Link implements LinkWriter {
     if (!this.#closed) this.transport.resume()
   }
 
-  /** Lets what was given to the conversation leave, together with whatever else is given to it until then. */
+  /** Lets what was given to the channel leave, together with whatever else is given to it until then. */
   requestFlush(): void {
     if (this.#flushRequested || this.#closed) return
     this.#flushRequested = true
@@ -135,11 +135,11 @@ export class Link implements LinkWriter {
 
   /** The owner took in, or gave room for, something: the peer will learn of it soon. */
   requestConfirm(): void {
-    if (this.#confirmTimer !== undefined || this.#closed || this.#conversation?.confirmPending !== true) return
+    if (this.#confirmTimer !== undefined || this.#closed || this.#channel?.confirmPending !== true) return
     this.#confirmTimer = this.#clock.after(CONFIRM_DELAY_MS, () => {
       this.#confirmTimer = undefined
-      if (this.#conversation?.confirmPending !== true || this.#closed) return
-      this.#conversation.writeConfirm()
+      if (this.#channel?.confirmPending !== true || this.#closed) return
+      this.#channel.writeConfirm()
     })
   }
 
@@ -156,64 +156,64 @@ export class Link implements LinkWriter {
     this.#lastReceivedMs = this.#clock.nowMs()
     try {
       this.#reader.push(bytes)
-      if (this.#conversation !== undefined) this.handler.received?.()
+      if (this.#channel !== undefined) this.handler.received?.()
     } catch (thrown) {
       // Even a mistake of our own ends this link only: nobody else notices.
       this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
       return
     }
-    if (this.#conversation === undefined) return
+    if (this.#channel === undefined) return
     this.requestConfirm()
-    if (this.#conversation.confirmDue) this.requestFlush()
+    if (this.#channel.confirmDue) this.requestFlush()
   }
 
   #frame(type: number, buffer: Buffer, start: number, end: number): void {
-    const conversation = this.#conversation
+    const channel = this.#channel
     if (type < FIRST_NUMBERED_TYPE) {
-      if (type !== FrameType.CONFIRM || conversation === undefined) {
+      if (type !== FrameType.CONFIRM || channel === undefined) {
         this.handler.frame(type, buffer, start, end)
         return
       }
       const { receivedFrames, objectBytesLimit } = readConfirm(buffer, start, end)
-      conversation.confirmed(receivedFrames, objectBytesLimit)
+      channel.confirmed(receivedFrames, objectBytesLimit)
       this.handler.confirmed()
       return
     }
-    if (conversation === undefined)
+    if (channel === undefined)
       throw createError(
         'PROTOCOL_VIOLATION',
         `A frame of type 0x${type.toString(16)} came before the session was set up.`,
       )
-    conversation.countReceived(end - start, true)
+    channel.countReceived(end - start, true)
     if (type === FrameType.STREAM_WINDOW || type === FrameType.STREAM_REWIND) {
       const { stream, offset } = readStreamOffset(buffer, start, end)
-      if (type === FrameType.STREAM_WINDOW) conversation.openWindow(stream, offset)
-      else conversation.rewindStream(stream, offset)
+      if (type === FrameType.STREAM_WINDOW) channel.openWindow(stream, offset)
+      else channel.rewindStream(stream, offset)
       this.requestFlush()
     } else this.handler.frame(type, buffer, start, end)
   }
 
   #chunk(stream: number, offset: number, buffer: Buffer, start: number, end: number, last: boolean): void {
-    const conversation = this.#conversation
-    if (conversation === undefined)
+    const channel = this.#channel
+    if (channel === undefined)
       throw createError('PROTOCOL_VIOLATION', 'A part of a large object came before the session was set up.')
-    conversation.countReceived(end - start, last)
+    channel.countReceived(end - start, last)
     this.handler.chunk(stream, offset, buffer, start, end)
   }
 
-  /** Lets what was given to the conversation leave now. */
+  /** Lets what was given to the channel leave now. */
   flush(): void {
-    this.#pump((conversation) => conversation.pump())
-    if (this.#conversation?.hasBulk === true) this.#requestBulk()
+    this.#pump((channel) => channel.pump())
+    if (this.#channel?.hasBulk === true) this.#requestBulk()
     // Room that was given in small pieces, too little to be told at once, must not wait for the next heartbeat.
     this.requestConfirm()
   }
 
   /** A mistake, of the peer or of our own, ends this link only. */
-  #pump(write: (conversation: Conversation) => void): void {
-    if (this.#closed || this.#conversation === undefined) return
+  #pump(write: (channel: ReliableChannel) => void): void {
+    if (this.#closed || this.#channel === undefined) return
     try {
-      write(this.#conversation)
+      write(this.#channel)
     } catch (thrown) {
       this.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
     }
@@ -225,7 +225,7 @@ export class Link implements LinkWriter {
     this.#bulkRequested = true
     this.#clock.soon(() => {
       this.#bulkRequested = false
-      this.#pump((conversation) => conversation.pumpBulk())
+      this.#pump((channel) => channel.pumpBulk())
     })
   }
 
@@ -249,7 +249,7 @@ export class Link implements LinkWriter {
         )
         return
       }
-      if (!this.#wroteSinceHeartbeat) this.#conversation?.writeConfirm()
+      if (!this.#wroteSinceHeartbeat) this.#channel?.writeConfirm()
       this.#wroteSinceHeartbeat = false
       this.#scheduleHeartbeat(heartbeatMs)
     })
@@ -261,7 +261,7 @@ export class Link implements LinkWriter {
     this.#reader.stop()
     this.#confirmTimer?.cancel()
     this.#heartbeatTimer?.cancel()
-    this.#conversation?.detach()
+    this.#channel?.detach()
     this.transport.onData = () => undefined
     this.transport.onDrain = () => undefined
     this.#hangUp()

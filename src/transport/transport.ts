@@ -1,4 +1,4 @@
-import type { LinkWriter } from '../wire/conversation.ts'
+import type { LinkWriter } from '../wire/reliableChannel.ts'
 
 /** A connection to a peer that carries bytes: TLS, plain TCP, or memory in tests. */
 export interface Transport extends LinkWriter {

@@ -3,7 +3,6 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { encodeContext, readContext, readRelease, readStreamOffset } from '../../wire/controlFrames.ts'
-import { Conversation } from '../../wire/conversation.ts'
 import { FrameReader } from '../../wire/frameReader.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
 import { readUint32 } from '../../wire/integers.ts'
@@ -15,6 +14,7 @@ import {
   readSequence,
   writeObjectHead,
 } from '../../wire/objectHeader.ts'
+import { ReliableChannel } from '../../wire/reliableChannel.ts'
 import { RecordType, readLeaseNumber } from '../records.ts'
 import { createPortPair } from '../threads/portPair.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
@@ -29,18 +29,18 @@ class Receiver {
   readonly served: string[] = []
   /** What was written to the program, each in one copy. */
   copies = 0
-  readonly conversation: Conversation
+  readonly channel: ReliableChannel
   readonly arrivals: Arrivals
 
   #sequence = 0
 
   constructor({ inboxBytes = 1_000_000, objectBytesMax = 1_000_000 } = {}) {
-    this.conversation = new Conversation(inboxBytes, 1)
+    this.channel = new ReliableChannel(inboxBytes, 1)
     const reader = new FrameReader({
       frame: (type, buffer, start, end) => this.#told(type, buffer, start, end),
       chunk: () => undefined,
     })
-    this.conversation.attach({ write: (bytes) => reader.push(bytes), pendingBytes: 0 }, 0)
+    this.channel.attach({ write: (bytes) => reader.push(bytes), pendingBytes: 0 }, 0)
     const ports = createPortPair(
       { record: (_, buffer, start, end) => this.#record(buffer, start, end) },
       { record: () => undefined },
@@ -56,7 +56,7 @@ class Receiver {
     this.arrivals = new Arrivals({
       endpoint: 1,
       port: ports.io,
-      conversation: this.conversation,
+      channel: this.channel,
       objectBytesMax,
       bulkWindowBytes: BULK_WINDOW,
       groups: new Set(['a', 'b', 'a.dead']),
@@ -137,7 +137,7 @@ class Receiver {
 
   /** All that the program has got so far. */
   async taken(): Promise<string[]> {
-    this.conversation.pump()
+    this.channel.pump()
     for (let round = 0; round < 3; round++) await new Promise((resolve) => setImmediate(resolve))
     return this.program.splice(0)
   }
@@ -173,7 +173,7 @@ describe('What arrives at an endpoint', () => {
         receiver.chunk(stream, 0, 65_536)
         receiver.arrivals.streamAbort(stream)
         // Their room is given back, which the session tells the relay.
-        receiver.conversation.grantedLimit = receiver.arrivals.receivedBytes + room()
+        receiver.channel.grantedLimit = receiver.arrivals.receivedBytes + room()
       }
       expect(room()).toBe(roomBefore)
       // They would be some 200 MB.
@@ -289,7 +289,7 @@ describe('What arrives at an endpoint', () => {
     [
       'a part beyond the window',
       (receiver) => {
-        receiver.conversation.grantedLimit += 1_000_000
+        receiver.channel.grantedLimit += 1_000_000
         receiver.begin('produce', 'a', 2, 500_000)
         receiver.chunk(2, 0, BULK_WINDOW + 1)
       },
@@ -297,7 +297,7 @@ describe('What arrives at an endpoint', () => {
     [
       'a destination that the object does not have',
       (receiver) => {
-        receiver.conversation.grantedLimit += 1_000
+        receiver.channel.grantedLimit += 1_000
         const context = encodeContext(1, 0, false)
         receiver.arrivals.context(context, 0, context.length)
         receiver.object('produce', 'a')

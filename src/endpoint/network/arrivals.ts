@@ -2,10 +2,10 @@ import { deadLetterName, isGroupName } from '../../core/groupName.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../../errors.ts'
 import { fixedLimits } from '../../limits.ts'
 import { encodeContext, encodeJson, encodeRelease, encodeStreamOffset, readContext } from '../../wire/controlFrames.ts'
-import type { Conversation } from '../../wire/conversation.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
 import { writeUint32 } from '../../wire/integers.ts'
 import { isRetained, OBJECT_HEAD_BYTES, type ParsedRoute, readStreamBeginTail } from '../../wire/objectHeader.ts'
+import type { ReliableChannel } from '../../wire/reliableChannel.ts'
 import { RouteCache } from '../../wire/routeCache.ts'
 import { encodeLeaseNumber, LeaseAction } from '../records.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
@@ -41,7 +41,7 @@ interface Lane {
 export interface ArrivalsOptions {
   readonly endpoint: number
   readonly port: RecordPort
-  readonly conversation: Conversation
+  readonly channel: ReliableChannel
   /** Where leases are kept; `undefined` with a relay that does not keep them over its restart. */
   readonly ledger?: LeaseLedger | undefined
   readonly lastBroadcasts?: LastBroadcasts
@@ -151,7 +151,7 @@ export class Arrivals {
     const { stream, lane } = entry
     stream.writeAt(offset, buffer.subarray(start, end))
     const limit = stream.nextWindow()
-    if (limit !== undefined) this.#options.conversation.send(encodeStreamOffset(FrameType.STREAM_WINDOW, id, limit))
+    if (limit !== undefined) this.#options.channel.send(encodeStreamOffset(FrameType.STREAM_WINDOW, id, limit))
     if (stream.state === 'arriving') return
     this.#streams.delete(id)
     const discardedBefore = this.discardedBytes
@@ -279,15 +279,15 @@ export class Arrivals {
 
   /** Gives back what is too large for this endpoint. What is bad everywhere goes on instead, to be found unreadable. */
   #refuse({ leaseNumber, bodyBytes }: IncomingStream, fault: ObjectRelayError): void {
-    const { endpoint, port, conversation, ledger } = this.#options
+    const { endpoint, port, channel, ledger } = this.#options
     const notice = encodeJson(FrameType.NOTICE, toPlainError(fault))
     port.write(endpoint, notice, 0, notice.length)
     this.discardedBytes += bodyBytes
     // Another member may have room for it; if none has, it ends among the dead letters.
     if (leaseNumber < 0) return
     const terms = { attemptCounted: true, failure: { reason: 'tooLarge' } } as const
-    conversation.send(encodeRelease(leaseNumber, leaseNumber, terms))
-    ledger?.settle(LeaseAction.RELEASE_COUNTED, leaseNumber, leaseNumber, conversation.log.appendedFrames, terms)
+    channel.send(encodeRelease(leaseNumber, leaseNumber, terms))
+    ledger?.settle(LeaseAction.RELEASE_COUNTED, leaseNumber, leaseNumber, channel.log.appendedFrames, terms)
   }
 
   #pass(context: Buffer | undefined, leaseNumber: number, buffer: Buffer, start: number, end: number): void {
@@ -317,7 +317,7 @@ export class Arrivals {
 
   /** Counts what arrives. One object may be larger than the room that is left, but none may come where none is left. */
   #countBytes(bytes: number): void {
-    const room = this.#options.conversation.grantedLimit - this.receivedBytes
+    const room = this.#options.channel.grantedLimit - this.receivedBytes
     if (bytes > room && room <= 0)
       throw createError('PROTOCOL_VIOLATION', 'The relay sent more than this endpoint has room for.')
     this.receivedBytes += bytes

@@ -6,8 +6,8 @@ import {
   encodeText,
   type ReleaseTerms,
 } from '../../wire/controlFrames.ts'
-import type { Conversation } from '../../wire/conversation.ts'
 import { FIRST_CLAIMED_LEASE, FrameType } from '../../wire/frameTypes.ts'
+import type { ReliableChannel } from '../../wire/reliableChannel.ts'
 import { LeaseAction, type SettledLeases } from '../records.ts'
 import { LeaseLedger, type LedgerEntry } from './leaseLedger.ts'
 
@@ -29,7 +29,7 @@ interface EarlierLeases {
 export interface SessionBeginning {
   /** The session that begins; the one before has one less. */
   readonly epoch: number
-  readonly conversation: Conversation
+  readonly channel: ReliableChannel
   /** So many frames of the session before had their effect, as the relay says if it waits for claims. */
   readonly receivedBefore: number
   /** Whether it is the same relay as in the session before, restarted perhaps. */
@@ -47,7 +47,7 @@ export class Claims {
   /** Of the present session; `undefined` with a relay that would not know them again. */
   ledger: LeaseLedger | undefined
   #epoch = 0
-  #conversation: Conversation | undefined
+  #channel: ReliableChannel | undefined
   readonly #earlier = new Map<number, EarlierLeases>()
   #nextNumber = FIRST_CLAIMED_LEASE
   /** Whether the relay waits for the end of the claims. */
@@ -57,7 +57,7 @@ export class Claims {
   #seenTo = -1
 
   /** Returns whether the program is to answer what it has of the session before. */
-  begin({ epoch, conversation, receivedBefore, sameRelay, keepsLeases, reclaims }: SessionBeginning): boolean {
+  begin({ epoch, channel, receivedBefore, sameRelay, keepsLeases, reclaims }: SessionBeginning): boolean {
     const before = this.ledger
     if (before !== undefined) {
       this.#earlier.set(epoch - 1, { ledger: before, firstNumber: this.#nextNumber, isAnswered: false })
@@ -67,7 +67,7 @@ export class Claims {
     for (const { ledger } of this.#earlier.values()) ledger.restart(receivedBefore)
     this.#forgetEmpty()
     this.#epoch = epoch
-    this.#conversation = conversation
+    this.#channel = channel
     this.#seenTo = this.#seenFrom - 1
     this.ledger = keepsLeases ? new LeaseLedger() : undefined
     this.#endDue = reclaims
@@ -136,10 +136,10 @@ export class Claims {
     }
   }
 
-  /** The relay has confirmed frames of the conversation. */
+  /** The relay has confirmed frames of the channel. */
   confirmed(): void {
     if (this.ledger === undefined && this.#earlier.size === 0) return
-    const frames = this.#conversation?.log.confirmedFrames ?? 0
+    const frames = this.#channel?.log.confirmedFrames ?? 0
     this.ledger?.confirmed(frames)
     if (this.#earlier.size === 0) return
     for (const { ledger } of this.#earlier.values()) ledger.confirmed(frames)
@@ -190,10 +190,10 @@ export class Claims {
   }
 
   #send(frame: Buffer): number {
-    const conversation = this.#conversation
-    if (conversation === undefined) return 0
-    conversation.send(frame)
-    return conversation.log.appendedFrames
+    const channel = this.#channel
+    if (channel === undefined) return 0
+    channel.send(frame)
+    return channel.log.appendedFrames
   }
 
   #forgetEmpty(): void {

@@ -40,7 +40,7 @@ export interface SettledEntry extends LedgerEntry {
 interface Block {
   readonly first: number
   readonly words: Uint32Array
-  /** By entry: which frame of the conversation settles it; that it is not sent yet is infinity. */
+  /** By entry: which frame of the channel settles it; that it is not sent yet is infinity. */
   readonly frames: Float64Array
   count: number
   /** Entries that nothing settles yet, neither here nor on its way. */
@@ -84,7 +84,7 @@ export class LeaseLedger {
     this.count++
   }
 
-  /** `action` was done to some leases; the frame number `frame` of the conversation tells the relay. */
+  /** `action` was done to some leases; the frame number `frame` of the channel tells the relay. */
   settle(action: number, from: number, to: number, frame: number, terms?: ReleaseTerms): void {
     const state = stateAfter[action] ?? GONE
     for (let number = from; number <= to; ) {
@@ -106,7 +106,7 @@ export class LeaseLedger {
     if (block.pending === 0 && (this.#isOver || block.count === BLOCK_LEASES)) this.#closing.push(block)
   }
 
-  /** The relay has received so many frames of the conversation: what they settle is settled for good. */
+  /** The relay has received so many frames of the channel: what they settle is settled for good. */
   confirmed(frames: number): void {
     for (let block = this.#closing.first(); block !== undefined; block = this.#closing.first()) {
       if (block.lastFrame > frames) return
@@ -116,7 +116,7 @@ export class LeaseLedger {
   }
 
   /**
-   * The session is over, or the one in which its leases were claimed: what follows belongs to another conversation. So many
+   * The session is over, or the one in which its leases were claimed: what follows belongs to another channel. So many
    * frames of that one had their effect, and no others.
    */
   restart(receivedFrames: number): void {
@@ -145,7 +145,7 @@ export class LeaseLedger {
     return entries
   }
 
-  /** What was settled in an earlier conversation, without effect. */
+  /** What was settled in an earlier channel, without effect. */
   untold(): SettledEntry[] {
     const entries: SettledEntry[] = []
     for (const [block, index] of this.#entries(0, this.count - 1)) {
@@ -158,7 +158,7 @@ export class LeaseLedger {
     return entries
   }
 
-  /** The frame number `frame` of the conversation tells the relay what became of an entry that was {@link untold}. */
+  /** The frame number `frame` of the channel tells the relay what became of an entry that was {@link untold}. */
   told(number: number, frame: number): void {
     const block = this.#blockOf(number)
     if (block === undefined) return

@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Conversation } from '../../wire/conversation.ts'
 import { FrameReader } from '../../wire/frameReader.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
 import {
@@ -12,16 +11,17 @@ import {
   writeObjectHead,
 } from '../../wire/objectHeader.ts'
 import { PartsSource } from '../../wire/outgoingStream.ts'
+import { ReliableChannel } from '../../wire/reliableChannel.ts'
 import { Outbox } from './outbox.ts'
 
 const ROOM = 1_000_000
 
-/** An outbox with a conversation whose frames are noted by their sequences. */
+/** An outbox with a channel whose frames are noted by their sequences. */
 class Sender {
   /** How often a large object was sent to its end. */
   ended = 0
   readonly outbox = new Outbox(() => this.ended++)
-  conversation: Conversation
+  channel: ReliableChannel
   #sequence = 0
   #sent: number[] = []
   readonly #reader = new FrameReader({
@@ -32,13 +32,13 @@ class Sender {
   })
 
   constructor({ room = ROOM, streamsMax = 2 } = {}) {
-    this.conversation = new Conversation(ROOM, room)
+    this.channel = new ReliableChannel(ROOM, room)
     this.begin(room, streamsMax)
   }
 
   begin(room: number, streamsMax: number): void {
-    this.conversation = new Conversation(ROOM, room)
-    this.conversation.attach({ write: (bytes) => this.#reader.push(bytes), pendingBytes: 0 }, 0)
+    this.channel = new ReliableChannel(ROOM, room)
+    this.channel.attach({ write: (bytes) => this.#reader.push(bytes), pendingBytes: 0 }, 0)
     this.outbox.restart(streamsMax)
   }
 
@@ -60,26 +60,26 @@ class Sender {
     const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + bytes)
     writeObjectHead(frame, 0, FrameType.OBJECT, route, sequence, 0)
     frame.writeUInt32LE(frame.length)
-    this.outbox.addFrames(frame, 0, frame.length, this.conversation)
+    this.outbox.addFrames(frame, 0, frame.length, this.channel)
     return sequence
   }
 
   /** A new link for the same session: the sequences that leave again. */
   resume(): number[] {
     this.#sent = []
-    this.conversation.attach(
+    this.channel.attach(
       { write: (bytes) => this.#reader.push(bytes), pendingBytes: 0 },
-      this.conversation.log.confirmedFrames,
+      this.channel.log.confirmedFrames,
     )
-    this.conversation.pump()
+    this.channel.pump()
     return this.#sent
   }
 
   /** The sequences that leave now. */
   pump(): number[] {
     this.#sent = []
-    this.outbox.pump(this.conversation)
-    this.conversation.pump()
+    this.outbox.pump(this.channel)
+    this.channel.pump()
     return this.#sent
   }
 }
@@ -128,9 +128,9 @@ class OutboxModel {
     const sequence = answerable[which % Math.max(1, answerable.length)]
     if (sequence === undefined) return false
     this.unanswered.delete(sequence)
-    this.sender.outbox.resolve(sequence, sequence, this.sender.conversation)
-    const { log } = this.sender.conversation
-    if (which % 2 === 0) this.sender.conversation.confirmed(log.appendedFrames, 100_000_000)
+    this.sender.outbox.resolve(sequence, sequence, this.sender.channel)
+    const { log } = this.sender.channel
+    if (which % 2 === 0) this.sender.channel.confirmed(log.appendedFrames, 100_000_000)
     return true
   }
 
@@ -163,7 +163,7 @@ describe('The outbox', () => {
     const sender = new Sender({ room: 100 })
     for (let index = 0; index < 3; index++) sender.add('produce', 'a', { bytes: 20 })
     expect(sender.pump()).toEqual([0, 1])
-    sender.conversation.confirmed(0, 200)
+    sender.channel.confirmed(0, 200)
     expect(sender.pump()).toEqual([2])
   })
 
@@ -199,46 +199,46 @@ describe('The outbox', () => {
 
   it('sends no more of what is withdrawn in time, wherever it waits', () => {
     const sender = new Sender({ room: 100 })
-    const { outbox, conversation } = sender
+    const { outbox, channel } = sender
     for (const group of ['a', 'a', 'b', 'a']) sender.add('broadcast', group, { bytes: 20 })
     expect(sender.pump()).toEqual([0, 1])
-    expect(outbox.withdraw(1, conversation)).toBe(false)
-    expect(outbox.withdraw(2, conversation)).toBe(true)
-    expect(outbox.withdraw(2, conversation)).toBe(false)
-    expect(outbox.withdraw(9, conversation)).toBe(false)
+    expect(outbox.withdraw(1, channel)).toBe(false)
+    expect(outbox.withdraw(2, channel)).toBe(true)
+    expect(outbox.withdraw(2, channel)).toBe(false)
+    expect(outbox.withdraw(9, channel)).toBe(false)
     expect(outbox.unresolved).toBe(3)
-    conversation.confirmed(0, 1_000)
+    channel.confirmed(0, 1_000)
     expect(sender.pump()).toEqual([3])
-    outbox.resolve(0, 1, conversation)
-    outbox.resolve(3, 3, conversation)
+    outbox.resolve(0, 1, channel)
+    outbox.resolve(3, 3, channel)
     expect(outbox.unresolved).toBe(0)
   })
 
   it('begins a large object that may be withdrawn only when no other one of its lanes is on its way', () => {
     const sender = new Sender({ room: 10_000_000, streamsMax: 16 })
-    const { outbox, conversation } = sender
+    const { outbox, channel } = sender
     const large = { bytes: 300_000, large: true, isReplaceable: true }
     for (const groups of [['a'], ['a', 'b'], ['a', 'b'], ['c']]) sender.add('broadcast', groups, large)
     sender.add('broadcast', 'a')
     sender.add('produce', 'a')
     // The rest of its lane waits behind it, so that the order stays; other lanes pass.
     expect(sender.pump()).toEqual([0, 3, 5])
-    expect(outbox.withdraw(0, conversation)).toBe(false)
-    expect(outbox.withdraw(1, conversation)).toBe(true)
-    expect(outbox.takeSpent(conversation).map(({ byteLength }) => byteLength)).toEqual([300_000])
+    expect(outbox.withdraw(0, channel)).toBe(false)
+    expect(outbox.withdraw(1, channel)).toBe(true)
+    expect(outbox.takeSpent(channel).map(({ byteLength }) => byteLength)).toEqual([300_000])
     expect(sender.pump()).toEqual([])
-    conversation.openWindow(100, 300_000)
-    conversation.pumpBulk()
+    channel.openWindow(100, 300_000)
+    channel.pumpBulk()
     expect(sender.ended).toBe(1)
     expect(sender.pump()).toEqual([2, 4])
-    expect(outbox.withdraw(4, conversation)).toBe(false)
+    expect(outbox.withdraw(4, channel)).toBe(false)
   })
 
   it('keeps nothing of what was withdrawn for a relay that does not know the session any more', () => {
     const sender = new Sender({ room: 100 })
     for (let index = 0; index < 4; index++) sender.add('broadcast', 'a', { bytes: 20 })
     sender.pump()
-    sender.outbox.withdraw(2, sender.conversation)
+    sender.outbox.withdraw(2, sender.channel)
     sender.begin(1_000, 1)
     expect(sender.pump()).toEqual([0, 1, 3])
   })
@@ -251,7 +251,7 @@ describe('The outbox', () => {
     sender.add('broadcast', 'a')
     sender.add('produce', 'a')
     expect(sender.pump()).toEqual([0, 2, 3])
-    sender.outbox.resolve(0, 0, sender.conversation)
+    sender.outbox.resolve(0, 0, sender.channel)
     expect(sender.pump()).toEqual([1, 4])
   })
 
@@ -261,7 +261,7 @@ describe('The outbox', () => {
     sender.add('produce', 'b')
     sender.outbox.block('b')
     sender.pump()
-    for (const sequence of [0, 2]) sender.outbox.resolve(sequence, sequence, sender.conversation)
+    for (const sequence of [0, 2]) sender.outbox.resolve(sequence, sequence, sender.channel)
     sender.begin(ROOM, 2)
     expect(sender.pump()).toEqual([1, 3, 4, 5])
     expect([...sender.outbox.unresolvedObjects()].map(({ sequence }) => sequence)).toEqual([1, 3, 4, 5])
@@ -271,10 +271,10 @@ describe('The outbox', () => {
     const sender = new Sender()
     const sequence = sender.add('produce', 'a', { large: true })
     sender.pump()
-    expect(sender.conversation.hasStream(100)).toBe(true)
-    sender.outbox.resolve(sequence, sequence, sender.conversation)
-    expect(sender.conversation.hasStream(100)).toBe(false)
-    sender.outbox.resolve(sequence, sequence, sender.conversation)
+    expect(sender.channel.hasStream(100)).toBe(true)
+    sender.outbox.resolve(sequence, sequence, sender.channel)
+    expect(sender.channel.hasStream(100)).toBe(false)
+    sender.outbox.resolve(sequence, sequence, sender.channel)
     expect(sender.outbox.unresolved).toBe(0)
   })
 
@@ -282,24 +282,24 @@ describe('The outbox', () => {
     const sender = new Sender()
     const sequence = sender.add('produce', 'a', { large: true, bytes: 300_000 })
     sender.pump()
-    sender.conversation.openWindow(100, 300_000)
+    sender.channel.openWindow(100, 300_000)
     sender.pump()
-    const { log } = sender.conversation
-    sender.conversation.confirmed(log.appendedFrames, ROOM)
-    expect(sender.outbox.takeSpent(sender.conversation)).toEqual([])
+    const { log } = sender.channel
+    sender.channel.confirmed(log.appendedFrames, ROOM)
+    expect(sender.outbox.takeSpent(sender.channel)).toEqual([])
     sender.pump()
     sender.add('produce', 'b')
     sender.pump()
-    sender.outbox.resolve(sequence, sequence, sender.conversation)
-    expect(sender.outbox.takeSpent(sender.conversation)).toEqual([])
-    sender.conversation.confirmed(log.appendedFrames, ROOM)
-    expect(sender.outbox.takeSpent(sender.conversation).map(({ byteLength }) => byteLength)).toEqual([300_000])
-    expect(sender.outbox.takeSpent(sender.conversation)).toEqual([])
+    sender.outbox.resolve(sequence, sequence, sender.channel)
+    expect(sender.outbox.takeSpent(sender.channel)).toEqual([])
+    sender.channel.confirmed(log.appendedFrames, ROOM)
+    expect(sender.outbox.takeSpent(sender.channel).map(({ byteLength }) => byteLength)).toEqual([300_000])
+    expect(sender.outbox.takeSpent(sender.channel)).toEqual([])
   })
 
   it('keeps no group that a relay blocks, or unblocks, but those that something produced here waits for', () => {
     const sender = new Sender()
-    const { outbox, conversation } = sender
+    const { outbox, channel } = sender
     const violation = expect.objectContaining({ code: 'PROTOCOL_VIOLATION' })
     for (const group of ['a', '', 'x'.repeat(65_000), 'a\nb']) expect(() => outbox.block(group)).toThrow(violation)
     sender.add('broadcast', 'a')
@@ -310,7 +310,7 @@ describe('The outbox', () => {
     outbox.block('c')
     outbox.unblock('c')
     expect(() => outbox.unblock('c')).toThrow(violation)
-    outbox.resolve(1, 1, conversation)
+    outbox.resolve(1, 1, channel)
     outbox.unblock('b')
     expect(() => outbox.block('b')).toThrow(violation)
   })
@@ -322,29 +322,29 @@ describe('The outbox', () => {
     for (let index = 0; index < 3; index++) sender.add('produce', 'a', { bytes: 20 })
     expect(sender.pump()).toEqual([1, 2])
     for (const sequence of [0, 3]) {
-      expect(() => sender.outbox.resolve(sequence, sequence, sender.conversation)).toThrow(
+      expect(() => sender.outbox.resolve(sequence, sequence, sender.channel)).toThrow(
         expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }),
       )
     }
-    sender.outbox.resolve(1, 2, sender.conversation)
+    sender.outbox.resolve(1, 2, sender.channel)
     expect(sender.outbox.unresolved).toBe(2)
   })
 
   it('uses memory again only when all in it is answered and confirmed', () => {
     const sender = new Sender({ room: 100_000_000 })
-    const unconfirmed = () => sender.conversation.log.appendedFrames - sender.conversation.log.confirmedFrames
+    const unconfirmed = () => sender.channel.log.appendedFrames - sender.channel.log.confirmedFrames
     let next = 0
     for (let round = 0; round < 200; round++) {
       for (let index = 0; index < 3; index++) sender.add('produce', 'a', { bytes: 60_000 })
       sender.pump()
       // What was answered and is not confirmed, and what is confirmed and not answered, has its own content when it is sent again.
       const answers = round < 100 ? 3 : 2
-      sender.outbox.resolve(next, next + answers - 1, sender.conversation)
+      sender.outbox.resolve(next, next + answers - 1, sender.channel)
       next += answers
       const confirms = round < 100 ? Math.min(1, unconfirmed()) : unconfirmed()
-      sender.conversation.confirmed(sender.conversation.log.confirmedFrames + confirms, 100_000_000)
+      sender.channel.confirmed(sender.channel.log.confirmedFrames + confirms, 100_000_000)
       if (round % 50 !== 49) continue
-      const { log } = sender.conversation
+      const { log } = sender.channel
       const frames = Array.from({ length: unconfirmed() }, (_, index) => log.confirmedFrames + index)
       expect(sender.resume()).toEqual(frames)
       const objects = [...sender.outbox.unresolvedObjects()].map(({ buffer, start }) => readSequence(buffer, start))
@@ -354,7 +354,7 @@ describe('The outbox', () => {
 
   it('does not keep memory that comes and goes for what waits long', () => {
     const sender = new Sender({ room: 100_000_000 })
-    const { log } = sender.conversation
+    const { log } = sender.channel
     const used = new Set<Buffer>()
     for (let round = 0; round < 100; round++) {
       sender.add('produce', 'a')
@@ -363,8 +363,8 @@ describe('The outbox', () => {
       const last = sender.add('produce', 'b', { bytes: 100_000 })
       sender.pump()
       for (const { buffer } of sender.outbox.unresolvedObjects()) used.add(buffer)
-      sender.outbox.resolve(first, last, sender.conversation)
-      sender.conversation.confirmed(log.appendedFrames, 100_000_000)
+      sender.outbox.resolve(first, last, sender.channel)
+      sender.channel.confirmed(log.appendedFrames, 100_000_000)
     }
     const buffers = new Set([...sender.outbox.unresolvedObjects()].map(({ buffer }) => buffer))
     expect(sender.outbox.unresolved).toBe(100)

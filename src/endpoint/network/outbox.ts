@@ -1,9 +1,9 @@
 import { Deque } from '../../core/deque.ts'
 import { createError } from '../../errors.ts'
 import { fixedLimits } from '../../limits.ts'
-import type { Conversation } from '../../wire/conversation.ts'
 import { readUint32 } from '../../wire/integers.ts'
 import { readSequence } from '../../wire/objectHeader.ts'
+import type { ReliableChannel } from '../../wire/reliableChannel.ts'
 import { Slab } from '../../wire/slab.ts'
 import { SPARE_BYTES_MIN } from '../records.ts'
 import { KeptRun, KeptRuns, type OutgoingBody, type OutgoingObject } from './keptRuns.ts'
@@ -11,7 +11,7 @@ import { Lanes } from './lanes.ts'
 import { SendMemory } from './sendMemory.ts'
 
 /**
- * What an endpoint sends: each object goes into the conversation in the order of the calls, as the relay's room for it
+ * What an endpoint sends: each object goes into the channel in the order of the calls, as the relay's room for it
  * allows, or waits in the lines of its lanes. Objects are kept until the relay accepted them, and sent again when it does
  * not know the session any more.
  */
@@ -24,7 +24,7 @@ export class Outbox {
   readonly #lanes = new Lanes()
   /** The bodies of large objects that were answered, with the last frame that they may be part of. */
   #spent: { parts: readonly ArrayBuffer[]; lastFrame: number }[] = []
-  /** What is neither given to the conversation nor waits in lines: of the first run, what begins at `#at` with `#sequence`. */
+  /** What is neither given to the channel nor waits in lines: of the first run, what begins at `#at` with `#sequence`. */
   #queue = new Deque<KeptRun>()
   #at = 0
   #sequence = 0
@@ -65,8 +65,8 @@ export class Outbox {
   }
 
   /** Takes small objects over whose frames lie in a row; they are copied. */
-  addFrames(source: Buffer, start: number, end: number, conversation: Conversation | undefined): void {
-    const slab = this.#memory.copy(source, start, end, conversation?.log)
+  addFrames(source: Buffer, start: number, end: number, channel: ReliableChannel | undefined): void {
+    const slab = this.#memory.copy(source, start, end, channel?.log)
     const at = slab.end - (end - start)
     const { buffer } = slab
     this.#add({ sequence: readSequence(buffer, at), buffer, start: at, end: slab.end, stream: undefined, slab })
@@ -96,26 +96,26 @@ export class Outbox {
   }
 
   /** The relay has accepted or rejected the objects of these sequences. Throws `PROTOCOL_VIOLATION`. */
-  resolve(from: number, to: number, conversation: Conversation | undefined): void {
+  resolve(from: number, to: number, channel: ReliableChannel | undefined): void {
     if (to - from > this.unresolved || !this.#wereGiven(from, to))
       throw createError('PROTOCOL_VIOLATION', 'The relay answers for objects that were never sent.')
-    const resolved = (run: KeptRun) => this.#resolved(run, conversation)
+    const resolved = (run: KeptRun) => this.#resolved(run, channel)
     this.#kept.resolve(from, to, resolved)
     if (this.#keptApart.unresolved > 0) this.#keptApart.resolve(from, to, resolved)
     if (this.unresolved === 0) this.#memory.idle()
   }
 
-  #resolved({ stream, slab, unresolved }: KeptRun, conversation: Conversation | undefined): void {
+  #resolved({ stream, slab, unresolved }: KeptRun, channel: ReliableChannel | undefined): void {
     if (slab !== undefined && unresolved === 0) slab.runs--
-    if (stream === undefined || conversation?.hasStream(stream.id) !== true) return
-    conversation.closeStream(stream.id)
+    if (stream === undefined || channel?.hasStream(stream.id) !== true) return
+    channel.closeStream(stream.id)
     this.#leaveLanes(stream.id)
     this.#openStreams--
-    this.#spent.push({ parts: stream.parts, lastFrame: conversation.log.appendedFrames })
+    this.#spent.push({ parts: stream.parts, lastFrame: channel.log.appendedFrames })
   }
 
   /** The memory of large objects that is not needed any more: the relay answered them, and confirmed all their frames. */
-  takeSpent({ log }: Conversation): ArrayBuffer[] {
+  takeSpent({ log }: ReliableChannel): ArrayBuffer[] {
     if (this.#spent.length === 0) return []
     const needed = this.#spent.filter(({ lastFrame }) => lastFrame > log.confirmedFrames)
     const spent = this.#spent.filter(({ lastFrame }) => lastFrame <= log.confirmedFrames)
@@ -126,15 +126,14 @@ export class Outbox {
   /**
    * An object need not be sent any more; returns whether that is in time. If so, what is of it is forgotten.
    */
-  withdraw(sequence: number, conversation: Conversation | undefined): boolean {
+  withdraw(sequence: number, channel: ReliableChannel | undefined): boolean {
     const isWaiting = (this.#queue.length > 0 && sequence >= this.#sequence) || this.#lanes.holds(sequence, sequence)
     if (!isWaiting) return false
     let isFound = false
     const withdrawn = (run: KeptRun) => {
       isFound = true
       this.#resolved(run, undefined)
-      if (run.stream !== undefined && conversation !== undefined)
-        this.#spent.push({ parts: run.stream.parts, lastFrame: 0 })
+      if (run.stream !== undefined && channel !== undefined) this.#spent.push({ parts: run.stream.parts, lastFrame: 0 })
     }
     this.#kept.resolve(sequence, sequence, withdrawn)
     if (this.#keptApart.unresolved > 0) this.#keptApart.resolve(sequence, sequence, withdrawn)
@@ -189,16 +188,16 @@ export class Outbox {
     this.#streamsMax = streamsMax
   }
 
-  /** Gives the conversation what it may have now; returns whether that was anything. */
-  pump(conversation: Conversation): boolean {
+  /** Gives the channel what it may have now; returns whether that was anything. */
+  pump(channel: ReliableChannel): boolean {
     let moved = this.#lanes.release(({ run, start, end }) => {
-      if (!this.#hasRoom(run, start, end, conversation)) return false
-      this.#give(run, start, end, conversation)
+      if (!this.#hasRoom(run, start, end, channel)) return false
+      this.#give(run, start, end, channel)
       return true
     })
     for (let run = this.#queue.first(); run !== undefined; run = this.#queue.first()) {
       const before = this.#at
-      const through = this.#pumpRun(run, conversation)
+      const through = this.#pumpRun(run, channel)
       if (this.#at > before) moved = true
       if (!through) break
       this.#queue.shift()
@@ -209,14 +208,14 @@ export class Outbox {
   }
 
   /** Gives, or holds, what is left of a run; returns whether that was all. */
-  #pumpRun(run: KeptRun, conversation: Conversation): boolean {
+  #pumpRun(run: KeptRun, channel: ReliableChannel): boolean {
     const { buffer } = run
     while (this.#at < run.end) {
       const start = this.#at
       const end = start + readUint32(buffer, start)
       if (run.isUnresolved(this.#sequence)) {
         if (this.#lanes.mustWait(buffer, start, end)) this.#hold(run, start, end)
-        else if (this.#hasRoom(run, start, end, conversation)) this.#give(run, start, end, conversation)
+        else if (this.#hasRoom(run, start, end, channel)) this.#give(run, start, end, channel)
         else if (run.stream !== undefined) this.#hold(run, start, end)
         else return false
       }
@@ -226,9 +225,9 @@ export class Outbox {
     return true
   }
 
-  #give({ buffer, stream, slab }: KeptRun, start: number, end: number, conversation: Conversation): void {
-    conversation.sendKept(buffer, start, end)
-    if (slab !== undefined) slab.lastFrame = conversation.log.appendedFrames
+  #give({ buffer, stream, slab }: KeptRun, start: number, end: number, channel: ReliableChannel): void {
+    channel.sendKept(buffer, start, end)
+    if (slab !== undefined) slab.lastFrame = channel.log.appendedFrames
     if (stream === undefined) this.#sentBytes += end - start
     else {
       const lanes = this.#lanes.begin(buffer, start, end)
@@ -237,7 +236,7 @@ export class Outbox {
         if (this.#leaveLanes(stream.id)) this.#ended()
       }
       // The relay opens the window once it has a place for the object.
-      conversation.openStream(stream.id, stream.source, 0, lanes.join('\n'))
+      channel.openStream(stream.id, stream.source, 0, lanes.join('\n'))
       this.#openStreams++
     }
   }
@@ -250,13 +249,13 @@ export class Outbox {
     return true
   }
 
-  #hasRoom({ buffer, stream }: KeptRun, start: number, end: number, conversation: Conversation): boolean {
+  #hasRoom({ buffer, stream }: KeptRun, start: number, end: number, channel: ReliableChannel): boolean {
     if (stream !== undefined) {
       if (this.#openStreams >= this.#streamsMax) return false
       // A newer one may come as long as this one waits.
       return !stream.isReplaceable || !this.#lanes.isBusy(buffer, start, end)
     }
-    return this.#sentBytes + (end - start) <= conversation.peerLimit
+    return this.#sentBytes + (end - start) <= channel.peerLimit
   }
 
   #hold(run: KeptRun, start: number, end: number): void {

@@ -14,7 +14,7 @@ export class SendSlab {
   end = 0
   /** Runs that lie in it, of which the relay has not answered all objects. */
   runs = 0
-  /** The number, in the log of the conversation, of the last frame in it that was given to that. */
+  /** The number, in the log of the channel, of the last frame in it that was given to that. */
   lastFrame = 0
 
   restart(): void {
@@ -36,7 +36,7 @@ export class SendMemory {
   /** Those that are full, oldest first. */
   readonly #full = new Deque<SendSlab>()
 
-  /** Copies frames in; they end at the `end` of the slab. `log` is that of the conversation that they will be given to. */
+  /** Copies frames in; they end at the `end` of the slab. `log` is that of the channel that they will be given to. */
   copy(source: Buffer, start: number, end: number, log: OutgoingLog | undefined): SendSlab {
     const bytes = end - start
     let slab = this.#slab
@@ -63,7 +63,7 @@ export class SendMemory {
     return new SendSlab()
   }
 
-  /** A session begins: what was given to the conversation before is not looked at any more, and all runs are added anew. */
+  /** A session begins: what was given to the channel before is not looked at any more, and all runs are added anew. */
   restart(): void {
     for (let index = 0; index < this.#full.length; index++) this.#full.at(index)?.restart()
     this.#slab?.restart()

@@ -14,11 +14,11 @@ import {
   readStreamOffset,
   readText,
 } from '../../wire/controlFrames.ts'
-import { Conversation } from '../../wire/conversation.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
 import { readUint32, writeUint32 } from '../../wire/integers.ts'
 import { STREAM_BEGIN_TAIL_BYTES } from '../../wire/objectHeader.ts'
 import { PartsSource } from '../../wire/outgoingStream.ts'
+import { ReliableChannel } from '../../wire/reliableChannel.ts'
 import {
   type EndpointConfiguration,
   type EndpointState,
@@ -70,7 +70,7 @@ export class EndpointSession implements ConnectorOwner {
   /** By group: the last broadcast that the program was given. */
   readonly #lastBroadcasts = new LastBroadcasts()
   readonly #transfers: TransferReports
-  #conversation: Conversation | undefined
+  #channel: ReliableChannel | undefined
   #arrivals: Arrivals | undefined
   #link: Link | undefined
   #epoch = 0
@@ -106,7 +106,7 @@ export class EndpointSession implements ConnectorOwner {
       host.clock,
       () => {
         const { arrivedBytes, arrivingBytes } = this.#arrivals?.arriving ?? { arrivedBytes: 0, arrivingBytes: 0 }
-        return { sentBytes: this.#conversation?.streamedBytes ?? 0, arrivedBytes, arrivingBytes }
+        return { sentBytes: this.#channel?.streamedBytes ?? 0, arrivedBytes, arrivingBytes }
       },
       (record) => this.#passOn(record, 0, record.length),
     )
@@ -161,7 +161,7 @@ export class EndpointSession implements ConnectorOwner {
   // ── to the relay ──────────────────────────────────────────────────────────────────────────────
 
   #send(buffer: Buffer, start: number, end: number): void {
-    this.#outbox.addFrames(buffer, start, end, this.#conversation)
+    this.#outbox.addFrames(buffer, start, end, this.#channel)
     this.#pumpOutbox()
   }
 
@@ -178,7 +178,7 @@ export class EndpointSession implements ConnectorOwner {
 
   /** The program has sent a newer object in place of this one. */
   #withdraw(sequence: number): void {
-    if (!this.#outbox.withdraw(sequence, this.#conversation)) return
+    if (!this.#outbox.withdraw(sequence, this.#channel)) return
     this.#giveMemoryBack()
     const record = encodeAboutObject(RecordType.SUPERSEDED, sequence)
     this.#passOn(record, 0, record.length)
@@ -187,11 +187,11 @@ export class EndpointSession implements ConnectorOwner {
   }
 
   #pumpOutbox(): void {
-    if (this.#conversation !== undefined && this.#outbox.pump(this.#conversation)) this.#link?.requestFlush()
+    if (this.#channel !== undefined && this.#outbox.pump(this.#channel)) this.#link?.requestFlush()
   }
 
   #sendControl(frame: Buffer): void {
-    this.#conversation?.send(frame)
+    this.#channel?.send(frame)
     this.#link?.requestFlush()
   }
 
@@ -228,12 +228,12 @@ export class EndpointSession implements ConnectorOwner {
   }
 
   #grantRoom(): void {
-    const conversation = this.#conversation
+    const channel = this.#channel
     const arrivals = this.#arrivals
-    if (conversation === undefined || arrivals === undefined) return
+    if (channel === undefined || arrivals === undefined) return
     const limit = arrivals.receivedBytes + Math.max(0, this.#inboxBytesMax - this.#inboxBytes())
-    conversation.grantedLimit = Math.max(conversation.grantedLimit, limit)
-    if (conversation.confirmDue) this.#link?.requestFlush()
+    channel.grantedLimit = Math.max(channel.grantedLimit, limit)
+    if (channel.confirmDue) this.#link?.requestFlush()
     else this.#link?.requestConfirm()
   }
 
@@ -264,7 +264,7 @@ export class EndpointSession implements ConnectorOwner {
         return
       case FrameType.REJECTED: {
         const { sequence } = readRejected(buffer, start, end)
-        this.#outbox.resolve(sequence, sequence, this.#conversation)
+        this.#outbox.resolve(sequence, sequence, this.#channel)
         this.#passOn(buffer, start, end)
         this.#pumpOutbox()
         this.#checkStopped()
@@ -313,13 +313,13 @@ export class EndpointSession implements ConnectorOwner {
 
   confirmed(): void {
     this.#claims.confirmed()
-    this.#transfers.moved(this.#conversation?.hasStreams === true)
+    this.#transfers.moved(this.#channel?.hasStreams === true)
     this.#giveMemoryBack()
     this.#pumpOutbox()
   }
 
   #giveMemoryBack(): void {
-    const spent = this.#conversation === undefined ? [] : this.#outbox.takeSpent(this.#conversation)
+    const spent = this.#channel === undefined ? [] : this.#outbox.takeSpent(this.#channel)
     if (spent.length === 0) return
     const attachment = this.#host.nextAttachment()
     this.#host.port.bell.sendAttachment(attachment, spent)
@@ -329,7 +329,7 @@ export class EndpointSession implements ConnectorOwner {
 
   #accepted(buffer: Buffer, start: number, end: number): void {
     const { from, to } = readAccepted(buffer, start, end)
-    this.#outbox.resolve(from, to, this.#conversation)
+    this.#outbox.resolve(from, to, this.#channel)
     this.#giveMemoryBack()
     this.#passOn(buffer, start, end)
     this.#pumpOutbox()
@@ -360,7 +360,7 @@ export class EndpointSession implements ConnectorOwner {
   greeting(): Greeting {
     this.#offeredBytes = Math.max(MINIMAL_INBOX_BYTES, this.#inboxBytesMax - this.#inboxBytes())
     return {
-      received: this.#conversation?.receivedFrames,
+      received: this.#channel?.receivedFrames,
       epoch: this.#epoch,
       unresolved: this.#outbox.unresolvedRanges(),
       inboxBytes: this.#offeredBytes,
@@ -376,10 +376,10 @@ export class EndpointSession implements ConnectorOwner {
     link.handler = this
     this.#link = link
     this.#wasConnected = true
-    const resumed = welcome.resumed && this.#conversation !== undefined
+    const resumed = welcome.resumed && this.#channel !== undefined
     const sameRelay = welcome.relay === this.#relayRun
     this.#relayRun = welcome.relay
-    const sentBefore = this.#conversation?.log.appendedFrames ?? 0
+    const sentBefore = this.#channel?.log.appendedFrames ?? 0
     if (!resumed && sameRelay && welcome.receivedBefore > sentBefore) {
       const message = `The relay says that it received ${welcome.receivedBefore} frames of the session before, of ${sentBefore} that were sent.`
       link.fail(createError('PROTOCOL_VIOLATION', message), true)
@@ -388,10 +388,10 @@ export class EndpointSession implements ConnectorOwner {
     // A relay that remembers its leases, and waits for no claims, has given them to others.
     const remembered = this.#claims.ledger !== undefined
     const claims = resumed ? false : this.#beginEpoch(welcome, sameRelay)
-    const conversation = this.#conversation
-    if (conversation === undefined) return
+    const channel = this.#channel
+    if (channel === undefined) return
     try {
-      link.attach(conversation, welcome.received, welcome.limits.heartbeatMs)
+      link.attach(channel, welcome.received, welcome.limits.heartbeatMs)
     } catch (thrown) {
       link.fail(toObjectRelayError(thrown, 'PROTOCOL_VIOLATION'), true)
       return
@@ -416,19 +416,19 @@ export class EndpointSession implements ConnectorOwner {
     this.#epoch++
     this.#goodbyeSent = false
     this.#lastBroadcasts.begin(sameRelay)
-    const conversation = new Conversation(this.#offeredBytes, limits.sendWindowBytes, {
+    const channel = new ReliableChannel(this.#offeredBytes, limits.sendWindowBytes, {
       // More than the program may have under way, by all that a relay may leave unconfirmed of what was answered.
       unconfirmedBytesMax: this.#configuration.limits.sendBytesMax + fixedLimits.unconfirmedBytesMax,
     })
-    this.#conversation = conversation
-    const beginning = { epoch: this.#epoch, conversation, receivedBefore, sameRelay, keepsLeases, reclaims }
+    this.#channel = channel
+    const beginning = { epoch: this.#epoch, channel, receivedBefore, sameRelay, keepsLeases, reclaims }
     const claims = this.#claims.begin(beginning)
     // A program that stops answers nothing more: it has settled all that it wants to.
     if (this.#stopping) this.#claims.answeredAll()
     this.#arrivals = new Arrivals({
       endpoint: this.#id,
       port: this.#host.port,
-      conversation,
+      channel,
       ledger: this.#claims.ledger,
       lastBroadcasts: this.#lastBroadcasts,
       objectBytesMax: this.#configuration.limits.objectBytesMax,
@@ -491,8 +491,8 @@ export class EndpointSession implements ConnectorOwner {
   /** Once all that was sent is accepted, says goodbye; the relay answers when it has taken in everything before. */
   #checkStopped(): void {
     if (!this.#stopping || this.#goodbyeSent || this.#outbox.unresolved > 0) return
-    const conversation = this.#conversation
-    if (conversation === undefined || (this.#link === undefined && conversation.idle && this.#relayIsGone)) {
+    const channel = this.#channel
+    if (channel === undefined || (this.#link === undefined && channel.idle && this.#relayIsGone)) {
       // Nothing is owed to a relay that is not there. A link that broke does not say so: the relay would wait for a return.
       this.#finish(false)
       return
@@ -519,7 +519,7 @@ export class EndpointSession implements ConnectorOwner {
     for (const { buffer, start, end, stream } of this.#outbox.unresolvedObjects()) {
       port.write(this.#id, marker, 0, marker.length)
       if (stream !== undefined) {
-        this.#conversation?.closeStream(stream.id)
+        this.#channel?.closeStream(stream.id)
         // Not the number under which it came: in this direction that may be another's.
         const attachment = this.#host.nextAttachment()
         writeUint32(buffer, end - STREAM_BEGIN_TAIL_BYTES, attachment)

@@ -5,10 +5,10 @@ import type { ObjectRelayError } from '../../src/errors.ts'
 import { Link, type LinkHandler } from '../../src/transport/link.ts'
 import { createMemoryLink, type MemoryLink } from '../../src/transport/memoryTransport.ts'
 import { encodeStreamOffset, encodeText, readText } from '../../src/wire/controlFrames.ts'
-import { Conversation } from '../../src/wire/conversation.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
 import { encodeRoute, encodeStreamBegin, readStreamBeginTail } from '../../src/wire/objectHeader.ts'
 import { PartsSource } from '../../src/wire/outgoingStream.ts'
+import { ReliableChannel } from '../../src/wire/reliableChannel.ts'
 
 const WINDOW_BYTES = 100_000
 const HEARTBEAT_MS = 1_000
@@ -24,7 +24,7 @@ interface Incoming {
 
 /** One side: sends numbered texts and streams, and keeps what it gets. */
 class Side implements LinkHandler {
-  readonly conversation: Conversation
+  readonly channel: ReliableChannel
   readonly sentTexts: string[] = []
   readonly receivedTexts: string[] = []
   readonly sentStreams = new Map<number, Buffer>()
@@ -36,7 +36,7 @@ class Side implements LinkHandler {
   #streams = 0
 
   constructor(keepsFinishedStreams: boolean) {
-    this.conversation = new Conversation(1, 1, { keepsFinishedStreams })
+    this.channel = new ReliableChannel(1, 1, { keepsFinishedStreams })
   }
 
   sendText(text: string): void {
@@ -50,18 +50,18 @@ class Side implements LinkHandler {
     this.#send(encodeStreamBegin(route, id, 0, id, body.length))
     const middle = Math.floor(body.length / 2)
     const source = new PartsSource([body.subarray(0, middle), body.subarray(middle)])
-    this.conversation.openStream(id, source, id % 2 === 0 ? 0 : WINDOW_BYTES, `lane ${id % 3}`)
+    this.channel.openStream(id, source, id % 2 === 0 ? 0 : WINDOW_BYTES, `lane ${id % 3}`)
   }
 
   #send(frame: Buffer): void {
-    this.conversation.send(frame)
-    this.largestLog = Math.max(this.largestLog, this.conversation.log.bytes)
+    this.channel.send(frame)
+    this.largestLog = Math.max(this.largestLog, this.channel.log.bytes)
     this.link?.requestFlush()
   }
 
   frame(type: number, buffer: Buffer, start: number, end: number): void {
     if (type === FrameType.BLOCKED) this.receivedTexts.push(readText(buffer, start, end))
-    else if (type === FrameType.UNBLOCKED) this.conversation.closeStream(Number(readText(buffer, start, end)))
+    else if (type === FrameType.UNBLOCKED) this.channel.closeStream(Number(readText(buffer, start, end)))
     else if (type === FrameType.STREAM_BEGIN) {
       const { stream, bodyBytes } = readStreamBeginTail(buffer, end - 12, end)
       this.#incoming.set(stream, { bodyBytes, parts: [], received: 0, windowLimit: WINDOW_BYTES })
@@ -137,11 +137,11 @@ class Pair {
       split: (bytes) => (bytes > 1_000 ? [777, bytes - 777] : [bytes]),
     })
     this.#link = link
-    const received = { near: this.near.conversation.receivedFrames, far: this.far.conversation.receivedFrames }
+    const received = { near: this.near.channel.receivedFrames, far: this.far.channel.receivedFrames }
     this.near.link = new Link(link.near, this.clock, this.near)
     this.far.link = new Link(link.far, this.clock, this.far)
-    this.near.link.attach(this.near.conversation, received.far, HEARTBEAT_MS)
-    this.far.link.attach(this.far.conversation, received.near, HEARTBEAT_MS)
+    this.near.link.attach(this.near.channel, received.far, HEARTBEAT_MS)
+    this.far.link.attach(this.far.channel, received.near, HEARTBEAT_MS)
   }
 
   cut(): void {
@@ -178,9 +178,9 @@ describe('Two sides of a session whose link breaks now and then', () => {
           expect(to.receivedTexts).toEqual(from.sentTexts)
           expect([...to.receivedStreams.keys()].sort()).toEqual([...from.sentStreams.keys()].sort())
           for (const [id, body] of from.sentStreams) expect(to.receivedStreams.get(id)?.equals(body)).toBe(true)
-          expect(from.conversation.idle).toBe(true)
-          expect(from.conversation.log.bytes).toBe(0)
-          expect(from.conversation.confirmPending).toBe(false)
+          expect(from.channel.idle).toBe(true)
+          expect(from.channel.log.bytes).toBe(0)
+          expect(from.channel.confirmPending).toBe(false)
           expect(from.errors.every((error) => error.code === 'LINK_LOST')).toBe(true)
         }
       }),
@@ -193,7 +193,7 @@ describe('Two sides of a session whose link breaks now and then', () => {
     pair.connect()
     pair.near.sendStream(Buffer.alloc(8_000_000, 1))
     let largest = 0
-    while (pair.clock.step()) largest = Math.max(largest, pair.near.conversation.log.bytes)
+    while (pair.clock.step()) largest = Math.max(largest, pair.near.channel.log.bytes)
     pair.clock.advance(HEARTBEAT_MS)
     expect(pair.far.receivedStreams.get(1)).toHaveLength(8_000_000)
     expect(largest).toBeLessThan(3 * WINDOW_BYTES)

@@ -8,7 +8,7 @@ import { Slab } from './slab.ts'
 import type { SlabPool } from './slabPool.ts'
 import { StreamTurns } from './streamTurns.ts'
 
-/** Where a conversation writes its bytes: one connection. */
+/** Where a channel writes its bytes: one connection. */
 export interface LinkWriter {
   write(bytes: Buffer): void
   /** What is written until {@link LinkWriter.uncork} leaves as one write. */
@@ -30,7 +30,7 @@ const CONFIRM_BYTES = 128 * 1024
  * One side of a session: the frames it sends, numbered, kept and sent again after a reconnect, and the count of those
  * it received. It outlives its links. Small frames overtake the chunks of large objects.
  */
-export class Conversation {
+export class ReliableChannel {
   readonly log: OutgoingLog
   /** Numbered frames received from the peer. */
   receivedFrames = 0
@@ -203,7 +203,7 @@ export class Conversation {
     )
   }
 
-  /** Whether there are large objects that are not sent to their end, for {@link Conversation.pumpBulk}. */
+  /** Whether there are large objects that are not sent to their end, for {@link ReliableChannel.pumpBulk}. */
   get hasBulk(): boolean {
     return !this.#turns.isEmpty
   }
