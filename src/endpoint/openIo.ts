@@ -9,7 +9,7 @@ import { encodeFlush, objectRuns } from './records.ts'
 import { createPortPair } from './threads/portPair.ts'
 import { RecordPort } from './threads/recordPort.ts'
 import { createRingMemory, RingReader, RingWriter } from './threads/ring.ts'
-import { ThreadBell } from './threads/threadBell.ts'
+import { ThreadWaker } from './threads/threadWaker.ts'
 
 /** A process that ends does not wait for its I/O thread longer than this; that takes about one millisecond, unless the machine is overloaded. */
 const FLUSH_AT_EXIT_MS = 500
@@ -47,11 +47,11 @@ class InlineIo implements Io {
     const { program, io } = createPortPair(this.#table, this.#sessions)
     this.#sessions.connect(io)
     this.port = program
-    this.#table.bell = program.bell
+    this.#table.waker = program.waker
   }
 
   flush(id: number): boolean {
-    this.port.bell.ringNow?.()
+    this.port.waker.wakeNow?.()
     return this.#sessions.flush(id)
   }
 
@@ -89,24 +89,24 @@ class ThreadIo implements Io {
     // Fixed, once per process: memory shared per object is reclaimed late and grows to gigabytes.
     const up = createRingMemory(fixedLimits.ringBytes, true)
     const down = createRingMemory(fixedLimits.ringBytes, true)
-    const bells = new MessageChannel()
+    const wakes = new MessageChannel()
     const attachments = new MessageChannel()
-    const data: IoThreadData = { up, down, bell: bells.port2, attachments: attachments.port2 }
+    const data: IoThreadData = { up, down, wakes: wakes.port2, attachments: attachments.port2 }
     this.port = new RecordPort(
       new RingWriter(up),
       new RingReader(down, objectRuns),
-      new ThreadBell(bells.port1, attachments.port1),
+      new ThreadWaker(wakes.port1, attachments.port1),
       this.#table,
     )
-    this.#table.bell = this.port.bell
-    bells.port1.unref()
+    this.#table.waker = this.port.waker
+    wakes.port1.unref()
     const close = () => {
-      bells.port1.close()
+      wakes.port1.close()
       attachments.port1.close()
     }
     const started = startThread('objectrelay I/O', {
       workerData: data,
-      transferList: [bells.port2, attachments.port2],
+      transferList: [wakes.port2, attachments.port2],
       env: process.env,
     })
     if (started instanceof Worker) this.#begin(started, close)

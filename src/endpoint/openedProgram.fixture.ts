@@ -41,10 +41,10 @@ export function openProgram(
       }
     },
   })
-  const { onRing } = program.bell
+  const { onWake } = program.waker
   let isBusy = false
-  program.bell.onRing = () => {
-    if (!isBusy) onRing()
+  program.waker.onWake = () => {
+    if (!isBusy) onWake()
   }
   const inlineIo: Io = {
     port: program,
@@ -61,7 +61,7 @@ export function openProgram(
   })
   const setBusy = (busy: boolean): void => {
     isBusy = busy
-    if (!busy) onRing()
+    if (!busy) onWake()
   }
   return { endpoint, setBusy }
 }

@@ -5,7 +5,7 @@ import { encodeFailure, readFailure } from '../wire/failures.ts'
 import { FRAME_HEADER_BYTES, FrameType } from '../wire/frameTypes.ts'
 import { readUint32, readUint64, writeUint32, writeUint64 } from '../wire/integers.ts'
 import { STREAM_BEGIN_TAIL_BYTES } from '../wire/objectHeader.ts'
-import type { Bell } from './threads/recordPort.ts'
+import type { Waker } from './threads/waker.ts'
 
 /**
  * What travels between a program's endpoints and their I/O beside the frames of the protocol, which travel as they are.
@@ -264,10 +264,10 @@ export function readNumber(buffer: Buffer, start: number): number {
 }
 
 /** Lets go of the memory that a record names and that nobody will take, because whom it is for is gone. */
-export function dropAttachment(bell: Bell, buffer: Buffer, start: number, end: number): void {
+export function dropAttachment(waker: Waker, buffer: Buffer, start: number, end: number): void {
   if (buffer[start + 4] === FrameType.STREAM_BEGIN)
-    bell.takeAttachment(readUint32(buffer, end - STREAM_BEGIN_TAIL_BYTES))
-  else if (buffer[start + 4] === RecordType.SPARE_MEMORY) bell.takeAttachment(readNumber(buffer, start))
+    waker.takeAttachment(readUint32(buffer, end - STREAM_BEGIN_TAIL_BYTES))
+  else if (buffer[start + 4] === RecordType.SPARE_MEMORY) waker.takeAttachment(readNumber(buffer, start))
 }
 
 export function readLeaseNumber(buffer: Buffer, start: number): number {

@@ -2,8 +2,9 @@ import { EndpointSession } from '../../src/endpoint/network/session.ts'
 import { TicketPool } from '../../src/endpoint/network/ticketPool.ts'
 import { type EndpointRecords, EndpointTable, type Io } from '../../src/endpoint/program/io.ts'
 import { dropAttachment, type EndpointConfiguration, objectRuns, RecordType } from '../../src/endpoint/records.ts'
-import { type Bell, type RecordHandler, RecordPort } from '../../src/endpoint/threads/recordPort.ts'
+import { type RecordHandler, RecordPort } from '../../src/endpoint/threads/recordPort.ts'
 import { createRingMemory, RingReader, RingWriter } from '../../src/endpoint/threads/ring.ts'
+import type { Waker } from '../../src/endpoint/threads/waker.ts'
 import { readJson } from '../../src/wire/controlFrames.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
 import type { Connection, SimulatedNetwork } from './network.ts'
@@ -19,26 +20,26 @@ export interface RecordWitness {
   asks(buffer: Buffer, start: number, end: number): void
 }
 
-/** Between the threads of one machine: rings after a moment, when the other thread runs. */
-class SimulatedBell implements Bell {
-  onRing: () => void = () => undefined
-  peer: SimulatedBell | undefined
+/** Between the threads of one machine: wakes after a moment, when the other thread runs. */
+class SimulatedWaker implements Waker {
+  onWake: () => void = () => undefined
+  peer: SimulatedWaker | undefined
   readonly #thread: SimulatedThread
   readonly #attachments = new Map<number, readonly ArrayBuffer[]>()
-  #rung = false
+  #isWaking = false
 
   /** `thread` is the one that hears it. */
   constructor(thread: SimulatedThread) {
     this.#thread = thread
   }
 
-  ring(): void {
+  wake(): void {
     const { peer } = this
-    if (peer === undefined || peer.#rung) return
-    peer.#rung = true
+    if (peer === undefined || peer.#isWaking) return
+    peer.#isWaking = true
     peer.#thread.soon(() => {
-      peer.#rung = false
-      peer.onRing()
+      peer.#isWaking = false
+      peer.onWake()
     })
   }
 
@@ -86,7 +87,7 @@ export class Machine implements Io, RecordHandler {
   readonly #tickets: TicketPool
   readonly #sessions = new Map<number, OpenSession>()
   readonly #witnesses = new Map<number, RecordWitness>()
-  readonly #bells: readonly SimulatedBell[]
+  readonly #wakers: readonly SimulatedWaker[]
   #attachments = 0
   /** Connections of all its endpoints, the old ones too. */
   connections: Connection[] = []
@@ -100,14 +101,14 @@ export class Machine implements Io, RecordHandler {
     this.#tickets = new TicketPool(this.io)
     const up = createRingMemory(RING_BYTES, false)
     const down = createRingMemory(RING_BYTES, false)
-    const programBell = new SimulatedBell(this.program)
-    const ioBell = new SimulatedBell(this.io)
-    programBell.peer = ioBell
-    ioBell.peer = programBell
-    this.#bells = [programBell, ioBell]
-    this.port = new RecordPort(new RingWriter(up), new RingReader(down, objectRuns), programBell, this.#table)
-    this.#table.bell = programBell
-    this.#ioPort = new WitnessedPort(new RingWriter(down), new RingReader(up), ioBell, this)
+    const programWaker = new SimulatedWaker(this.program)
+    const ioWaker = new SimulatedWaker(this.io)
+    programWaker.peer = ioWaker
+    ioWaker.peer = programWaker
+    this.#wakers = [programWaker, ioWaker]
+    this.port = new RecordPort(new RingWriter(up), new RingReader(down, objectRuns), programWaker, this.#table)
+    this.#table.waker = programWaker
+    this.#ioPort = new WitnessedPort(new RingWriter(down), new RingReader(up), ioWaker, this)
     this.#ioPort.witness = (endpoint, buffer, start, end) => {
       this.#witnesses.get(endpoint)?.told(buffer, start, end, this.#sessions.get(endpoint)?.run ?? 0)
     }
@@ -135,7 +136,7 @@ export class Machine implements Io, RecordHandler {
   get left(): { sessions: number; attachments: number } {
     return {
       sessions: this.#sessions.size,
-      attachments: this.#bells.reduce((sum, { attachments }) => sum + attachments, 0),
+      attachments: this.#wakers.reduce((sum, { attachments }) => sum + attachments, 0),
     }
   }
 
@@ -143,7 +144,7 @@ export class Machine implements Io, RecordHandler {
     if (buffer[start + 4] !== RecordType.OPEN) {
       if (buffer[start + 4] === FrameType.NOTIFY) this.#witnesses.get(endpoint)?.asks(buffer, start, end)
       const open = this.#sessions.get(endpoint)
-      if (open === undefined) dropAttachment(this.#ioPort.bell, buffer, start, end)
+      if (open === undefined) dropAttachment(this.#ioPort.waker, buffer, start, end)
       else open.session.record(buffer, start, end)
       return
     }

@@ -80,7 +80,7 @@ class Receiver {
       for (let at = start; at < end; at += readUint32(buffer, at))
         this.program.push(`object ${readSequence(buffer, at)}`)
     } else if (type === FrameType.STREAM_BEGIN) {
-      const parts = this.#program.bell.takeAttachment(readUint32(buffer, end - 12))
+      const parts = this.#program.waker.takeAttachment(readUint32(buffer, end - 12))
       this.program.push(
         `large ${readSequence(buffer, start)}: ${parts.map(({ byteLength }) => byteLength).join('+')} bytes`,
       )

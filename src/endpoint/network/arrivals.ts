@@ -250,7 +250,7 @@ export class Arrivals {
       const { port, nextAttachment } = this.#options
       const attachment = nextAttachment()
       writeUint32(begin, begin.length - 12, attachment)
-      port.bell.sendAttachment(attachment, entry.parts())
+      port.waker.sendAttachment(attachment, entry.parts())
     }
     this.#pass(this.#withMissed(lane.name, context), leaseNumber, begin, 0, begin.length)
   }

@@ -168,7 +168,7 @@ export class EndpointSession implements ConnectorOwner {
   #sendLarge(buffer: Buffer, start: number, end: number): void {
     const frame = Buffer.from(buffer.subarray(start, end))
     const id = readUint32(frame, frame.length - STREAM_BEGIN_TAIL_BYTES)
-    const parts = this.#host.port.bell.takeAttachment(id)
+    const parts = this.#host.port.waker.takeAttachment(id)
     const source = new PartsSource(parts.map((part) => new Uint8Array(part)))
     const isReplaceable = this.#nextIsReplaceable
     this.#nextIsReplaceable = false
@@ -322,7 +322,7 @@ export class EndpointSession implements ConnectorOwner {
     const spent = this.#channel === undefined ? [] : this.#outbox.takeSpent(this.#channel)
     if (spent.length === 0) return
     const attachment = this.#host.nextAttachment()
-    this.#host.port.bell.sendAttachment(attachment, spent)
+    this.#host.port.waker.sendAttachment(attachment, spent)
     const record = encodeSpareMemory(attachment)
     this.#passOn(record, 0, record.length)
   }
@@ -350,7 +350,7 @@ export class EndpointSession implements ConnectorOwner {
   /** Passes on what no room and no window bounds. */
   #passNotice(buffer: Buffer, start: number, end: number): void {
     this.#passOn(buffer, start, end)
-    this.#waitingNoticeBytes = this.#host.port.overflows ? this.#waitingNoticeBytes + end - start : 0
+    this.#waitingNoticeBytes = this.#host.port.spills ? this.#waitingNoticeBytes + end - start : 0
     if (this.#waitingNoticeBytes <= fixedLimits.waitingNoticeBytesMax) return
     throw createError('PROTOCOL_VIOLATION', 'The relay says more beside objects than a program that is busy can hear.')
   }
@@ -523,7 +523,7 @@ export class EndpointSession implements ConnectorOwner {
         // Not the number under which it came: in this direction that may be another's.
         const attachment = this.#host.nextAttachment()
         writeUint32(buffer, end - STREAM_BEGIN_TAIL_BYTES, attachment)
-        port.bell.sendAttachment(attachment, stream.parts)
+        port.waker.sendAttachment(attachment, stream.parts)
       }
       port.write(this.#id, buffer, start, end)
       returned++

@@ -52,6 +52,6 @@ export class EndpointSessions implements RecordHandler {
       // The program's side, in the same process, has checked every field.
       const configuration = readJson(buffer, start, end) as unknown as EndpointConfiguration
       this.#sessions.set(endpoint, new EndpointSession(endpoint, configuration, this.#host))
-    } else dropAttachment(this.#host.port.bell, buffer, start, end)
+    } else dropAttachment(this.#host.port.waker, buffer, start, end)
   }
 }

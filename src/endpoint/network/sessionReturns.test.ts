@@ -41,7 +41,7 @@ function openSession(connect: () => Promise<Transport>) {
         else if (type === FrameType.OBJECT) told.push('small')
         else if (type === FrameType.STREAM_BEGIN) {
           const attachment = readUint32(buffer, end - STREAM_BEGIN_TAIL_BYTES)
-          const parts = ports.program.bell.takeAttachment(attachment)
+          const parts = ports.program.waker.takeAttachment(attachment)
           told.push(`large ${attachment}: ${parts.map(({ byteLength }) => byteLength).join()}`)
         }
       },
@@ -65,8 +65,8 @@ function openSession(connect: () => Promise<Transport>) {
     },
   )
   // Another large object is on its way to the program under the number that this one has on its way from it.
-  ports.io.bell.sendAttachment(7, [new ArrayBuffer(3)])
-  ports.program.bell.sendAttachment(7, [new ArrayBuffer(100_000)])
+  ports.io.waker.sendAttachment(7, [new ArrayBuffer(3)])
+  ports.program.waker.sendAttachment(7, [new ArrayBuffer(100_000)])
   for (const record of [smallObject(), encodeStreamBegin(route, 1, 0, 7, 100_000)])
     ports.program.write(1, record, 0, record.length)
   const stop = (deadlineMs: number) => {
@@ -87,7 +87,7 @@ describe('What a session has sent and the relay has not accepted', () => {
     clock.advance(50)
     await settled()
     expect(told).toEqual(['returned', 'small', 'returned', 'large 101: 100000', 'stopped'])
-    expect(ports.program.bell.takeAttachment(7)).toHaveLength(1)
+    expect(ports.program.waker.takeAttachment(7)).toHaveLength(1)
   })
 
   it('comes back when the relay refuses the endpoint for good', async () => {

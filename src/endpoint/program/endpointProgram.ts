@@ -152,7 +152,7 @@ export class EndpointProgram implements EndpointRecords {
         this.#underWay = readTransfer(buffer, start)
         return
       case RecordType.SPARE_MEMORY:
-        this.sender.spareMemory.give(this.#port.bell.takeAttachment(readNumber(buffer, start)))
+        this.sender.spareMemory.give(this.#port.waker.takeAttachment(readNumber(buffer, start)))
         return
       case RecordType.SUPERSEDED:
         this.sender.supersededOne(readSequenceOf(buffer, start))

@@ -84,7 +84,7 @@ describe('what a program is handed', () => {
 
 /** What the I/O knows by now, in the middle of a program's turn. */
 function handedNow(io: ReturnType<typeof openEndpoint>['io']): readonly string[] {
-  io.port.bell.ringNow?.()
+  io.port.waker.wakeNow?.()
   return io.handed
 }
 

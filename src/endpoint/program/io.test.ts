@@ -7,7 +7,7 @@ describe('The endpoints of a program', () => {
   it('get each the records that are for them, and hold no memory for one that is gone', async () => {
     const table = new EndpointTable()
     const { program, io } = createPortPair(table, { record: () => undefined })
-    table.bell = program.bell
+    table.waker = program.waker
     const taken: number[] = []
     const id = table.add({
       record: (_, start, end) => taken.push(end - start),
@@ -18,13 +18,13 @@ describe('The endpoints of a program', () => {
       [id, 1],
       [id + 1, 2],
     ] as const) {
-      io.bell.sendAttachment(attachment, [new ArrayBuffer(8)])
+      io.waker.sendAttachment(attachment, [new ArrayBuffer(8)])
       const begin = encodeStreamBegin(route, 0, 0, attachment, 8)
       io.write(endpoint, begin, 0, begin.length)
     }
     await new Promise((resolve) => setImmediate(resolve))
     expect(taken).toHaveLength(1)
-    expect(program.bell.takeAttachment(1)).toHaveLength(1)
-    expect(program.bell.takeAttachment(2)).toHaveLength(0)
+    expect(program.waker.takeAttachment(1)).toHaveLength(1)
+    expect(program.waker.takeAttachment(2)).toHaveLength(0)
   })
 })

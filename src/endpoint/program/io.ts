@@ -1,6 +1,7 @@
 import type { ObjectRelayError } from '../../errors.ts'
 import { dropAttachment } from '../records.ts'
-import type { Bell, RecordHandler, RecordPort } from '../threads/recordPort.ts'
+import type { RecordHandler, RecordPort } from '../threads/recordPort.ts'
+import type { Waker } from '../threads/waker.ts'
 
 /** An endpoint in the program, as its I/O sees it. */
 export interface EndpointRecords {
@@ -29,8 +30,8 @@ export interface Io {
 
 /** Gives records to the endpoint that they are for. */
 export class EndpointTable implements RecordHandler {
-  /** The program's end of the bell; given once, before the first record. */
-  bell: Bell | undefined
+  /** What wakes the I/O; given once, before the first record. */
+  waker: Waker | undefined
   readonly #endpoints = new Map<number, EndpointRecords>()
   /** For which the program is kept alive. */
   readonly #kept = new Set<number>()
@@ -72,7 +73,7 @@ export class EndpointTable implements RecordHandler {
   record(endpoint: number, buffer: Buffer, start: number, end: number): void {
     const known = this.#endpoints.get(endpoint)
     if (known !== undefined) known.record(buffer, start, end)
-    else if (this.bell !== undefined) dropAttachment(this.bell, buffer, start, end)
+    else if (this.waker !== undefined) dropAttachment(this.waker, buffer, start, end)
   }
 
   failAll(error: ObjectRelayError): void {

@@ -146,7 +146,7 @@ export class IoChannel {
   /** Passes memory to the I/O and returns the number under which a record may name it. */
   attach(buffers: readonly ArrayBuffer[]): number {
     this.#writer.attachments = (this.#writer.attachments + 1) >>> 0
-    this.port.bell.sendAttachment(this.#writer.attachments, buffers)
+    this.port.waker.sendAttachment(this.#writer.attachments, buffers)
     return this.#writer.attachments
   }
 

@@ -118,7 +118,7 @@ export class Receiver {
   #keep(buffer: Buffer, start: number, end: number, bodyAt: number): KeptFrames {
     if (buffer[start + 4] === FrameType.STREAM_BEGIN) {
       const { stream, bodyBytes } = readStreamBeginTail(buffer, bodyAt, end)
-      const { buffer: head, segments } = encodedParts(this.#channel.port.bell.takeAttachment(stream))
+      const { buffer: head, segments } = encodedParts(this.#channel.port.waker.takeAttachment(stream))
       const at = this.#slab.copy(buffer, start, end)
       return { frames: this.#slab.buffer, start: at, bodies: head, end: head.length, segments, wireBytes: bodyBytes }
     }

@@ -176,7 +176,7 @@ export class ScriptedIo implements Io {
       return { sequence, route, object, frame, parts: undefined }
     }
     const { stream } = readStreamBeginTail(frame, bodyAt, frame.length)
-    const parts = this.#io.bell.takeAttachment(stream)
+    const parts = this.#io.waker.takeAttachment(stream)
     const [head = new ArrayBuffer(0), ...segments] = parts
     return {
       sequence,
@@ -259,7 +259,7 @@ export class ScriptedIo implements Io {
     const { head, segments, byteLength } = this.#encoder.encodeParts(object)
     const buffers = [head, ...segments].map((part) => new Uint8Array(part).buffer)
     const id = ++this.#attachments
-    this.#io.bell.sendAttachment(id, buffers)
+    this.#io.waker.sendAttachment(id, buffers)
     const frame = encodeStreamBegin(encodeRoute({ kind, groups: [group], copies: [1] }), 8, 1, id, byteLength)
     stampAttempt(frame, 0, 1)
     this.write(frame)
@@ -273,7 +273,7 @@ export class ScriptedIo implements Io {
   /** Gives an object back as undelivered. */
   giveBack({ frame, parts }: SentObject): void {
     this.write(encodeJson(RecordType.RETURNED, {}))
-    if (parts !== undefined) this.#io.bell.sendAttachment(frame.readUInt32LE(frame.length - 12), parts)
+    if (parts !== undefined) this.#io.waker.sendAttachment(frame.readUInt32LE(frame.length - 12), parts)
     this.write(frame)
   }
 

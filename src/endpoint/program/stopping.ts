@@ -88,7 +88,7 @@ export class Stopping {
       this.#keep(route, { buffer: body, start: 0, end: body.length, segments: undefined })
     } else {
       const { stream } = readStreamBeginTail(buffer, bodyAt, end)
-      this.#keep(route, encodedParts(this.#channel.port.bell.takeAttachment(stream)))
+      this.#keep(route, encodedParts(this.#channel.port.waker.takeAttachment(stream)))
     }
     return true
   }

@@ -41,7 +41,7 @@ export class Taking {
   async take(request: TakeRequest): Promise<Batch> {
     this.#checkPossible(request)
     this.#drain(request)
-    if (this.#wantsMore(request) && this.#channel.port.peerOverflows) await this.#catchUp(request)
+    if (this.#wantsMore(request) && this.#channel.port.peerSpills) await this.#catchUp(request)
     this.#throwFailure()
     if (request.blocking && this.#waiters.length > 0) return this.#wait(request)
     const collected = this.#collector.collect(request)
@@ -113,15 +113,15 @@ export class Taking {
 
   async #catchUp(request: TakeRequest): Promise<void> {
     const { port } = this.#channel
-    for (let round = 0; round < CATCH_UP_ROUNDS_MAX && port.peerOverflows && this.#wantsMore(request); round++) {
+    for (let round = 0; round < CATCH_UP_ROUNDS_MAX && port.peerSpills && this.#wantsMore(request); round++) {
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, CATCH_UP_MS)
       })
       // Its last record may come before it says that it holds nothing back any more: then no further ring follows.
-      const rung = port.nextRing()
-      port.bell.ring()
-      await Promise.race([rung, late])
+      const woken = port.nextWake()
+      port.waker.wake()
+      await Promise.race([woken, late])
       clearTimeout(timer)
       this.#drain(request)
     }
@@ -140,8 +140,8 @@ export class Taking {
     const { port, canBlock } = this.#channel
     this.#drain(request)
     if (!canBlock) return
-    for (let round = 0; round < CATCH_UP_ROUNDS_MAX && port.peerOverflows && this.#wantsMore(request); round++) {
-      port.bell.ring()
+    for (let round = 0; round < CATCH_UP_ROUNDS_MAX && port.peerSpills && this.#wantsMore(request); round++) {
+      port.waker.wake()
       port.blockAndDrain(CATCH_UP_MS)
       this.#drain(request)
     }

@@ -1,22 +1,23 @@
 import { fixedLimits } from '../../limits.ts'
 import { objectRuns } from '../records.ts'
-import { type Bell, type RecordHandler, RecordPort } from './recordPort.ts'
+import { type RecordHandler, RecordPort } from './recordPort.ts'
 import { createRingMemory, RingReader, RingWriter } from './ring.ts'
+import type { Waker } from './waker.ts'
 
-/** The bell within one thread: the other side runs as soon as the running code returns. */
-class InlineBell implements Bell {
-  onRing: () => void = () => undefined
-  peer: InlineBell | undefined
+/** Within one thread: the other side runs as soon as the running code returns. */
+class InlineWaker implements Waker {
+  onWake: () => void = () => undefined
+  peer: InlineWaker | undefined
   readonly #attachments = new Map<number, readonly ArrayBuffer[]>()
-  #rung = false
+  #isWaking = false
 
-  ring(): void {
+  wake(): void {
     const { peer } = this
-    if (peer === undefined || peer.#rung) return
-    peer.#rung = true
+    if (peer === undefined || peer.#isWaking) return
+    peer.#isWaking = true
     queueMicrotask(() => {
-      peer.#rung = false
-      peer.onRing()
+      peer.#isWaking = false
+      peer.onWake()
     })
   }
 
@@ -36,9 +37,9 @@ class InlineBell implements Bell {
  * The program's end of it. The I/O may run in the middle of a call of the program, since it never calls what is the program's;
  * but not the program in the middle of the I/O.
  */
-class ProgramBell extends InlineBell {
-  ringNow(): void {
-    this.peer?.onRing()
+class ProgramWaker extends InlineWaker {
+  wakeNow(): void {
+    this.peer?.onWake()
   }
 }
 
@@ -46,12 +47,12 @@ class ProgramBell extends InlineBell {
 export function createPortPair(program: RecordHandler, io: RecordHandler): { program: RecordPort; io: RecordPort } {
   const up = createRingMemory(fixedLimits.inlineRingBytes, false)
   const down = createRingMemory(fixedLimits.inlineRingBytes, false)
-  const programBell = new ProgramBell()
-  const ioBell = new InlineBell()
-  programBell.peer = ioBell
-  ioBell.peer = programBell
+  const programWaker = new ProgramWaker()
+  const ioWaker = new InlineWaker()
+  programWaker.peer = ioWaker
+  ioWaker.peer = programWaker
   return {
-    program: new RecordPort(new RingWriter(up), new RingReader(down, objectRuns), programBell, program),
-    io: new RecordPort(new RingWriter(down), new RingReader(up, objectRuns), ioBell, io),
+    program: new RecordPort(new RingWriter(up), new RingReader(down, objectRuns), programWaker, program),
+    io: new RecordPort(new RingWriter(down), new RingReader(up, objectRuns), ioWaker, io),
   }
 }

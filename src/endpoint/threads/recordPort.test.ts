@@ -1,7 +1,8 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createPortPair } from './portPair.ts'
-import { type Bell, RecordPort } from './recordPort.ts'
+import { RecordPort } from './recordPort.ts'
 import { createRingMemory, RingReader, RingWriter } from './ring.ts'
+import type { Waker } from './waker.ts'
 
 interface Received {
   readonly endpoint: number
@@ -18,10 +19,10 @@ function setUp() {
         received.push({ endpoint, text: `${end - start} ${buffer[end - 1] ?? ''}` }),
     },
   )
-  // A reader that is busy: the bell rings, and nobody comes.
-  const { onRing } = ports.io.bell
-  ports.io.bell.onRing = () => {
-    if (!hold) onRing()
+  // A reader that is busy: it is woken, and does not come.
+  const { onWake } = ports.io.waker
+  ports.io.waker.onWake = () => {
+    if (!hold) onWake()
   }
   return {
     ...ports,
@@ -58,7 +59,7 @@ describe('A record port', () => {
       endpoint,
       text: write(program, endpoint, 20_000),
     }))
-    expect(io.peerOverflows).toBe(true)
+    expect(io.peerSpills).toBe(true)
     expect(program.reserve(1, 5)).toBe(false)
     setHold(false)
     for (let round = 0; round < 50; round++) {
@@ -66,7 +67,7 @@ describe('A record port', () => {
       await turn()
     }
     expect(received).toEqual(expected)
-    expect(io.peerOverflows).toBe(false)
+    expect(io.peerSpills).toBe(false)
     expect(program.reserve(1, 5)).toBe(true)
   })
 
@@ -76,7 +77,7 @@ describe('A record port', () => {
       endpoint,
       text: write(program, endpoint, 20_000),
     }))
-    expect(program.overflows).toBe(false)
+    expect(program.spills).toBe(false)
     io.drain()
     expect(received).toEqual(expected)
   })
@@ -86,10 +87,10 @@ describe('A record port', () => {
     const { io } = createPortPair({ record: () => received++ }, { record: () => undefined })
     for (let index = 0; index < 200; index++) write(io, 1, 20_000)
     expect(received).toBe(0)
-    expect(io.overflows).toBe(true)
+    expect(io.spills).toBe(true)
   })
 
-  it('keeps a long overflow in linear time, also when it never runs empty', async () => {
+  it('keeps a long spill queue in linear time, also when it never runs empty', async () => {
     const { program, io, received, setHold } = setUp()
     setHold(true)
     let written = 0
@@ -140,13 +141,13 @@ describe('A record port', () => {
 
   it('waits a moment for a reader on another thread that is behind, but not twice for one that does not move', () => {
     const [there, back] = [createRingMemory(262_144, true), createRingMemory(4_096, true)]
-    const bell: Bell = {
-      ring: () => undefined,
+    const waker: Waker = {
+      wake: () => undefined,
       sendAttachment: () => undefined,
       takeAttachment: () => [],
-      onRing: () => undefined,
+      onWake: () => undefined,
     }
-    const port = new RecordPort(new RingWriter(there), new RingReader(back), bell, { record: () => undefined })
+    const port = new RecordPort(new RingWriter(there), new RingReader(back), waker, { record: () => undefined })
     const reader = new RingReader(there)
     let reads = 0
     // What the other thread does while this one is blocked.
@@ -167,7 +168,7 @@ describe('A record port', () => {
     reader.release()
     reads = 10
     for (let turn = 0; turn < 4; turn++) port.letReaderCatchUp()
-    expect(port.overflows).toBe(false)
+    expect(port.spills).toBe(false)
     const calls = blocked.mock.calls.length
     expect(calls).toBeGreaterThan(1)
     port.letReaderCatchUp()
@@ -181,16 +182,16 @@ describe('A record port', () => {
 
   it('tells who waits for the next ring', async () => {
     const { program, io } = setUp()
-    const rung = io.nextRing()
+    const woken = io.nextWake()
     write(program, 1, 8)
-    await rung
+    await woken
   })
 
   it('passes memory on under a number', () => {
     const { program, io } = setUp()
     const memory = new ArrayBuffer(8)
-    program.bell.sendAttachment(7, [memory])
-    expect(io.bell.takeAttachment(7)).toEqual([memory])
-    expect(io.bell.takeAttachment(7)).toEqual([])
+    program.waker.sendAttachment(7, [memory])
+    expect(io.waker.takeAttachment(7)).toEqual([memory])
+    expect(io.waker.takeAttachment(7)).toEqual([])
   })
 })

@@ -1,7 +1,8 @@
 import { createError } from '../../errors.ts'
 import { copyBytes } from '../../memoryCopy.ts'
-import { Overflow } from './overflow.ts'
 import type { RingReader, RingWriter } from './ring.ts'
+import { SpillQueue } from './spillQueue.ts'
+import type { Waker } from './waker.ts'
 
 /** After so many bytes the thread's other work gets its turn. */
 const DRAIN_BYTES_MAX = 1024 * 1024
@@ -12,24 +13,11 @@ const RECORD_COST_BYTES = 128
  * megabytes.
  */
 const CATCH_UP_MS = 5
-/** While records wait for room in the ring, a thread that blocks looks for it this often: no bell reaches it. */
+/** While records wait for room in the ring, a thread that blocks looks for it this often: nothing wakes it. */
 const BLOCKED_FLUSH_MS = 5
 
 /** Records that are for no endpoint carry this number. */
 export const NO_ENDPOINT = 0
-
-/** How one side tells the other that there is something to read, or room to write; and passes large memory on. */
-export interface Bell {
-  ring(): void
-  /** Lets the other side read now, within this call. Absent where it is on another thread, or must not be called from here. */
-  ringNow?(): void
-  /** Passes memory to the other side; it is no longer usable here (`io: 'inline'`: must not be used any more). */
-  sendAttachment(id: number, buffers: readonly ArrayBuffer[]): void
-  /** Takes what the other side passed under this id. It was passed before the record that names it. */
-  takeAttachment(id: number): readonly ArrayBuffer[]
-  /** Called when the other side rang. */
-  onRing: () => void
-}
 
 /** What a port gives its records to. The bytes are reused after the call. Where its reader finds runs, it is given runs. */
 export interface RecordHandler {
@@ -41,22 +29,22 @@ export interface RecordHandler {
  * What a full ring cannot take waits here; whoever writes bounds that by the limits of its endpoint.
  */
 export class RecordPort {
-  readonly bell: Bell
+  readonly waker: Waker
   readonly writer: RingWriter
   readonly #reader: RingReader
   readonly #handler: RecordHandler
-  readonly #overflow = new Overflow()
+  readonly #spilled = new SpillQueue()
   #draining = false
-  #ringWaiters: (() => void)[] = []
+  #wakeWaiters: (() => void)[] = []
   /** Where the reader was when it was waited for in vain. */
   #stalledAt: number | undefined
 
-  constructor(writer: RingWriter, reader: RingReader, bell: Bell, handler: RecordHandler) {
+  constructor(writer: RingWriter, reader: RingReader, waker: Waker, handler: RecordHandler) {
     this.writer = writer
     this.#reader = reader
-    this.bell = bell
+    this.waker = waker
     this.#handler = handler
-    bell.onRing = () => this.#onRing()
+    waker.onWake = () => this.#onWake()
     reader.sleep()
   }
 
@@ -65,16 +53,16 @@ export class RecordPort {
    * but its length, and then given to `commit`. False if there is none: then `write` is to be used.
    */
   reserve(endpoint: number, bytes: number): boolean {
-    if (!this.#overflow.empty) return false
+    if (!this.#spilled.empty) return false
     if (this.writer.reserve(endpoint, bytes)) return true
     // Room that can be made at once spares copying what would have to wait for it.
-    if (this.bell.ringNow === undefined) return false
-    this.bell.ringNow()
+    if (this.waker.wakeNow === undefined) return false
+    this.waker.wakeNow()
     return this.writer.reserve(endpoint, bytes)
   }
 
   commit(bytes: number): void {
-    if (this.writer.commit(bytes)) this.bell.ring()
+    if (this.writer.commit(bytes)) this.waker.wake()
   }
 
   /** Writes a record, or several for one endpoint that lie in a row; the bytes are copied. */
@@ -86,29 +74,29 @@ export class RecordPort {
     }
     if (this.reserve(endpoint, bytes)) {
       copyBytes(this.writer.buffer, this.writer.at, buffer, start, end)
-      if (this.writer.publish(bytes)) this.bell.ring()
+      if (this.writer.publish(bytes)) this.waker.wake()
       return
     }
-    const isFirst = this.#overflow.empty
-    this.#overflow.add(endpoint, buffer, start, end)
+    const isFirst = this.#spilled.empty
+    this.#spilled.add(endpoint, buffer, start, end)
     if (!isFirst) return
-    this.writer.setOverflows(true)
-    this.#flushOverflow()
+    this.writer.setSpills(true)
+    this.#flushSpilled()
   }
 
   /** Whether the other side is so far behind that records wait here. */
-  get overflows(): boolean {
-    return !this.#overflow.empty
+  get spills(): boolean {
+    return !this.#spilled.empty
   }
 
   /** Bytes of the records that wait here. */
   get waitingBytes(): number {
-    return this.#overflow.bytes
+    return this.#spilled.bytes
   }
 
   /** Whether the other side has more to give than the ring can hold. */
-  get peerOverflows(): boolean {
-    return this.#reader.writerOverflows
+  get peerSpills(): boolean {
+    return this.#reader.writerSpills
   }
 
   /**
@@ -125,7 +113,7 @@ export class RecordPort {
         while (reader.next()) {
           leftBytes -= reader.end - reader.start + RECORD_COST_BYTES
           this.#handler.record(reader.endpoint, reader.buffer, reader.start, reader.end)
-          if (reader.release()) this.bell.ring()
+          if (reader.release()) this.waker.wake()
           if (leftBytes <= 0) {
             setImmediate(() => this.drain())
             return
@@ -141,9 +129,9 @@ export class RecordPort {
   blockAndDrain(timeoutMs: number): void {
     // Nothing of the program is called while a record is handled: it would wait here without end for what comes behind it.
     if (this.#draining) throw new Error('A thread cannot wait for records from within the handling of one.')
-    this.#flushOverflow()
+    this.#flushSpilled()
     this.drain()
-    this.#reader.block(this.overflows ? Math.min(timeoutMs, BLOCKED_FLUSH_MS) : timeoutMs)
+    this.#reader.block(this.spills ? Math.min(timeoutMs, BLOCKED_FLUSH_MS) : timeoutMs)
     this.drain()
   }
 
@@ -154,13 +142,13 @@ export class RecordPort {
    */
   letReaderCatchUp(): void {
     if (!this.writer.isShared) return
-    this.#flushOverflow()
-    if (this.#overflow.empty) return
+    this.#flushSpilled()
+    if (this.#spilled.empty) return
     const position = this.writer.readerPosition
     if (position === this.#stalledAt) return
     this.writer.blockForRoom(CATCH_UP_MS)
     this.#stalledAt = this.writer.readerPosition === position ? position : undefined
-    this.#flushOverflow()
+    this.#flushSpilled()
   }
 
   /**
@@ -173,8 +161,8 @@ export class RecordPort {
     this.write(NO_ENDPOINT, request, 0, request.length)
     for (let leftMs = timeoutMs; leftMs > 0; leftMs = deadlineMs - performance.now()) {
       if (this.writer.flushes !== before) return
-      this.#flushOverflow()
-      this.writer.blockForFlush(before, this.overflows ? Math.min(leftMs, BLOCKED_FLUSH_MS) : leftMs)
+      this.#flushSpilled()
+      this.writer.blockForFlush(before, this.spills ? Math.min(leftMs, BLOCKED_FLUSH_MS) : leftMs)
     }
   }
 
@@ -183,24 +171,24 @@ export class RecordPort {
     this.#reader.flushed()
   }
 
-  /** Resolves when the other side rings the next time. */
-  nextRing(): Promise<void> {
-    return new Promise((resolve) => this.#ringWaiters.push(resolve))
+  /** Resolves when the other side wakes this one the next time. */
+  nextWake(): Promise<void> {
+    return new Promise((resolve) => this.#wakeWaiters.push(resolve))
   }
 
-  #onRing(): void {
-    this.#flushOverflow()
+  #onWake(): void {
+    this.#flushSpilled()
     this.drain()
-    const waiters = this.#ringWaiters
+    const waiters = this.#wakeWaiters
     if (waiters.length === 0) return
-    this.#ringWaiters = []
+    this.#wakeWaiters = []
     for (const resolve of waiters) resolve()
   }
 
-  #flushOverflow(): void {
-    const overflow = this.#overflow
-    if (overflow.empty) return
-    for (let run = overflow.first; run !== undefined; run = overflow.first) {
+  #flushSpilled(): void {
+    const spilled = this.#spilled
+    if (spilled.empty) return
+    for (let run = spilled.first; run !== undefined; run = spilled.first) {
       const bytes = run.end - run.start
       if (!this.writer.reserve(run.endpoint, bytes)) {
         // The flag first, then one more look: the reader may have made room in between.
@@ -208,9 +196,9 @@ export class RecordPort {
         if (!this.writer.reserve(run.endpoint, bytes)) return
       }
       copyBytes(this.writer.buffer, this.writer.at, run.buffer, run.start, run.end)
-      if (this.writer.publish(bytes)) this.bell.ring()
-      overflow.removeFirst()
+      if (this.writer.publish(bytes)) this.waker.wake()
+      spilled.removeFirst()
     }
-    this.writer.setOverflows(false)
+    this.writer.setSpills(false)
   }
 }

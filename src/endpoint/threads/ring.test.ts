@@ -131,7 +131,7 @@ describe('A ring', () => {
     }
   })
 
-  it('asks for the bell only when the reader sleeps, and for the one back only when the writer waits', () => {
+  it('asks for a waker only when the reader sleeps, and for the other one only when the writer waits', () => {
     const memory = createRingMemory(CAPACITY, false)
     const writer = new RingWriter(memory)
     const reader = new RingReader(memory)
@@ -150,29 +150,29 @@ describe('A ring', () => {
     expect(reader.release()).toBe(false)
   })
 
-  it('rings for room when half of it is free, and not for each record', () => {
+  it('wakes the writer when half of it is free, and not for each record', () => {
     const memory = createRingMemory(CAPACITY, false)
     const writer = new RingWriter(memory)
     const reader = new RingReader(memory)
     while (write(writer, 0, recordOf(500, 1)));
     writer.waitForRoom()
-    const rings: boolean[] = []
-    while (reader.next()) rings.push(reader.release())
-    expect(rings).toEqual([false, false, false, true, false, false, false, false])
+    const wakes: boolean[] = []
+    while (reader.next()) wakes.push(reader.release())
+    expect(wakes).toEqual([false, false, false, true, false, false, false, false])
   })
 
-  it('wakes a writer that is blocked when half of it is free, and rings no bell for that', () => {
+  it('wakes a writer that is blocked when half of it is free, and needs no waker for that', () => {
     const memory = createRingMemory(CAPACITY, true)
     const writer = new RingWriter(memory)
     const reader = new RingReader(memory)
     while (write(writer, 0, recordOf(500, 1)));
     const notified = vi.spyOn(Atomics, 'notify')
-    const rings: boolean[] = []
+    const needsWaker: boolean[] = []
     const wakes: number[] = []
     // What another thread does while this one is blocked.
     const blocked = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
       while (reader.next()) {
-        rings.push(reader.release())
+        needsWaker.push(reader.release())
         wakes.push(notified.mock.calls.length)
       }
       return 'ok'
@@ -183,7 +183,7 @@ describe('A ring', () => {
     })
     writer.blockForRoom(1_000)
     expect(blocked).toHaveBeenCalledTimes(1)
-    expect(rings).toEqual([false, false, false, false, false, false, false, false])
+    expect(needsWaker).toEqual([false, false, false, false, false, false, false, false])
     expect(wakes).toEqual([0, 0, 0, 1, 1, 1, 1, 1])
     expect(writer.reserve(0, 2_000)).toBe(true)
   })

@@ -26,7 +26,7 @@ const TAIL = 0
 const HEAD = 1
 const READER_STATE = 2
 const WRITER_STATE = 3
-const WRITER_OVERFLOWS = 4
+const WRITER_SPILLS = 4
 /** Counts how often the reader has sent on all that it was given. */
 const FLUSHES = 5
 const CONTROL_WORDS = 8
@@ -36,7 +36,7 @@ const READER_ASLEEP = 1
 const READER_BLOCKED = 2
 
 const WRITER_GOES_ON = 0
-const WRITER_AWAITS_BELL = 1
+const WRITER_ASLEEP = 1
 const WRITER_BLOCKED = 2
 
 /** The memory of a ring, which both sides are given. */
@@ -111,29 +111,29 @@ export class RingWriter {
     return true
   }
 
-  /** Publishes the reserved record, of which `bytes` were written, its length excepted. Returns whether the reader must be woken by the bell. */
+  /** Publishes the reserved record, of which `bytes` were written, its length excepted. Returns whether its reader is asleep and needs the waker. */
   commit(bytes: number): boolean {
     writeUint32(this.buffer, this.at, bytes)
     return this.publish(bytes)
   }
 
-  /** Publishes whole records that were written one behind the other into the room of one. Returns whether the reader must be woken by the bell. */
+  /** Publishes whole records that were written one behind the other into the room of one. Returns whether its reader is asleep and needs the waker. */
   publish(bytes: number): boolean {
     this.#tail = (this.#tail + bytes) >>> 0
     Atomics.store(this.#control, TAIL, this.#tail | 0)
     return Atomics.load(this.#control, READER_STATE) !== READER_AWAKE && this.wakeReader()
   }
 
-  /** Wakes a sleeping reader; returns whether the bell must be rung for that. */
+  /** Marks the reader as awake, and wakes it if it blocks; returns whether it is asleep and needs the waker. */
   wakeReader(): boolean {
     const state = Atomics.exchange(this.#control, READER_STATE, READER_AWAKE)
     if (state === READER_BLOCKED) Atomics.notify(this.#control, TAIL)
     return state === READER_ASLEEP
   }
 
-  /** Asks the reader for the bell when there is room again. */
+  /** Asks the reader to wake this side when there is room again. */
   waitForRoom(): void {
-    Atomics.store(this.#control, WRITER_STATE, WRITER_AWAITS_BELL)
+    Atomics.store(this.#control, WRITER_STATE, WRITER_ASLEEP)
   }
 
   /** How far the reader is, as a number that another one follows when it has read something. */
@@ -160,8 +160,8 @@ export class RingWriter {
   }
 
   /** Tells the reader whether more than the ring can hold is waiting here. */
-  setOverflows(overflows: boolean): void {
-    Atomics.store(this.#control, WRITER_OVERFLOWS, overflows ? 1 : 0)
+  setSpills(spills: boolean): void {
+    Atomics.store(this.#control, WRITER_SPILLS, spills ? 1 : 0)
   }
 
   #free(): number {
@@ -198,8 +198,8 @@ export class RingReader {
   }
 
   /** Whether the writer has more than the ring can hold. */
-  get writerOverflows(): boolean {
-    return Atomics.load(this.#control, WRITER_OVERFLOWS) === 1
+  get writerSpills(): boolean {
+    return Atomics.load(this.#control, WRITER_SPILLS) === 1
   }
 
   /** Finds the next record or run; its bytes stay until `release`. */
@@ -241,7 +241,7 @@ export class RingReader {
   }
 
   /**
-   * Gives the room of all records read so far back; returns whether the writer must be woken by the bell: not before half
+   * Gives the room of all records read so far back; returns whether the writer waits and needs the waker: not before half
    * of the ring is free, since it would fill a little room, and wait again. A blocked one is woken here.
    */
   release(): boolean {
@@ -251,7 +251,7 @@ export class RingReader {
     if (Atomics.load(this.#control, WRITER_STATE) === WRITER_GOES_ON) return false
     const state = Atomics.exchange(this.#control, WRITER_STATE, WRITER_GOES_ON)
     if (state === WRITER_BLOCKED) Atomics.notify(this.#control, HEAD)
-    return state === WRITER_AWAITS_BELL
+    return state === WRITER_ASLEEP
   }
 
   /** All that the writer gave has left. */
@@ -260,7 +260,7 @@ export class RingReader {
     Atomics.notify(this.#control, FLUSHES)
   }
 
-  /** Goes to sleep until the bell; false if a record came in the meantime. */
+  /** Goes to sleep until it is woken; false if a record came in the meantime. */
   sleep(): boolean {
     return this.#rest(READER_ASLEEP)
   }

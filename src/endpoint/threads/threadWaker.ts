@@ -1,5 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type { Bell } from './recordPort.ts'
+import type { Waker } from './waker.ts'
 
 interface AttachmentMessage {
   readonly id: number
@@ -7,23 +7,23 @@ interface AttachmentMessage {
 }
 
 /**
- * The bell between two threads: a message without content, rung only when the other side sleeps; and, on a port of
+ * Between two threads: a message without content, posted only when the other side sleeps; and, on a port of
  * their own so that they can be taken at once, large memories by transfer.
  */
-export class ThreadBell implements Bell {
-  onRing: () => void = () => undefined
-  readonly #bell: MessagePort
+export class ThreadWaker implements Waker {
+  onWake: () => void = () => undefined
+  readonly #wakes: MessagePort
   readonly #attachments: MessagePort
   readonly #arrived = new Map<number, readonly ArrayBuffer[]>()
 
-  constructor(bell: MessagePort, attachments: MessagePort) {
-    this.#bell = bell
+  constructor(wakes: MessagePort, attachments: MessagePort) {
+    this.#wakes = wakes
     this.#attachments = attachments
-    bell.on('message', () => this.onRing())
+    wakes.on('message', () => this.onWake())
   }
 
-  ring(): void {
-    this.#bell.postMessage(0)
+  wake(): void {
+    this.#wakes.postMessage(0)
   }
 
   sendAttachment(id: number, buffers: readonly ArrayBuffer[]): void {

@@ -16,7 +16,7 @@ export interface WaitingRun {
 }
 
 /** Records that wait until there is room in a ring, in order. */
-export class Overflow {
+export class SpillQueue {
   readonly #runs = new Deque<WaitingRun>()
   #newest: WaitingRun | undefined
   #page: Buffer | undefined

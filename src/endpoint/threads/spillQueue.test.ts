@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Overflow } from './overflow.ts'
+import { SpillQueue } from './spillQueue.ts'
 
 describe('What waits for room', () => {
   it('comes out in order and whole, however it goes in and out', () => {
@@ -11,10 +11,10 @@ describe('What waits for room', () => {
     })
     fc.assert(
       fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
-        const overflow = new Overflow()
+        const spilled = new SpillQueue()
         const expected: { endpoint: number; record: Buffer }[] = []
         const removeFirst = () => {
-          const run = overflow.first
+          const run = spilled.first
           if (run === undefined) return
           for (let at = run.start; at < run.end; ) {
             const next = expected.shift()
@@ -23,7 +23,7 @@ describe('What waits for room', () => {
             expect(next?.record.equals(run.buffer.subarray(at, at + bytes))).toBe(true)
             at += bytes
           }
-          overflow.removeFirst()
+          spilled.removeFirst()
         }
         for (const [index, { add, bytes, endpoint }] of actions.entries()) {
           if (!add) {
@@ -31,38 +31,38 @@ describe('What waits for room', () => {
             continue
           }
           const record = Buffer.alloc(bytes, index + 1)
-          overflow.add(endpoint, record, 0, bytes)
+          spilled.add(endpoint, record, 0, bytes)
           expected.push({ endpoint, record })
         }
-        expect(overflow.bytes).toBe(expected.reduce((sum, { record }) => sum + record.length, 0))
-        while (!overflow.empty) removeFirst()
+        expect(spilled.bytes).toBe(expected.reduce((sum, { record }) => sum + record.length, 0))
+        while (!spilled.empty) removeFirst()
         expect(expected).toEqual([])
-        expect(overflow.bytes).toBe(0)
+        expect(spilled.bytes).toBe(0)
       }),
       { numRuns: 200 },
     )
   })
 
   it('is passed on together where it is for one endpoint, up to 64 KiB', () => {
-    const overflow = new Overflow()
-    for (const endpoint of [1, 1, 1, 2, 1]) overflow.add(endpoint, Buffer.alloc(30_000), 0, 30_000)
+    const spilled = new SpillQueue()
+    for (const endpoint of [1, 1, 1, 2, 1]) spilled.add(endpoint, Buffer.alloc(30_000), 0, 30_000)
     const runs: string[] = []
-    for (let run = overflow.first; run !== undefined; run = overflow.first) {
+    for (let run = spilled.first; run !== undefined; run = spilled.first) {
       runs.push(`${run.endpoint}: ${run.end - run.start}`)
-      overflow.removeFirst()
+      spilled.removeFirst()
     }
     expect(runs).toEqual(['1: 60000', '1: 30000', '2: 30000', '1: 30000'])
   })
 
   it('lies in memory that was used before', () => {
-    const overflow = new Overflow()
+    const spilled = new SpillQueue()
     const buffers = new Set<Buffer>()
     const record = Buffer.alloc(100_000)
     for (let round = 0; round < 20; round++) {
-      for (let index = 0; index < 8; index++) overflow.add(1, record, 0, record.length)
-      for (let run = overflow.first; run !== undefined; run = overflow.first) {
+      for (let index = 0; index < 8; index++) spilled.add(1, record, 0, record.length)
+      for (let run = spilled.first; run !== undefined; run = spilled.first) {
         buffers.add(run.buffer)
-        overflow.removeFirst()
+        spilled.removeFirst()
       }
     }
     expect(buffers.size).toBeLessThanOrEqual(4)
