@@ -334,7 +334,7 @@ describe('After a restart of a relay that keeps its leases, an endpoint', () => 
   })
 })
 
-describe('The last broadcast of a group', () => {
+describe('The retained broadcast of a group', () => {
   const broadcast = { kind: 'broadcast' } as const
 
   it('reaches the program once, though the relay sends it again to who joins anew', async () => {

@@ -151,7 +151,7 @@ export class EndpointFuzz {
       const sent = program.sender.send({ bytes: new Uint8Array(bytes) }, route, { transfer: false, replace: false })
       sent.catch((error: unknown) => this.#mind(error))
     }
-    if (random.chance(0.3)) program.asking.notify({ [random.pick(groups)]: random.pick([-1, 1, 5]) })
+    if (random.chance(0.3)) program.credit.notify({ [random.pick(groups)]: random.pick([-1, 1, 5]) })
     const { objects } = random.chance(0.4)
       ? await program.taking.take(checkTakeRequest('all', {}, false))
       : { objects: [] }

@@ -68,7 +68,7 @@ export class Neighbours {
         this.#sender.sender.send(object, this.#destinations.groups(kind, GROUP), { transfer: false, replace: false }),
       )
     }
-    this.#receiver.asking.notify({ [GROUP]: 2 })
+    this.#receiver.credit.notify({ [GROUP]: 2 })
     let settled = 0
     let refused: unknown
     for (const answer of answers) answer.then(() => settled++).catch((thrown: unknown) => (refused = thrown))

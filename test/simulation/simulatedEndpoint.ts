@@ -228,7 +228,7 @@ export class SimulatedEndpoint {
 
   notify(group: string, count: number): void {
     this.#note(`asks for ${count} of ${group}`)
-    this.program.asking.notify({ [group]: count })
+    this.program.credit.notify({ [group]: count })
   }
 
   /** `pop`, `retrieveAll`; what is taken is acknowledged by that. */
@@ -341,7 +341,7 @@ export class SimulatedEndpoint {
       }
       if (sent !== undefined) this.#surroundings.ledger.acknowledged(sent, delivery.group)
     }
-    this.#works.push(this.program.works.start(group, handler, { concurrency }))
+    this.#works.push(this.program.workers.start(group, handler, { concurrency }))
   }
 
   stopWorks(): void {

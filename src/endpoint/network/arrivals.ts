@@ -10,9 +10,9 @@ import { RouteCache } from '../../wire/routeCache.ts'
 import { encodeLeaseNumber, LeaseAction } from '../records.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
 import { IncomingStream } from './incomingStream.ts'
-import type { LastBroadcasts } from './lastBroadcasts.ts'
-import type { LeaseLedger } from './leaseLedger.ts'
+import type { LeaseLog } from './leaseLog.ts'
 import { PassedRun } from './passedRun.ts'
+import type { RetainedBroadcasts } from './retainedBroadcasts.ts'
 
 /** A frame that came behind a large object of its lane, and must not be handed over before it. */
 interface HeldFrame {
@@ -43,8 +43,8 @@ export interface ArrivalsOptions {
   readonly port: RecordPort
   readonly channel: ReliableChannel
   /** Where leases are kept; `undefined` with a relay that does not keep them over its restart. */
-  readonly ledger?: LeaseLedger | undefined
-  readonly lastBroadcasts?: LastBroadcasts
+  readonly leaseLog?: LeaseLog | undefined
+  readonly retainedBroadcasts?: RetainedBroadcasts
   readonly objectBytesMax: number
   readonly bulkWindowBytes: number
   /** The groups that the endpoint is a member of. */
@@ -205,7 +205,7 @@ export class Arrivals {
     this.discardedBytes += entry instanceof IncomingStream ? entry.bodyBytes : entry.begin.length
     if (entry.leaseNumber < 0) return
     this.#options.unserved(lane.group)
-    this.#options.ledger?.settle(LeaseAction.DROP, entry.leaseNumber, entry.leaseNumber, 0)
+    this.#options.leaseLog?.settle(LeaseAction.DROP, entry.leaseNumber, entry.leaseNumber, 0)
   }
 
   #laneOf(route: ParsedRoute, context: Buffer | undefined): Lane {
@@ -258,7 +258,7 @@ export class Arrivals {
   /** Whether it is the broadcast that the program was given last in that group: a relay that one joins anew sends it once more. */
   #repeats(group: string, frame: Buffer, start: number): boolean {
     if (!isRetained(frame, start)) return false
-    return this.#options.lastBroadcasts?.repeats(group, frame, start) === true
+    return this.#options.retainedBroadcasts?.repeats(group, frame, start) === true
   }
 
   /** A broadcast will not reach the program, nor will its word of those that were skipped before it. */
@@ -279,7 +279,7 @@ export class Arrivals {
 
   /** Gives back what is too large for this endpoint. What is bad everywhere goes on instead, to be found unreadable. */
   #refuse({ leaseNumber, bodyBytes }: IncomingStream, fault: ObjectRelayError): void {
-    const { endpoint, port, channel, ledger } = this.#options
+    const { endpoint, port, channel, leaseLog } = this.#options
     const notice = encodeJson(FrameType.NOTICE, toPlainError(fault))
     port.write(endpoint, notice, 0, notice.length)
     this.discardedBytes += bodyBytes
@@ -287,7 +287,7 @@ export class Arrivals {
     if (leaseNumber < 0) return
     const terms = { attemptCounted: true, failure: { reason: 'tooLarge' } } as const
     channel.send(encodeRelease(leaseNumber, leaseNumber, terms))
-    ledger?.settle(LeaseAction.RELEASE_COUNTED, leaseNumber, leaseNumber, channel.log.appendedFrames, terms)
+    leaseLog?.settle(LeaseAction.RELEASE_COUNTED, leaseNumber, leaseNumber, channel.log.appendedFrames, terms)
   }
 
   #pass(context: Buffer | undefined, leaseNumber: number, buffer: Buffer, start: number, end: number): void {
@@ -333,12 +333,12 @@ export class Arrivals {
       throw createError('PROTOCOL_VIOLATION', 'The relay delivers what only tells it to retain nothing.')
     if (route.kind !== 'produce') return -1
     this.#options.served(group)
-    const { ledger } = this.#options
-    if (ledger !== undefined) {
-      if (context === undefined) ledger.add(buffer, start, 0, false)
+    const { leaseLog } = this.#options
+    if (leaseLog !== undefined) {
+      if (context === undefined) leaseLog.add(buffer, start, 0, false)
       else {
         const { groupIndex, isDead } = readContext(context, 0, context.length)
-        ledger.add(buffer, start, groupIndex, isDead)
+        leaseLog.add(buffer, start, groupIndex, isDead)
       }
     }
     return this.#leases++

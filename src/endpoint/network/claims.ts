@@ -9,7 +9,7 @@ import {
 import { FIRST_CLAIMED_LEASE, FrameType } from '../../wire/frameTypes.ts'
 import type { ReliableChannel } from '../../wire/reliableChannel.ts'
 import { LeaseAction, type SettledLeases } from '../records.ts'
-import { LeaseLedger, type LedgerEntry } from './leaseLedger.ts'
+import { LeaseLog, type LoggedLease } from './leaseLog.ts'
 
 /** A relay lets so many leases be claimed at once (PROTOCOL.md, chapter 16); some room is for what is settled in passing. */
 const CLAIMS_MAX = 900_000
@@ -18,7 +18,7 @@ const uncounted: ReleaseTerms = { attemptCounted: false }
 
 /** The leases of a session that is over, which the present one claims. */
 interface EarlierLeases {
-  readonly ledger: LeaseLedger
+  readonly leaseLog: LeaseLog
   /** The number that its lease 0 has, or would have, when it is claimed. */
   readonly firstNumber: number
   /** Whether the program has said what it has of them. */
@@ -45,7 +45,7 @@ export interface SessionBeginning {
  */
 export class Claims {
   /** Of the present session; `undefined` with a relay that would not know them again. */
-  ledger: LeaseLedger | undefined
+  leaseLog: LeaseLog | undefined
   #epoch = 0
   #channel: ReliableChannel | undefined
   readonly #earlier = new Map<number, EarlierLeases>()
@@ -58,18 +58,18 @@ export class Claims {
 
   /** Returns whether the program is to answer what it has of the session before. */
   begin({ epoch, channel, receivedBefore, sameRelay, keepsLeases, reclaims }: SessionBeginning): boolean {
-    const before = this.ledger
+    const before = this.leaseLog
     if (before !== undefined) {
-      this.#earlier.set(epoch - 1, { ledger: before, firstNumber: this.#nextNumber, isAnswered: false })
+      this.#earlier.set(epoch - 1, { leaseLog: before, firstNumber: this.#nextNumber, isAnswered: false })
       this.#nextNumber += before.count
     }
     if (!(sameRelay && reclaims)) this.#earlier.clear()
-    for (const { ledger } of this.#earlier.values()) ledger.restart(receivedBefore)
+    for (const { leaseLog } of this.#earlier.values()) leaseLog.restart(receivedBefore)
     this.#forgetEmpty()
     this.#epoch = epoch
     this.#channel = channel
     this.#seenTo = this.#seenFrom - 1
-    this.ledger = keepsLeases ? new LeaseLedger() : undefined
+    this.leaseLog = keepsLeases ? new LeaseLog() : undefined
     this.#endDue = reclaims
     this.#claimAll()
     return this.#earlier.size > 0
@@ -86,8 +86,8 @@ export class Claims {
   /** The program says nothing more: it has settled all that it was handed, and the rest it never had. */
   answeredAll(): void {
     for (const earlier of this.#earlier.values()) {
-      const { ledger } = earlier
-      ledger.settle(LeaseAction.DROP, 0, ledger.count - 1, 0)
+      const { leaseLog } = earlier
+      leaseLog.settle(LeaseAction.DROP, 0, leaseLog.count - 1, 0)
       earlier.isAnswered = true
     }
     this.#claimAll()
@@ -122,27 +122,33 @@ export class Claims {
     if (epoch === this.#epoch) {
       this.#forgetSeen(from, to)
       const frame = this.#sendSettlement(action, from, to, terms)
-      this.ledger?.settle(action, from, to, frame, terms)
+      this.leaseLog?.settle(action, from, to, frame, terms)
       return
     }
     const earlier = this.#earlier.get(epoch)
     if (earlier === undefined) return
-    const { ledger, firstNumber } = earlier
+    const { leaseLog, firstNumber } = earlier
     // What is dropped is not claimed, so that the relay gets it with the end of the claims.
-    if (action === LeaseAction.DROP) ledger.settle(action, from, to, 0)
+    if (action === LeaseAction.DROP) leaseLog.settle(action, from, to, 0)
     else {
-      this.#claim(ledger.claim(from, to), firstNumber)
-      ledger.settle(action, from, to, this.#sendSettlement(action, firstNumber + from, firstNumber + to, terms), terms)
+      this.#claim(leaseLog.claim(from, to), firstNumber)
+      leaseLog.settle(
+        action,
+        from,
+        to,
+        this.#sendSettlement(action, firstNumber + from, firstNumber + to, terms),
+        terms,
+      )
     }
   }
 
   /** The relay has confirmed frames of the channel. */
   confirmed(): void {
-    if (this.ledger === undefined && this.#earlier.size === 0) return
+    if (this.leaseLog === undefined && this.#earlier.size === 0) return
     const frames = this.#channel?.log.confirmedFrames ?? 0
-    this.ledger?.confirmed(frames)
+    this.leaseLog?.confirmed(frames)
     if (this.#earlier.size === 0) return
-    for (const { ledger } of this.#earlier.values()) ledger.confirmed(frames)
+    for (const { leaseLog } of this.#earlier.values()) leaseLog.confirmed(frames)
     this.#forgetEmpty()
   }
 
@@ -153,8 +159,8 @@ export class Claims {
     this.#endDue = false
     // All that is claimed is still there. So it does not matter that equal copies of an object cannot be told apart.
     let left = CLAIMS_MAX
-    for (const { ledger, firstNumber } of this.#earlier.values()) {
-      const entries = ledger.claim(0, ledger.count - 1).slice(0, left)
+    for (const { leaseLog, firstNumber } of this.#earlier.values()) {
+      const entries = leaseLog.claim(0, leaseLog.count - 1).slice(0, left)
       this.#claim(entries, firstNumber)
       left -= entries.length
     }
@@ -162,12 +168,12 @@ export class Claims {
     this.#send(encodeText(FrameType.RECLAIM_END, ''))
   }
 
-  #claim(entries: readonly LedgerEntry[], firstNumber: number): void {
+  #claim(entries: readonly LoggedLease[], firstNumber: number): void {
     for (const entry of entries) this.#send(encodeReclaim({ ...entry, leaseNumber: firstNumber + entry.number }))
   }
 
-  #settleAgain({ ledger, firstNumber }: EarlierLeases): void {
-    const entries = ledger.untold()
+  #settleAgain({ leaseLog, firstNumber }: EarlierLeases): void {
+    const entries = leaseLog.unreported()
     for (let begin = 0, end = 0; begin < entries.length; begin = end) {
       const { action = 0, number: from = 0, terms } = entries[begin] ?? {}
       const isNext = (at: number) => {
@@ -178,7 +184,7 @@ export class Claims {
       const run = entries.slice(begin, end)
       this.#claim(run, firstNumber)
       const frame = this.#sendSettlement(action, firstNumber + from, firstNumber + from + run.length - 1, terms)
-      for (const { number } of run) ledger.told(number, frame)
+      for (const { number } of run) leaseLog.reported(number, frame)
     }
   }
 
@@ -197,6 +203,6 @@ export class Claims {
   }
 
   #forgetEmpty(): void {
-    for (const [epoch, { ledger }] of this.#earlier) if (ledger.isEmpty) this.#earlier.delete(epoch)
+    for (const [epoch, { leaseLog }] of this.#earlier) if (leaseLog.isEmpty) this.#earlier.delete(epoch)
   }
 }

@@ -38,8 +38,8 @@ import { Claims } from './claims.ts'
 import { Connector, type ConnectorHost, type ConnectorOwner } from './connector.ts'
 import { DemandTable } from './demandTable.ts'
 import { type Greeting, readRefusal } from './handshake.ts'
-import { LastBroadcasts } from './lastBroadcasts.ts'
 import { Outbox } from './outbox.ts'
+import { RetainedBroadcasts } from './retainedBroadcasts.ts'
 import { TransferReports } from './transferReports.ts'
 import type { Welcome } from './welcome.ts'
 
@@ -67,8 +67,8 @@ export class EndpointSession implements ConnectorOwner {
   #nextIsReplaceable = false
   readonly #demand = new DemandTable()
   readonly #claims = new Claims()
-  /** By group: the last broadcast that the program was given. */
-  readonly #lastBroadcasts = new LastBroadcasts()
+  /** By group: the retained broadcast that the program was given. */
+  readonly #retainedBroadcasts = new RetainedBroadcasts()
   readonly #transfers: TransferReports
   #channel: ReliableChannel | undefined
   #arrivals: Arrivals | undefined
@@ -386,7 +386,7 @@ export class EndpointSession implements ConnectorOwner {
       return
     }
     // A relay that remembers its leases, and waits for no claims, has given them to others.
-    const remembered = this.#claims.ledger !== undefined
+    const remembered = this.#claims.leaseLog !== undefined
     const claims = resumed ? false : this.#beginEpoch(welcome, sameRelay)
     const channel = this.#channel
     if (channel === undefined) return
@@ -415,7 +415,7 @@ export class EndpointSession implements ConnectorOwner {
     this.#discardedBefore += this.#arrivals?.discardedBytes ?? 0
     this.#epoch++
     this.#goodbyeSent = false
-    this.#lastBroadcasts.begin(sameRelay)
+    this.#retainedBroadcasts.begin(sameRelay)
     const channel = new ReliableChannel(this.#offeredBytes, limits.sendWindowBytes, {
       // More than the program may have under way, by all that a relay may leave unconfirmed of what was answered.
       unconfirmedBytesMax: this.#configuration.limits.sendBytesMax + fixedLimits.unconfirmedBytesMax,
@@ -429,8 +429,8 @@ export class EndpointSession implements ConnectorOwner {
       endpoint: this.#id,
       port: this.#host.port,
       channel,
-      ledger: this.#claims.ledger,
-      lastBroadcasts: this.#lastBroadcasts,
+      leaseLog: this.#claims.leaseLog,
+      retainedBroadcasts: this.#retainedBroadcasts,
       objectBytesMax: this.#configuration.limits.objectBytesMax,
       bulkWindowBytes: limits.bulkWindowBytes,
       groups: this.#groups,

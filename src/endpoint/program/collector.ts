@@ -1,8 +1,8 @@
 import { createError, type ObjectRelayError } from '../../errors.ts'
-import type { Asking } from './asking.ts'
+import type { CreditRequester } from './creditRequester.ts'
+import { CheckedLater, type DeliveryDecoder, Unreadable } from './deliveryDecoder.ts'
 import type { Inbox } from './inbox.ts'
 import { type InboxEntry, takenAway } from './inboxRun.ts'
-import { CheckedLater, type ObjectOpener, Unreadable } from './objectOpener.ts'
 import type { Settlement } from './settlement.ts'
 import type { TakeRequest } from './takeRequest.ts'
 
@@ -25,15 +25,15 @@ interface Unfinished {
 /** Takes objects out of the inbox, opens them, and settles them. */
 export class Collector {
   readonly #inbox: Inbox
-  readonly #opener: ObjectOpener
+  readonly #decoder: DeliveryDecoder
   readonly #settlement: Settlement
-  readonly #asking: Asking
+  readonly #credit: CreditRequester
 
-  constructor(options: { inbox: Inbox; opener: ObjectOpener; settlement: Settlement; asking: Asking }) {
+  constructor(options: { inbox: Inbox; decoder: DeliveryDecoder; settlement: Settlement; credit: CreditRequester }) {
     this.#inbox = options.inbox
-    this.#opener = options.opener
+    this.#decoder = options.decoder
     this.#settlement = options.settlement
-    this.#asking = options.asking
+    this.#credit = options.credit
   }
 
   /** What the request wants of what is there now; a promise if schemas check asynchronously. */
@@ -91,9 +91,9 @@ export class Collector {
       if (entry === undefined) break
       collection.left--
       // Whoever is handed it may end the process by it; so may a schema, or a serializer of the program's own.
-      const isHanded = !request.acknowledges || this.#opener.runsProgram(entry.group)
+      const isHanded = !request.acknowledges || this.#decoder.runsProgram(entry.group)
       if (isHanded && !this.#settlement.hand(entry)) continue
-      const object = this.#opener.open(entry)
+      const object = this.#decoder.decode(entry)
       if (object instanceof CheckedLater) {
         collection.waitsFor = { entry, later: object }
         return false
@@ -126,7 +126,7 @@ export class Collector {
   /** It was not what the program asked for: another member may read it, and this one is owed another object. */
   #giveBack(entry: InboxEntry, { failure }: Unreadable): void {
     this.#settlement.release(entry, { attemptCounted: true, failure })
-    if (entry.kind === 'produce') this.#asking.askInstead(entry.group)
+    if (entry.kind === 'produce') this.#credit.requestInstead(entry.group)
   }
 
   #finish({ batch, request, newest }: Unfinished): Batch {

@@ -38,7 +38,7 @@ import type {
 import type { Sending } from './sender.ts'
 import { checkStopOptions } from './stopping.ts'
 import { checkTakeRequest, type TakeOrder } from './takeRequest.ts'
-import type { WorkHandler } from './work.ts'
+import type { WorkHandler } from './workerPool.ts'
 
 const nothing = () => undefined
 
@@ -103,7 +103,7 @@ export class Endpoint<
   }
 
   /**
-   * Sends an object to every member of some groups; it is also each group's last broadcast, which members that join later
+   * Sends an object to every member of some groups; it is also each group's retained broadcast, which members that join later
    * receive. Resolves when the relay has accepted it; with `replace`, also when a newer one took its place, see
    * {@link BroadcastOptions}. See {@link produce} for what may go wrong.
    */
@@ -183,7 +183,7 @@ export class Endpoint<
    * it is on its way. Rejects with `INVALID_ARGUMENT` and `NOT_A_MEMBER`, which are `error` events too.
    */
   notify(request: Own | readonly Own[] | Counts<Own>): Promise<void> {
-    return this.#guard(async () => this.#program.asking.notify(request))
+    return this.#guard(async () => this.#program.credit.notify(request))
   }
 
   /**
@@ -259,7 +259,7 @@ export class Endpoint<
     const obstacle = this.#program.status.receivingObstacle
     if (obstacle !== undefined) throw obstacle
     // The handler is given objects of its own group only; that they are of its type is what the program states.
-    return this.#program.works.start(group, handler as unknown as WorkHandler, options)
+    return this.#program.workers.start(group, handler as unknown as WorkHandler, options)
   }
 
   /**

@@ -16,31 +16,31 @@ import {
 } from '../records.ts'
 import { reportedError } from '../reportedError.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
-import { Asking } from './asking.ts'
 import { Collector } from './collector.ts'
+import { CreditRequester } from './creditRequester.ts'
+import { DeliveryDecoder } from './deliveryDecoder.ts'
 import type { CheckedEndpointOptions } from './endpointOptions.ts'
 import { type EndpointEvents, type EndpointStats, endpointEventNames } from './endpointTypes.ts'
 import { EventQueue } from './eventQueue.ts'
 import { Inbox } from './inbox.ts'
 import type { EndpointRecords, Io } from './io.ts'
 import { IoChannel } from './ioChannel.ts'
-import { ObjectOpener } from './objectOpener.ts'
 import { Receiver } from './receiver.ts'
 import { Sender } from './sender.ts'
 import { Settlement } from './settlement.ts'
 import { EndpointStatus } from './status.ts'
 import { Stopping } from './stopping.ts'
 import { Taking } from './taking.ts'
-import { Works } from './work.ts'
+import { WorkerPool } from './workerPool.ts'
 
 /** The program's side of one endpoint: its parts, and the records from the I/O, each given to the part it is for. */
 export class EndpointProgram implements EndpointRecords {
   readonly events: TypedEvents<EndpointEvents>
   readonly status: EndpointStatus = new EndpointStatus()
   readonly sender: Sender
-  readonly asking: Asking
+  readonly credit: CreditRequester
   readonly taking: Taking
-  readonly works: Works
+  readonly workers: WorkerPool
   readonly settlement: Settlement
   readonly stopping: Stopping
   /** Its public id at the relay. */
@@ -49,7 +49,7 @@ export class EndpointProgram implements EndpointRecords {
   readonly name: string
   readonly #inbox: Inbox
   #underWay: Transfer = { sentBytes: 0, arrivedBytes: 0, arrivingBytes: 0 }
-  readonly #opener: ObjectOpener
+  readonly #decoder: DeliveryDecoder
   readonly #receiver: Receiver
   readonly #channel: IoChannel
   readonly #queue: EventQueue
@@ -71,25 +71,25 @@ export class EndpointProgram implements EndpointRecords {
     const report = (error: ObjectRelayError) => this.report(error)
     const settlement = new Settlement(channel, report)
     const inbox = new Inbox(broadcasts === 'latest')
-    const opener = new ObjectOpener({ objectBytesMax: limits.objectBytesMax, serializer, schemas, status, report })
-    const asking = new Asking(channel, status, groups)
-    const collector = new Collector({ inbox, opener, settlement, asking })
+    const decoder = new DeliveryDecoder({ objectBytesMax: limits.objectBytesMax, serializer, schemas, status, report })
+    const credit = new CreditRequester(channel, status, groups)
+    const collector = new Collector({ inbox, decoder, settlement, credit })
     const { inboxBytesMax } = limits
     const taking = new Taking({ inbox, collector, channel, status, inboxBytesMax })
     const sender = new Sender({ channel, status, limits, serializer })
-    const works = new Works({ asking, opener, settlement, status, report })
+    const workers = new WorkerPool({ credit, decoder, settlement, status, report })
     // Who wants the latest only has asked for it; `skipped` says how many there were.
     const missed = (group: string, count: number) => void (broadcasts === 'every' && this.#missed(group, count))
-    const receiver = new Receiver({ channel, status, inbox, settlement, taking, works, missed })
+    const receiver = new Receiver({ channel, status, inbox, settlement, taking, workers, missed })
     this.sender = sender
-    this.asking = asking
+    this.credit = credit
     this.taking = taking
-    this.works = works
+    this.workers = workers
     this.settlement = settlement
-    this.stopping = new Stopping({ channel, status, sender, receiver, taking, settlement, works, opener })
+    this.stopping = new Stopping({ channel, status, sender, receiver, taking, settlement, workers, decoder })
     this.#channel = channel
     this.#inbox = inbox
-    this.#opener = opener
+    this.#decoder = decoder
     this.#receiver = receiver
   }
 
@@ -215,7 +215,7 @@ export class EndpointProgram implements EndpointRecords {
     const dropped = sameRelay ? this.#receiver.dropLent(epochBefore, claims) : undefined
     if (claims) this.#channel.write(encodeClaim(epochBefore))
     // Behind the claim, so that they are asked for when they are back in their queues.
-    if (dropped !== undefined) for (const [group, count] of dropped) this.asking.ask(group, count)
+    if (dropped !== undefined) for (const [group, count] of dropped) this.credit.request(group, count)
     const unacknowledged = this.#receiver.countUnacknowledged()
     this.#receiver.beginEpoch()
     if (epochBefore === 0) return
@@ -323,7 +323,7 @@ export class EndpointProgram implements EndpointRecords {
         objects: this.#receiver.objects,
         bytes: this.#receiver.bytes,
         skipped: this.#receiver.skipped,
-        unreadable: this.#opener.unreadableObjects,
+        unreadable: this.#decoder.unreadableObjects,
       },
       underWay: { ...this.#underWay },
       linksLost: status.linksLost,

@@ -14,7 +14,7 @@ import type { IoChannel } from './ioChannel.ts'
 import type { Settlement } from './settlement.ts'
 import type { EndpointStatus } from './status.ts'
 import type { Taking } from './taking.ts'
-import type { Works } from './work.ts'
+import type { WorkerPool } from './workerPool.ts'
 
 /** What is as large as an array that stands by itself waits alone: such arrays are given memory of their own. */
 const ALONE_BYTES_MIN = fixedLimits.segmentBytesMin
@@ -27,7 +27,7 @@ export class Receiver {
   readonly #inbox: Inbox
   readonly #settlement: Settlement
   readonly #taking: Taking
-  readonly #works: Works
+  readonly #workers: WorkerPool
   readonly #missed: (group: string, count: number) => void
   readonly #routes = new RouteCache(isGroupName)
   readonly #slab = new Slab()
@@ -43,7 +43,7 @@ export class Receiver {
     inbox: Inbox
     settlement: Settlement
     taking: Taking
-    works: Works
+    workers: WorkerPool
     /** Broadcasts of a group were dropped before they came here. */
     missed(group: string, count: number): void
   }) {
@@ -52,7 +52,7 @@ export class Receiver {
     this.#inbox = options.inbox
     this.#settlement = options.settlement
     this.#taking = options.taking
-    this.#works = options.works
+    this.#workers = options.workers
     this.#missed = options.missed
   }
 
@@ -135,7 +135,7 @@ export class Receiver {
       this.#settlement.flush()
       return
     }
-    if (run.kind === 'produce' && this.#works.concerns(run.group)) this.#offer(run)
+    if (run.kind === 'produce' && this.#workers.concerns(run.group)) this.#offer(run)
     else {
       if (run.kind === 'broadcast' && this.#inbox.onlyLatest) this.#keepLatest(run)
       this.#inbox.push(run)
@@ -146,7 +146,7 @@ export class Receiver {
   #offer(run: InboxRun): void {
     while (run.objects > 0) {
       const entry = run.take()
-      if (!this.#works.offer(entry)) this.#inbox.push(InboxRun.of(entry))
+      if (!this.#workers.offer(entry)) this.#inbox.push(InboxRun.of(entry))
     }
   }
 
@@ -187,7 +187,7 @@ export class Receiver {
       if (tells) this.#settlement.dropRun(run)
       dropped.set(run.group, (dropped.get(run.group) ?? 0) + run.objects)
     }
-    for (const { group } of this.#works.dropLent(epoch, tells)) dropped.set(group, (dropped.get(group) ?? 0) + 1)
+    for (const { group } of this.#workers.dropLent(epoch, tells)) dropped.set(group, (dropped.get(group) ?? 0) + 1)
     this.#settlement.flush()
     return dropped
   }

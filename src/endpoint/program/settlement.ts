@@ -10,10 +10,10 @@ import {
   writeLeases,
   writeTaken,
 } from '../records.ts'
+import { aboutEntry } from './deliveryDecoder.ts'
 import type { InboxEntry, InboxRun, LostLease } from './inboxRun.ts'
 import { InHand } from './inHand.ts'
 import type { IoChannel } from './ioChannel.ts'
-import { aboutEntry } from './objectOpener.ts'
 
 /** How many turns of the event loop a program waits for its network, where both share a thread: a TLS write needs one. */
 const SENDING_TURNS_MAX = 2

@@ -7,16 +7,16 @@ import { FrameType } from '../../wire/frameTypes.ts'
 import { OBJECT_HEAD_BYTES, type Route, readStreamBeginTail } from '../../wire/objectHeader.ts'
 import { RouteCache } from '../../wire/routeCache.ts'
 import { type EndpointStopResult, RecordType } from '../records.ts'
+import type { DeliveryDecoder } from './deliveryDecoder.ts'
 import type { StopResult, UndeliveredObject } from './endpointTypes.ts'
 import { type EncodedObject, encodedParts } from './inboxRun.ts'
 import type { IoChannel } from './ioChannel.ts'
-import type { ObjectOpener } from './objectOpener.ts'
 import type { Receiver } from './receiver.ts'
 import type { Sender } from './sender.ts'
 import type { Settlement } from './settlement.ts'
 import type { EndpointStatus } from './status.ts'
 import type { Taking } from './taking.ts'
-import type { Works } from './work.ts'
+import type { WorkerPool } from './workerPool.ts'
 
 const DEADLINE_DEFAULT_MS = 10_000
 /** How long the I/O may take to answer beyond the deadline that it was given. */
@@ -48,8 +48,8 @@ export class Stopping {
   readonly #receiver: Receiver
   readonly #taking: Taking
   readonly #settlement: Settlement
-  readonly #works: Works
-  readonly #opener: ObjectOpener
+  readonly #workers: WorkerPool
+  readonly #decoder: DeliveryDecoder
   readonly #routes = new RouteCache(isGroupName)
   /** What is given back to the program, as it was encoded: to decode it runs code of the program, which is for the end. */
   readonly #undelivered: Undelivered[] = []
@@ -64,8 +64,8 @@ export class Stopping {
     receiver: Receiver
     taking: Taking
     settlement: Settlement
-    works: Works
-    opener: ObjectOpener
+    workers: WorkerPool
+    decoder: DeliveryDecoder
   }) {
     this.#channel = options.channel
     this.#status = options.status
@@ -73,8 +73,8 @@ export class Stopping {
     this.#receiver = options.receiver
     this.#taking = options.taking
     this.#settlement = options.settlement
-    this.#works = options.works
-    this.#opener = options.opener
+    this.#workers = options.workers
+    this.#decoder = options.decoder
   }
 
   /** Whether the object that came is one of ours on its way back; it is kept then. */
@@ -134,9 +134,9 @@ export class Stopping {
   #finishWork(timeoutMs: number): Promise<boolean> | undefined {
     const { inHand } = this.#settlement
     this.#settlement.acknowledgeLeft()
-    const working = this.#works.stopAll()
+    const working = this.#workers.stopAll()
     inHand.abortAll(createError('STOPPED', 'The endpoint is being stopped.'))
-    if (this.#works.running === 0 && inHand.size === 0) return undefined
+    if (this.#workers.running === 0 && inHand.size === 0) return undefined
     return this.#takeAwayAfter(timeoutMs, Promise.all([working, inHand.whenEmpty()]))
   }
 
@@ -185,7 +185,7 @@ export class Stopping {
 
   #giveBack({ kind, groups, encoded }: Undelivered): UndeliveredObject {
     if (kind === 'clear') return { object: undefined, groups, kind: 'clearRetained' }
-    const object = this.#opener.reopen(encoded, groups[0] ?? '')
+    const object = this.#decoder.decodeReturned(encoded, groups[0] ?? '')
     return kind === 'unretained' ? { object, groups, kind: 'broadcast', retain: false } : { object, groups, kind }
   }
 }

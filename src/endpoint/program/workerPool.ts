@@ -1,14 +1,14 @@
 import { createError, type ObjectRelayError, toObjectRelayError, UnrecoverableError } from '../../errors.ts'
 import { checkNames, describeValue } from '../../options.ts'
 import { isInstance, messageOf } from '../../thrown.ts'
-import type { Asking } from './asking.ts'
+import type { CreditRequester } from './creditRequester.ts'
 import { checkRetryDelay, deliveryOf } from './deliveries.ts'
+import { aboutEntry, CheckedLater, type DeliveryDecoder, Unreadable } from './deliveryDecoder.ts'
 import { checkGroups } from './destinations.ts'
 import type { Delivery, Work } from './endpointTypes.ts'
 import { failureErrorOf } from './failureError.ts'
 import { type InboxEntry, takenAway } from './inboxRun.ts'
 import { nextAttempt } from './nextAttempt.ts'
-import { aboutEntry, CheckedLater, type ObjectOpener, Unreadable } from './objectOpener.ts'
 import type { Settlement } from './settlement.ts'
 import type { EndpointStatus } from './status.ts'
 
@@ -30,7 +30,7 @@ interface Worker {
 }
 
 /** All calls of `work` for one group. */
-interface Workplace {
+interface GroupPool {
   readonly group: string
   readonly workers: Worker[]
   /** What came beyond what the workers asked for, because the program asked as well. */
@@ -43,23 +43,23 @@ interface Workplace {
  * Runs handlers on produced objects. For each handler that could run one object is asked for, so that the relay knows how
  * much this endpoint can do; what is asked cannot be taken back, so that what comes after a stop goes back uncounted.
  */
-export class Works {
-  readonly #workplaces = new Map<string, Workplace>()
-  readonly #asking: Asking
-  readonly #opener: ObjectOpener
+export class WorkerPool {
+  readonly #pools = new Map<string, GroupPool>()
+  readonly #credit: CreditRequester
+  readonly #decoder: DeliveryDecoder
   readonly #settlement: Settlement
   readonly #status: EndpointStatus
   readonly #report: (error: ObjectRelayError) => void
 
   constructor(options: {
-    asking: Asking
-    opener: ObjectOpener
+    credit: CreditRequester
+    decoder: DeliveryDecoder
     settlement: Settlement
     status: EndpointStatus
     report: (error: ObjectRelayError) => void
   }) {
-    this.#asking = options.asking
-    this.#opener = options.opener
+    this.#credit = options.credit
+    this.#decoder = options.decoder
     this.#settlement = options.settlement
     this.#status = options.status
     this.#report = options.report
@@ -68,14 +68,14 @@ export class Works {
   /** How many handlers run. */
   get running(): number {
     let running = 0
-    for (const { workers } of this.#workplaces.values()) for (const worker of workers) running += worker.running
+    for (const { workers } of this.#pools.values()) for (const worker of workers) running += worker.running
     return running
   }
 
   /** A call of `work`. Throws `INVALID_ARGUMENT` and `NOT_A_MEMBER`. */
   start(groupName: unknown, handler: unknown, options: unknown): Work {
     const [group = ''] = checkGroups([groupName], 'group')
-    this.#asking.checkMember(group)
+    this.#credit.checkMember(group)
     if (!isHandler(handler)) {
       throw createError(
         'INVALID_ARGUMENT',
@@ -86,32 +86,32 @@ export class Works {
       )
     }
     const { concurrency, retryDelayMs } = checkWorkOptions(options)
-    const workplace = this.#workplaceOf(group)
+    const pool = this.#poolOf(group)
     const worker: Worker = { handler, concurrency, retryDelayMs, running: 0, stopping: false, idle: () => undefined }
-    workplace.workers.push(worker)
-    const onTheirWay = Math.min(workplace.unwanted, concurrency)
-    workplace.unwanted -= onTheirWay
-    if (concurrency > onTheirWay) this.#asking.ask(group, concurrency - onTheirWay)
-    const stop = () => this.#stop(workplace, worker)
+    pool.workers.push(worker)
+    const onTheirWay = Math.min(pool.unwanted, concurrency)
+    pool.unwanted -= onTheirWay
+    if (concurrency > onTheirWay) this.#credit.request(group, concurrency - onTheirWay)
+    const stop = () => this.#stop(pool, worker)
     return { stop, [Symbol.asyncDispose]: stop }
   }
 
   /** Whether there are, or were, workers for the produced objects of a group. */
   concerns(group: string): boolean {
-    return this.#workplaces.has(group)
+    return this.#pools.has(group)
   }
 
   /** Takes an object that arrived, unless no worker is concerned. */
   offer(entry: InboxEntry): boolean {
     if (entry.kind !== 'produce') return false
-    const workplace = this.#workplaces.get(entry.group)
-    if (workplace === undefined) return false
-    const free = workplace.workers.find((worker) => !worker.stopping && worker.running < worker.concurrency)
-    if (free !== undefined) this.#begin(workplace, free, entry)
-    else if (workplace.unwanted > 0) {
-      workplace.unwanted--
+    const pool = this.#pools.get(entry.group)
+    if (pool === undefined) return false
+    const free = pool.workers.find((worker) => !worker.stopping && worker.running < worker.concurrency)
+    if (free !== undefined) this.#begin(pool, free, entry)
+    else if (pool.unwanted > 0) {
+      pool.unwanted--
       this.#giveBack(entry)
-    } else if (isActive(workplace)) workplace.queue.push(entry)
+    } else if (isActive(pool)) pool.queue.push(entry)
     else return false
     return true
   }
@@ -119,8 +119,8 @@ export class Works {
   /** Stops all; resolves when no handler runs any more. */
   async stopAll(): Promise<void> {
     const stops: Promise<void>[] = []
-    for (const workplace of this.#workplaces.values()) {
-      for (const worker of [...workplace.workers]) stops.push(this.#stop(workplace, worker))
+    for (const pool of this.#pools.values()) {
+      for (const worker of [...pool.workers]) stops.push(this.#stop(pool, worker))
     }
     await Promise.all(stops)
   }
@@ -128,7 +128,7 @@ export class Works {
   /** Drops what waits for a handler, of a session that is lost, since the relay lends it again; as the inbox does. Returns it. */
   dropLent(epoch: number, tells: boolean): readonly InboxEntry[] {
     const dropped: InboxEntry[] = []
-    for (const { queue } of this.#workplaces.values()) {
+    for (const { queue } of this.#pools.values()) {
       const kept = queue.filter((entry) => entry.epoch !== epoch)
       for (const entry of queue.splice(0, queue.length, ...kept)) if (entry.epoch === epoch) dropped.push(entry)
     }
@@ -139,35 +139,35 @@ export class Works {
     return dropped
   }
 
-  #workplaceOf(group: string): Workplace {
-    let workplace = this.#workplaces.get(group)
-    if (workplace === undefined) {
-      workplace = { group, workers: [], queue: [], unwanted: 0 }
-      this.#workplaces.set(group, workplace)
+  #poolOf(group: string): GroupPool {
+    let pool = this.#pools.get(group)
+    if (pool === undefined) {
+      pool = { group, workers: [], queue: [], unwanted: 0 }
+      this.#pools.set(group, pool)
     }
-    return workplace
+    return pool
   }
 
-  #begin(workplace: Workplace, worker: Worker, entry: InboxEntry): void {
+  #begin(pool: GroupPool, worker: Worker, entry: InboxEntry): void {
     worker.running++
     this.#settlement.taken(entry)
     // Not from within the reading of records: a handler may compute for minutes.
     queueMicrotask(() => {
-      this.#run(workplace, worker, entry).catch((thrown: unknown) => {
+      this.#run(pool, worker, entry).catch((thrown: unknown) => {
         this.#report(toObjectRelayError(thrown, 'HANDLER_FAILED'))
       })
     })
   }
 
   /** Whatever happens to one object, the place of its handler is free again. */
-  async #run(workplace: Workplace, worker: Worker, entry: InboxEntry): Promise<void> {
+  async #run(pool: GroupPool, worker: Worker, entry: InboxEntry): Promise<void> {
     const settlement = this.#settlement
     try {
       if (!settlement.hand(entry)) return
       const sending = settlement.whenSent()
       if (sending !== undefined) await sending
-      const opened = this.#opener.open(entry)
-      const object = opened instanceof CheckedLater ? await opened.object : opened
+      const decoded = this.#decoder.decode(entry)
+      const object = decoded instanceof CheckedLater ? await decoded.object : decoded
       if (takenAway(entry) !== undefined) return
       if (object instanceof Unreadable) {
         const { failure } = object
@@ -179,7 +179,7 @@ export class Works {
     } catch (thrown) {
       this.#failed(worker, entry, thrown)
     } finally {
-      this.#done(workplace, worker)
+      this.#done(pool, worker)
     }
   }
 
@@ -205,25 +205,25 @@ export class Works {
     this.#report(aboutEntry(entry, 'HANDLER_FAILED', message, thrown))
   }
 
-  #done(workplace: Workplace, worker: Worker): void {
+  #done(pool: GroupPool, worker: Worker): void {
     worker.running--
     // First, so that an object that goes back is in its queue again when the next one is asked for.
     this.#settlement.flush()
     if (worker.stopping) {
-      if (worker.running === 0) this.#leave(workplace, worker)
+      if (worker.running === 0) this.#leave(pool, worker)
       return
     }
-    const next = workplace.queue.shift()
-    if (next === undefined) this.#asking.ask(workplace.group, 1)
-    else this.#begin(workplace, worker, next)
+    const next = pool.queue.shift()
+    if (next === undefined) this.#credit.request(pool.group, 1)
+    else this.#begin(pool, worker, next)
   }
 
-  #stop(workplace: Workplace, worker: Worker): Promise<void> {
+  #stop(pool: GroupPool, worker: Worker): Promise<void> {
     if (!worker.stopping) {
       worker.stopping = true
-      workplace.unwanted += worker.concurrency - worker.running
-      if (!isActive(workplace)) for (const entry of workplace.queue.splice(0)) this.#giveBack(entry)
-      if (worker.running === 0) this.#leave(workplace, worker)
+      pool.unwanted += worker.concurrency - worker.running
+      if (!isActive(pool)) for (const entry of pool.queue.splice(0)) this.#giveBack(entry)
+      if (worker.running === 0) this.#leave(pool, worker)
     }
     if (worker.running === 0) return Promise.resolve()
     return new Promise((resolve) => {
@@ -235,7 +235,7 @@ export class Works {
     })
   }
 
-  #leave({ workers }: Workplace, worker: Worker): void {
+  #leave({ workers }: GroupPool, worker: Worker): void {
     workers.splice(workers.indexOf(worker), 1)
     worker.idle()
   }
@@ -247,7 +247,7 @@ export class Works {
   }
 }
 
-function isActive({ workers }: Workplace): boolean {
+function isActive({ workers }: GroupPool): boolean {
   return workers.some((worker) => !worker.stopping)
 }
 

@@ -34,7 +34,7 @@ export class CheckedLater {
 }
 
 /** Turns what waits in the inbox into objects of the program, when it takes them. */
-export class ObjectOpener {
+export class DeliveryDecoder {
   readonly #decoder: ObjectDecoder
   readonly #schemas: ReadonlyMap<string, StandardSchemaV1>
   readonly #hasSerializer: boolean
@@ -58,7 +58,7 @@ export class ObjectOpener {
     this.#report = options.report
   }
 
-  decode({ buffer, start, end, segments }: EncodedObject): unknown {
+  #decodeBytes({ buffer, start, end, segments }: EncodedObject): unknown {
     if (segments === undefined) return this.#decoder.decode(buffer, start, end)
     return this.#decoder.decodeParts({ head: buffer.subarray(start, end), segments })
   }
@@ -69,11 +69,11 @@ export class ObjectOpener {
   }
 
   /** Gives the object; or `Unreadable`, after an `error` event; or `CheckedLater` when its schema checks asynchronously. */
-  open(entry: InboxEntry): unknown {
+  decode(entry: InboxEntry): unknown {
     const schema = this.#schemas.size === 0 ? undefined : this.#schemas.get(entry.group)
     let object: unknown
     try {
-      object = this.decode(entry)
+      object = this.#decodeBytes(entry)
     } catch (thrown) {
       return this.#failed(entry, 'undecodable', thrown)
     }
@@ -88,9 +88,9 @@ export class ObjectOpener {
   }
 
   /** Gives an object of this program that came back; `undefined`, after an `error` event, if its decoding fails. */
-  reopen(encoded: EncodedObject, group: string): unknown {
+  decodeReturned(encoded: EncodedObject, group: string): unknown {
     try {
-      return this.decode(encoded)
+      return this.#decodeBytes(encoded)
     } catch (thrown) {
       const cause = toObjectRelayError(thrown, 'NOT_DESERIALIZABLE')
       const message = `An object that was not delivered to ${JSON.stringify(group)} cannot be decoded: ${cause.message}`

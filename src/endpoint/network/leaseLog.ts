@@ -26,12 +26,12 @@ const IS_CLAIMED = 8
 const stateAfter: readonly number[] = [ACKNOWLEDGED, GONE, RELEASED_COUNTED, GONE, RELEASED_COUNTED]
 
 /** A lease in its session: what the object is known by, and the number that the session gave it. */
-export interface LedgerEntry extends Omit<ReclaimedLease, 'leaseNumber'> {
+export interface LoggedLease extends Omit<ReclaimedLease, 'leaseNumber'> {
   readonly number: number
 }
 
 /** One that was settled, and how. */
-export interface SettledEntry extends LedgerEntry {
+export interface SettledLease extends LoggedLease {
   readonly action: number
   /** Of a release. */
   readonly terms: ReleaseTerms | undefined
@@ -54,7 +54,7 @@ interface Block {
  * The leases that one session gave, from the delivery until it is certain that the relay knows what became of them: what
  * the endpoint needs to claim them after a restart of the relay. They are numbered by their order, as everywhere.
  */
-export class LeaseLedger {
+export class LeaseLog {
   /** Leases that were given. */
   count = 0
   readonly #blocks = new Map<number, Block>()
@@ -133,8 +133,8 @@ export class LeaseLedger {
   }
 
   /** Of these leases, those that nobody has settled and that are not claimed yet in this session; they are from now on. */
-  claim(from: number, to: number): LedgerEntry[] {
-    const entries: LedgerEntry[] = []
+  claim(from: number, to: number): LoggedLease[] {
+    const entries: LoggedLease[] = []
     for (const [block, index] of this.#entries(from, to)) {
       const at = index * ENTRY_WORDS + STATE_AT
       const word = block.words[at] ?? 0
@@ -146,8 +146,8 @@ export class LeaseLedger {
   }
 
   /** What was settled in an earlier channel, without effect. */
-  untold(): SettledEntry[] {
-    const entries: SettledEntry[] = []
+  unreported(): SettledLease[] {
+    const entries: SettledLease[] = []
     for (const [block, index] of this.#entries(0, this.count - 1)) {
       const state = (block.words[index * ENTRY_WORDS + STATE_AT] ?? 0) & STATES
       if (block.frames[index] !== Number.POSITIVE_INFINITY || state === OPEN) continue
@@ -158,8 +158,8 @@ export class LeaseLedger {
     return entries
   }
 
-  /** The frame number `frame` of the channel tells the relay what became of an entry that was {@link untold}. */
-  told(number: number, frame: number): void {
+  /** The frame number `frame` of the channel tells the relay what became of an entry that was {@link unreported}. */
+  reported(number: number, frame: number): void {
     const block = this.#blockOf(number)
     if (block === undefined) return
     block.frames[number - block.first] = frame
@@ -252,7 +252,7 @@ function restartEntry(block: Block, index: number, receivedFrames: number): void
   block.pending++
 }
 
-function entryOf(block: Block, index: number): LedgerEntry {
+function entryOf(block: Block, index: number): LoggedLease {
   const [source = 0, low = 0, rest = 0, flags = 0] = block.words.subarray(index * ENTRY_WORDS)
   return {
     number: block.first + index,

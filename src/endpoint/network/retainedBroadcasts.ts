@@ -11,10 +11,10 @@ interface Identity {
 const SOURCE_AT = 8
 
 /**
- * The last broadcast of each group that an endpoint handed to its program. Who joins gets the last one, so who joins anew, as
- * after a restart of the relay, would get it twice.
+ * The retained broadcast of each group that the program was given last. Who joins a group gets its retained broadcast, so an
+ * endpoint that joins anew, as after a restart of the relay, would get it twice.
  */
-export class LastBroadcasts {
+export class RetainedBroadcasts {
   readonly #byGroup = new Map<string, Identity>()
   /** Most often the next one is for the same group. */
   #group: string | undefined
@@ -30,7 +30,7 @@ export class LastBroadcasts {
     this.#identity = undefined
   }
 
-  /** Remembers the broadcast whose frame begins at `start`; returns whether a session begins with the last one of the session before. */
+  /** Remembers the broadcast whose frame begins at `start`; returns whether a session begins with the one that ended the session before. */
   repeats(group: string, frame: Buffer, start: number): boolean {
     const source = readUint32(frame, start + SOURCE_AT)
     const sequence = readSequence(frame, start)

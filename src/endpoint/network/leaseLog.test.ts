@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest'
 import type { ReleaseTerms } from '../../wire/controlFrames.ts'
 import { encodeRoute, OBJECT_HEAD_BYTES, stampAttempt, stampSource, writeObjectHead } from '../../wire/objectHeader.ts'
 import { LeaseAction } from '../records.ts'
-import { LeaseLedger, type LedgerEntry } from './leaseLedger.ts'
+import { LeaseLog, type LoggedLease } from './leaseLog.ts'
 
 const route = encodeRoute({ kind: 'produce', groups: ['g'], copies: [1] })
 
-function delivered({ source, sequence, attempt }: Pick<LedgerEntry, 'source' | 'sequence' | 'attempt'>): Buffer {
+function delivered({ source, sequence, attempt }: Pick<LoggedLease, 'source' | 'sequence' | 'attempt'>): Buffer {
   const frame = Buffer.alloc(3 + OBJECT_HEAD_BYTES + route.destinations.length)
   writeObjectHead(frame, 3, 0x20, route, sequence, 0)
   stampSource(frame, 3, source)
@@ -17,7 +17,7 @@ function delivered({ source, sequence, attempt }: Pick<LedgerEntry, 'source' | '
 
 /** The same in simple words: what became of each lease, and with which frame. */
 interface ModelLease {
-  readonly entry: LedgerEntry
+  readonly entry: LoggedLease
   action: number | undefined
   terms: ReleaseTerms | undefined
   frame: number
@@ -63,7 +63,7 @@ const step = fc.oneof(
 )
 
 class Model {
-  readonly ledger: LeaseLedger = new LeaseLedger()
+  readonly leaseLog: LeaseLog = new LeaseLog()
   readonly leases: ModelLease[] = []
   frames = 0
   confirmed = 0
@@ -72,7 +72,7 @@ class Model {
     if (action.do === 'add') {
       for (let index = 0; index < action.count; index++) {
         const entry = { ...action, number: this.leases.length, sequence: Math.max(0, action.sequence - index) }
-        this.ledger.add(delivered(entry), 3, entry.groupIndex, entry.isDead)
+        this.leaseLog.add(delivered(entry), 3, entry.groupIndex, entry.isDead)
         const { number, source, sequence, attempt, groupIndex, isDead } = entry
         this.leases.push({
           entry: { number, source, sequence, groupIndex, attempt, isDead },
@@ -86,13 +86,13 @@ class Model {
       this.settle(action.action, from, to, counts ? action.terms : undefined)
     } else {
       this.confirmed = Math.max(this.confirmed, this.frames - action.behind)
-      this.ledger.confirmed(this.confirmed)
+      this.leaseLog.confirmed(this.confirmed)
     }
   }
 
   settle(action: number, from: number, to: number, how?: ReleaseTerms): void {
     this.frames++
-    this.ledger.settle(action, from, to, this.frames, how)
+    this.leaseLog.settle(action, from, to, this.frames, how)
     for (const lease of this.leases.slice(from, to + 1)) {
       if (lease.action === undefined) lease.terms = how
       lease.action ??= action === RELEASE_FINAL ? RELEASE_COUNTED : action
@@ -102,7 +102,7 @@ class Model {
 
   /** The session is over; what is certain is forgotten. */
   restart(): void {
-    this.ledger.restart(this.confirmed)
+    this.leaseLog.restart(this.confirmed)
     for (const lease of this.leases) {
       const isCertain = lease.action !== undefined && lease.frame <= this.confirmed
       if (isCertain || lease.action === RELEASE) lease.action = DROP
@@ -111,11 +111,11 @@ class Model {
     this.confirmed = 0
   }
 
-  open(): LedgerEntry[] {
+  open(): LoggedLease[] {
     return this.leases.filter(({ action }) => action === undefined).map(({ entry }) => entry)
   }
 
-  untold(): unknown[] {
+  unreported(): unknown[] {
     const settled = [ACKNOWLEDGE, RELEASE_COUNTED] as readonly (number | undefined)[]
     return this.leases
       .filter(({ action }) => settled.includes(action))
@@ -123,7 +123,7 @@ class Model {
   }
 }
 
-describe('The ledger of the leases of a session', () => {
+describe('The log of the leases of a session', () => {
   it('knows what to claim and what to settle again, whatever was done in whatever order', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
@@ -132,9 +132,9 @@ describe('The ledger of the leases of a session', () => {
         for (let session = 0; session < 2; session++) {
           model.restart()
           const last = model.leases.length - 1
-          expect(model.ledger.claim(0, last)).toEqual(model.open())
-          expect(model.ledger.claim(0, last)).toEqual([])
-          expect(model.ledger.untold()).toEqual(model.untold())
+          expect(model.leaseLog.claim(0, last)).toEqual(model.open())
+          expect(model.leaseLog.claim(0, last)).toEqual([])
+          expect(model.leaseLog.unreported()).toEqual(model.unreported())
         }
       }),
       { numRuns: 150 },
@@ -146,34 +146,34 @@ describe('The ledger of the leases of a session', () => {
     model.run({ do: 'add', count: 200, source: 1, sequence: 500, attempt: 1, groupIndex: 0, isDead: false })
     model.settle(ACKNOWLEDGE, 0, 149)
     model.restart()
-    const { ledger } = model
-    expect(ledger.claim(150, 151).map(({ number }) => number)).toEqual([150, 151])
-    ledger.settle(RELEASE_COUNTED, 150, 151, 1)
-    for (const { number } of ledger.untold()) ledger.told(number, 2)
-    expect(ledger.untold()).toEqual([])
-    expect(ledger.claim(0, 199).map(({ number }) => number)).toEqual(Array.from({ length: 48 }, (_, at) => at + 152))
-    ledger.settle(ACKNOWLEDGE, 152, 199, 3)
-    ledger.confirmed(2)
-    expect(ledger.isEmpty).toBe(false)
-    ledger.confirmed(3)
-    expect(ledger.isEmpty).toBe(true)
+    const { leaseLog } = model
+    expect(leaseLog.claim(150, 151).map(({ number }) => number)).toEqual([150, 151])
+    leaseLog.settle(RELEASE_COUNTED, 150, 151, 1)
+    for (const { number } of leaseLog.unreported()) leaseLog.reported(number, 2)
+    expect(leaseLog.unreported()).toEqual([])
+    expect(leaseLog.claim(0, 199).map(({ number }) => number)).toEqual(Array.from({ length: 48 }, (_, at) => at + 152))
+    leaseLog.settle(ACKNOWLEDGE, 152, 199, 3)
+    leaseLog.confirmed(2)
+    expect(leaseLog.isEmpty).toBe(false)
+    leaseLog.confirmed(3)
+    expect(leaseLog.isEmpty).toBe(true)
   })
 
   it('keeps little for one object that is worked on for long while millions go by', () => {
-    const ledger = new LeaseLedger()
+    const leaseLog = new LeaseLog()
     const frame = delivered({ source: 1, sequence: 1, attempt: 1 })
-    ledger.add(frame, 3, 0, false)
+    leaseLog.add(frame, 3, 0, false)
     const before = process.memoryUsage().arrayBuffers
     for (let number = 1; number < 500_000; number++) {
-      ledger.add(frame, 3, 0, false)
-      ledger.settle(ACKNOWLEDGE, number, number, number)
-      if (number % 100 === 0) ledger.confirmed(number - 50)
+      leaseLog.add(frame, 3, 0, false)
+      leaseLog.settle(ACKNOWLEDGE, number, number, number)
+      if (number % 100 === 0) leaseLog.confirmed(number - 50)
     }
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4_000_000)
-    ledger.restart(500_000)
-    expect(ledger.claim(0, 499_999)).toHaveLength(1)
-    ledger.settle(ACKNOWLEDGE, 0, 0, 1)
-    ledger.confirmed(1)
-    expect(ledger.isEmpty).toBe(true)
+    leaseLog.restart(500_000)
+    expect(leaseLog.claim(0, 499_999)).toHaveLength(1)
+    leaseLog.settle(ACKNOWLEDGE, 0, 0, 1)
+    leaseLog.confirmed(1)
+    expect(leaseLog.isEmpty).toBe(true)
   })
 })

@@ -8,7 +8,7 @@ import type { EndpointStatus } from './status.ts'
 const DRAIN = -1
 
 /** Asks the relay for produced objects. It remembers what is asked, and the I/O asks again when it has forgotten. */
-export class Asking {
+export class CreditRequester {
   readonly #channel: IoChannel
   readonly #status: EndpointStatus
   readonly #groups: ReadonlySet<string>
@@ -30,18 +30,18 @@ export class Asking {
     for (const [group, count] of counts) {
       if (count === DRAIN) this.#drained.add(group)
       else this.#drained.delete(group)
-      this.ask(group, count)
+      this.request(group, count)
     }
   }
 
   /** Asks for objects of a group that was checked. */
-  ask(group: string, count: number): void {
+  request(group: string, count: number): void {
     this.#channel.write(encodeNotify(group, count))
   }
 
   /** Asks for one object in the place of one that came and was of no use. */
-  askInstead(group: string): void {
-    if (!this.#status.receivingClosed && !this.#drained.has(group)) this.ask(group, 1)
+  requestInstead(group: string): void {
+    if (!this.#status.receivingClosed && !this.#drained.has(group)) this.request(group, 1)
   }
 
   checkMember(group: string): void {
