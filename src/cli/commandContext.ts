@@ -4,7 +4,8 @@ import { TIMER_MS_MAX } from '../options.ts'
 import { readConfig } from './config.ts'
 import { Output } from './output.ts'
 import { findPassword, type PasswordOptions } from './passwordSource.ts'
-import { type Config, type Flags, otherWays, type Resolved, resolveSettings, type Setting } from './settings.ts'
+import type { Setting } from './settingCatalogue.ts'
+import { type Config, type Flags, otherWays, type Resolved, resolveSettings } from './settings.ts'
 import { COUNT_FORM, DURATION_FORM, parseCount, parseDurationMs } from './units.ts'
 
 /** The values of a command's flags. */

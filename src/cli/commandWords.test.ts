@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { checkEndpointOptions, takeConnectTimeoutMs } from '../endpoint/program/endpointOptions.ts'
 import { checkRelayOptions } from '../relay/relayOptions.ts'
 import { inCommandWords } from './commandWords.ts'
-import { broadcastsSetting, endpointSettings, relaySettings } from './settingCatalogue.ts'
-import { explainingSources, resolveSettings, type Setting } from './settings.ts'
+import { broadcastsSetting, endpointSettings, relaySettings, type Setting } from './settingCatalogue.ts'
+import { explainingSources, resolveSettings } from './settings.ts'
 
 const password = 'rope-lantern-quartz-91-violet'
 

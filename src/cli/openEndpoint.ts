@@ -6,7 +6,8 @@ import type { Listeners } from '../events.ts'
 import { passwordOf, resolveCommand, usageError } from './commandContext.ts'
 import type { Interrupt } from './interrupt.ts'
 import { type Output, printable } from './output.ts'
-import { explainingSources, type Setting } from './settings.ts'
+import type { Setting } from './settingCatalogue.ts'
+import { explainingSources } from './settings.ts'
 
 const hostDefault = '127.0.0.1'
 /** Nobody reads these longer: the first attempts usually fail only because the relay is about to start. */

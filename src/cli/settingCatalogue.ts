@@ -3,8 +3,26 @@ import { endpointLimitDefaults, relayLimitDefaults } from '../limits.ts'
 import { isRecord } from '../options.ts'
 import { parseAcceptedGroups } from './acceptFlags.ts'
 import { parseLimit, parseLimitValue } from './limitFlags.ts'
-import type { Setting } from './settings.ts'
 import { BYTES_FORM, DURATION_FORM, parseBytes, parseDurationMs } from './units.ts'
+
+/** An option of the library that the command line takes from flags, variables and a config file alike. */
+export interface Setting {
+  /** Its name in the library, which is its name in a config file. */
+  readonly name: string
+  /** Its flag as commander declares it: `--keys-dir <folder>`. */
+  readonly flag: string
+  /** Its environment variable. */
+  readonly variable: string
+  readonly help: string
+  /** Turns the text of a flag or variable into what the library takes; `where` is for its error. */
+  readonly read: (texts: readonly string[], where: string) => unknown
+  /** The same for what a config file holds; by default it is taken as it is. */
+  readonly readConfig?: (value: unknown, where: string) => unknown
+  /** Given several times as a flag, and separated by commas in the variable. */
+  readonly repeated?: boolean
+  /** What each source says is laid over what the one below says, instead of replacing it. */
+  readonly merged?: boolean
+}
 
 /** The first and only text, as it is: the library checks it and says what it must be. */
 const text = ([first = '']: readonly string[]): unknown => first

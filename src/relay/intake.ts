@@ -1,5 +1,9 @@
+import type { Broker } from '../core/broker.ts'
 import { isGroupName } from '../core/groupName.ts'
-import { createError } from '../errors.ts'
+import type { Session } from '../core/session.ts'
+import { createError, type ObjectRelayError } from '../errors.ts'
+import type { RelayLimits } from '../limits.ts'
+import type { Store, StoredObject } from '../store/store.ts'
 import { encodeStreamOffset } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import {
@@ -13,7 +17,28 @@ import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingBodies } from './incomingBodies.ts'
 import { ObjectRun } from './objectRun.ts'
 import type { PastAnswers } from './pastSessions.ts'
-import type { RelaySession, RelaySessionHost } from './relaySession.ts'
+
+/** Where the objects of all endpoints go. */
+export interface IntakeHost {
+  readonly broker: Broker<StoredObject>
+  readonly store: Store
+  readonly limits: RelayLimits
+}
+
+/** Whose objects they are: the session of an endpoint, which answers for them. */
+export interface IntakeOwner {
+  /** What the broker knows it by. */
+  readonly session: Session<StoredObject>
+  /** Stamped into each object. */
+  readonly source: number
+  /** How many object bytes it was given room for. */
+  readonly channel: { readonly grantedLimit: number }
+  say(frame: Buffer): void
+  /** Does something as soon as all that was said before is kept. */
+  whenKept(action: () => void): void
+  accepted(sequence: number, objects: number, memberCounts: readonly number[]): void
+  rejected(sequence: number, error: ObjectRelayError): void
+}
 
 /** The objects that come from one endpoint: into the store, and to the broker. */
 export class Intake {
@@ -21,14 +46,14 @@ export class Intake {
   readonly #pastAnswers: PastAnswers
   /** Of OBJECT frames, since the session began. */
   receivedBytes = 0
-  readonly #owner: RelaySession
-  readonly #host: RelaySessionHost
+  readonly #owner: IntakeOwner
+  readonly #host: IntakeHost
   readonly #routes = new RouteCache(isGroupName)
   readonly #bodies: IncomingBodies
   /** What has come last and is not with the broker yet. */
   #run: ObjectRun | undefined
 
-  constructor(owner: RelaySession, host: RelaySessionHost, pastAnswers: PastAnswers) {
+  constructor(owner: IntakeOwner, host: IntakeHost, pastAnswers: PastAnswers) {
     this.#owner = owner
     this.#host = host
     this.#pastAnswers = pastAnswers

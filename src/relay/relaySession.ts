@@ -1,4 +1,3 @@
-import type { Broker } from '../core/broker.ts'
 import type { Delivery } from '../core/contract.ts'
 import { isDeadLetterName } from '../core/groupName.ts'
 import type { Session } from '../core/session.ts'
@@ -10,7 +9,7 @@ import {
   type ObjectRelayError,
   toPlainError,
 } from '../errors.ts'
-import { fixedLimits, type RelayLimits } from '../limits.ts'
+import { fixedLimits } from '../limits.ts'
 import { isRecord } from '../options.ts'
 import type {
   AcceptedRun,
@@ -20,7 +19,6 @@ import type {
   LargeBody,
   LoadedFrame,
   SessionMemory,
-  Store,
   StoredObject,
 } from '../store/store.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
@@ -48,17 +46,14 @@ import { ReliableChannel } from '../wire/reliableChannel.ts'
 import { AcceptedRuns } from './acceptedRuns.ts'
 import { HeldOutput } from './heldOutput.ts'
 import type { Hello } from './hello.ts'
-import { Intake } from './intake.ts'
+import { Intake, type IntakeHost, type IntakeOwner } from './intake.ts'
 import { OutgoingBodies } from './outgoingBodies.ts'
 import type { Gated, OutputGate } from './outputGate.ts'
 import { PastAnswers, UnconfirmedAnswers } from './pastSessions.ts'
 
 /** What a session needs of the relay. */
-export interface RelaySessionHost {
-  readonly broker: Broker<StoredObject>
-  readonly store: Store
+export interface RelaySessionHost extends IntakeHost {
   readonly gate: OutputGate
-  readonly limits: RelayLimits
   /** The endpoint gives leases back. */
   release(session: RelaySession, from: number, to: number, terms: ReleaseTerms): void
   /** The store cannot read what it keeps. */
@@ -98,7 +93,7 @@ export function firstWindowBytes({ inboxBytes }: Hello): number {
  * One endpoint in the relay: turns its frames into calls of the broker, and what the broker decides into frames. It
  * outlives its links.
  */
-export class RelaySession implements LinkHandler, Gated {
+export class RelaySession implements LinkHandler, Gated, IntakeOwner {
   /** The public id of its endpoint. */
   readonly id: string
   /** A number that no other session of this relay has, stamped into the objects that the endpoint sends. */

@@ -1,15 +1,25 @@
+import type { Clock } from '../../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../../errors.ts'
 import { EndpointProof } from '../../security/endpointProof.ts'
 import { loadPasswordProof } from '../../security/passwordLogin.ts'
+import type { ConnectOptions } from '../../transport/connect.ts'
 import { Link } from '../../transport/link.ts'
+import type { Transport } from '../../transport/transport.ts'
 import type { EndpointConfiguration } from '../records.ts'
-import type { ConnectorHost } from './connector.ts'
 import { type Greeting, Handshake } from './handshake.ts'
-import type { Admission } from './ticketPool.ts'
+import type { Admission, TicketPool } from './ticketPool.ts'
 import type { Welcome } from './welcome.ts'
 
 /** How long an attempt may take until the channel stands. */
 const ATTEMPT_MS = 15_000
+
+/** What attempts need of their surroundings. */
+export interface AttemptHost {
+  readonly clock: Clock
+  /** What the endpoints of the process share. */
+  readonly tickets: TicketPool
+  connect(options: ConnectOptions): Promise<Transport>
+}
 
 /** Whom an attempt works for. It is told of the end of the attempt, once, unless it gave it up. */
 export interface AttemptOwner {
@@ -23,7 +33,7 @@ export interface AttemptOwner {
 
 export interface AttemptParts {
   readonly configuration: EndpointConfiguration
-  readonly host: ConnectorHost
+  readonly host: AttemptHost
   readonly owner: AttemptOwner
   /** What tells the relay and the password, for what the endpoints of a process share. */
   readonly relayKey: string

@@ -1,23 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Clock, Timer } from '../../clock.ts'
+import type { Timer } from '../../clock.ts'
 import type { ObjectRelayError } from '../../errors.ts'
-import type { ConnectOptions } from '../../transport/connect.ts'
 import type { Link, LinkHandler } from '../../transport/link.ts'
-import type { Transport } from '../../transport/transport.ts'
 import type { EndpointConfiguration } from '../records.ts'
-import { Attempt } from './attempt.ts'
+import { Attempt, type AttemptHost } from './attempt.ts'
 import type { Greeting } from './handshake.ts'
 import { ReconnectDelays } from './reconnectDelays.ts'
-import type { TicketPool } from './ticketPool.ts'
 import type { Welcome } from './welcome.ts'
-
-/** What a connector needs of its surroundings. */
-export interface ConnectorHost {
-  readonly clock: Clock
-  /** What the endpoints of the process share. */
-  readonly tickets: TicketPool
-  connect(options: ConnectOptions): Promise<Transport>
-}
 
 /** Whom a connector works for: an endpoint's session. */
 export interface ConnectorOwner extends LinkHandler {
@@ -41,7 +30,7 @@ const ASKED_WAIT_MS_MAX = 60_000
  */
 export class Connector {
   readonly #configuration: EndpointConfiguration
-  readonly #host: ConnectorHost
+  readonly #host: AttemptHost
   readonly #owner: ConnectorOwner
   readonly #relayKey: string
   readonly #delays: ReconnectDelays
@@ -52,7 +41,7 @@ export class Connector {
   #wasWelcomed = false
   #stopped = false
 
-  constructor(configuration: EndpointConfiguration, host: ConnectorHost, owner: ConnectorOwner) {
+  constructor(configuration: EndpointConfiguration, host: AttemptHost, owner: ConnectorOwner) {
     this.#configuration = configuration
     this.#host = host
     this.#owner = owner

@@ -34,8 +34,9 @@ import {
 } from '../records.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
 import { Arrivals } from './arrivals.ts'
+import type { AttemptHost } from './attempt.ts'
 import { Claims } from './claims.ts'
-import { Connector, type ConnectorHost, type ConnectorOwner } from './connector.ts'
+import { Connector, type ConnectorOwner } from './connector.ts'
 import { DemandTable } from './demandTable.ts'
 import { type Greeting, readRefusal } from './handshake.ts'
 import { Outbox } from './outbox.ts'
@@ -44,7 +45,7 @@ import { TransferReports } from './transferReports.ts'
 import type { Welcome } from './welcome.ts'
 
 /** What the sessions of one process share. */
-export interface SessionHost extends ConnectorHost {
+export interface SessionHost extends AttemptHost {
   readonly port: RecordPort
   nextAttachment(): number
   /** The session is over; no record will come from it any more. */
