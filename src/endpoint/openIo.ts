@@ -1,3 +1,7 @@
+// An endpoint has two sides, program/ and network/; all that passes between them is in records.ts, and travels through threads/.
+// This folder's own files may import both sides. The sides do not import each other, and nothing of an endpoint imports the relay or a store.
+// Changes that belong here: how the two sides are joined, on two threads or on one, and what a record says.
+
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'

@@ -1,4 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+// The relay on real links: its sessions turn frames into calls of the core, and what the core decides into frames.
+// It may import core, wire, transport, security and store; never objects (it decodes none) nor endpoint.
+// Changes that belong here: how an endpoint gets in, what its session does with frames, what leaves when the store has it, events and statistics.
+
 import type { Worker } from 'node:worker_threads'
 import { createError, fromPlainError, type ObjectRelayError } from '../errors.ts'
 import { Emitter, type Listeners } from '../events.ts'

@@ -1,3 +1,7 @@
+// Connections: the only folder that opens sockets. A transport carries bytes; a link carries frames over one.
+// It may import wire and security; it knows neither endpoints nor the relay.
+// Changes that belong here: connecting and listening, TLS, heartbeats, how reads and writes are gathered.
+
 import type { LinkWriter } from '../wire/reliableChannel.ts'
 
 /** A connection to a peer that carries bytes: TLS, plain TCP, or memory in tests. */

@@ -1,3 +1,7 @@
+// The protocol as bytes: frames, their numbering and resume, large objects in chunks, routes. Endpoints and the relay share it.
+// Pure: it may import errors.ts, limits.ts and the like of src/, and no other folder; no node:*, no clock, no sockets.
+// Changes that belong here: what is on the wire. They begin in PROTOCOL.md.
+
 /**
  * The types of frames. PROTOCOL.md is their specification.
  *

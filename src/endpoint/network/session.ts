@@ -1,3 +1,7 @@
+// The network's side of an endpoint: what runs with its connection, in the I/O thread, or with `io: 'inline'` on the program's own.
+// It may import records.ts, threads/, wire, transport and security; never program/, and it calls no code of the program.
+// Changes that belong here: connecting and resuming, what is kept until the relay has it, putting deliveries together, claiming leases.
+
 import type { Timer } from '../../clock.ts'
 import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../../errors.ts'
 import { fixedLimits } from '../../limits.ts'

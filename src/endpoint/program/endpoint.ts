@@ -1,4 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+// The program's side of an endpoint: what runs on the program's thread, from `produce()` into the ring, and from the ring to `pop()`.
+// It may import records.ts, threads/, objects, wire and the checks of security; never network/, transport or sockets.
+// Changes that belong here: methods and options of `Endpoint`; how objects are encoded, wait in the inbox, are taken, worked on and settled.
 
 import { createError, type ObjectRelayError, toObjectRelayError } from '../../errors.ts'
 import { Emitter } from '../../events.ts'
