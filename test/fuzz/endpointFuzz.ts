@@ -2,7 +2,7 @@ import { FakeClock } from '../../src/clock.fixture.ts'
 import { Destinations } from '../../src/endpoint/program/destinations.ts'
 import { checkEndpointOptions } from '../../src/endpoint/program/endpointOptions.ts'
 import { EndpointProgram } from '../../src/endpoint/program/endpointProgram.ts'
-import { checkTakeRequest } from '../../src/endpoint/program/takeRequest.ts'
+import { checkTakeOptions } from '../../src/endpoint/program/takeOptions.ts'
 import { ObjectRelayError } from '../../src/errors.ts'
 import { RelayServer } from '../../src/relay/relayServer.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
@@ -153,7 +153,7 @@ export class EndpointFuzz {
     }
     if (random.chance(0.3)) program.credit.notify({ [random.pick(groups)]: random.pick([-1, 1, 5]) })
     const { objects } = random.chance(0.4)
-      ? await program.taking.take(checkTakeRequest('all', {}, false))
+      ? await program.consumer.take(checkTakeOptions('all', {}, false))
       : { objects: [] }
     this.#counts.taken += objects.length
     await settle(this.#clock)

@@ -1,7 +1,7 @@
 import { Destinations } from '../../src/endpoint/program/destinations.ts'
 import { checkEndpointOptions } from '../../src/endpoint/program/endpointOptions.ts'
 import { EndpointProgram } from '../../src/endpoint/program/endpointProgram.ts'
-import { checkTakeRequest } from '../../src/endpoint/program/takeRequest.ts'
+import { checkTakeOptions } from '../../src/endpoint/program/takeOptions.ts'
 import { PASSWORD } from './channel.ts'
 import { fail } from './failure.ts'
 import type { FuzzIo } from './fuzzIo.ts'
@@ -73,7 +73,7 @@ export class Neighbours {
     let refused: unknown
     for (const answer of answers) answer.then(() => settled++).catch((thrown: unknown) => (refused = thrown))
     await this.#settle()
-    const { objects, entries } = await this.#receiver.taking.take(checkTakeRequest('all', {}, false))
+    const { objects, entries } = await this.#receiver.consumer.take(checkTakeOptions('all', {}, false))
     for (const [index, object] of objects.entries()) this.#check(object, bytes, entries[index]?.skipped ?? 0)
     await this.#settle()
     if (this.#problem !== undefined) fail(this.#problem)

@@ -9,7 +9,7 @@ import type {
   UndeliveredObject,
   Work,
 } from '../../src/endpoint/program/endpointTypes.ts'
-import { checkTakeRequest, type TakeOrder } from '../../src/endpoint/program/takeRequest.ts'
+import { checkTakeOptions, type TakeOrder } from '../../src/endpoint/program/takeOptions.ts'
 import { ObjectRelayError } from '../../src/errors.ts'
 import type { EndpointLimits } from '../../src/limits.ts'
 import { EndpointWitness } from './endpointWitness.ts'
@@ -234,7 +234,7 @@ export class SimulatedEndpoint {
   /** `pop`, `retrieveAll`; what is taken is acknowledged by that. */
   async take(order: TakeOrder, options: { maxItems?: number; blocking?: boolean; timeoutMs?: number }): Promise<void> {
     try {
-      const { objects, entries } = await this.program.taking.take(checkTakeRequest(order, options, false))
+      const { objects, entries } = await this.program.consumer.take(checkTakeOptions(order, options, false))
       for (const [index, object] of objects.entries()) {
         const entry = entries[index]
         if (entry === undefined) continue

@@ -1,5 +1,5 @@
 // The network's side of an endpoint: what runs with its connection, in the I/O thread, or with `io: 'inline'` on the program's own.
-// It may import records.ts, threads/, wire, transport and security; never program/, and it calls no code of the program.
+// It may import records.ts, threads/, wire, transport, security, and the assembling of objects; never program/, nor code of the program.
 // Changes that belong here: connecting and resuming, what is kept until the relay has it, putting deliveries together, claiming leases.
 
 import type { Timer } from '../../clock.ts'

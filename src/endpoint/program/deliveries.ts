@@ -1,13 +1,13 @@
 import { createError } from '../../errors.ts'
 import { checkNames, describeValue } from '../../options.ts'
 import type { ReleaseTerms } from '../../wire/controlFrames.ts'
+import type { Consumer } from './consumer.ts'
 import type { DeadLetter, Delivery } from './endpointTypes.ts'
 import { failureErrorOf } from './failureError.ts'
 import type { InboxEntry } from './inboxRun.ts'
 import type { Settlement } from './settlement.ts'
 import type { EndpointStatus } from './status.ts'
-import { nextObject } from './takeRequest.ts'
-import type { Taking } from './taking.ts'
+import { nextObject } from './takeOptions.ts'
 
 /** The longest wait before a retry that can be asked for; the relay has a bound of its own. */
 const RETRY_DELAY_MS_MAX = 3_600_000
@@ -85,11 +85,12 @@ export function checkRetryDelay(retryDelayMs: unknown, where: string): number | 
  * thrown into it gives the object back instead. Ends when the endpoint is stopped.
  */
 export async function* iterate<Item>(
-  { taking, settlement, status }: { taking: Taking; settlement: Settlement; status: EndpointStatus },
+  { consumer, settlement, status }: { consumer: Consumer; settlement: Settlement; status: EndpointStatus },
   present: (entry: InboxEntry, object: unknown) => Item,
 ): AsyncGenerator<Item, void, undefined> {
   do {
-    const { entries, objects } = await taking.take(nextObject)
+    const taken = consumer.take(nextObject)
+    const { entries, objects } = taken instanceof Promise ? await taken : taken
     const [entry] = entries
     if (entry === undefined) return
     const sending = entry.state === 'inHand' ? settlement.whenSent() : undefined

@@ -7,6 +7,7 @@ import { createError, type ObjectRelayError, toObjectRelayError } from '../../er
 import { Emitter } from '../../events.ts'
 import { checkNames, describeValue } from '../../options.ts'
 import { openIo } from '../openIo.ts'
+import type { Batch } from './consumer.ts'
 import { deliveryOf, iterate } from './deliveries.ts'
 import { Destinations, mergeReceipts, type PreparedRoute } from './destinations.ts'
 import {
@@ -40,7 +41,7 @@ import type {
 } from './endpointTypes.ts'
 import type { Sending } from './sender.ts'
 import { checkStopOptions } from './stopping.ts'
-import { checkTakeRequest, type TakeOrder } from './takeRequest.ts'
+import { checkTakeOptions, type TakeOrder } from './takeOptions.ts'
 import type { WorkHandler } from './workerPool.ts'
 
 const nothing = () => undefined
@@ -365,18 +366,19 @@ export class Endpoint<
   }
 
   #take(order: TakeOrder, options: unknown): Promise<ObjectOf<Groups, Own>[]> {
-    return quietly(this.#takeChecked(order, options))
-  }
-
-  async #takeChecked(order: TakeOrder, options: unknown): Promise<ObjectOf<Groups, Own>[]> {
-    const { objects } = await this.#program.taking.take(checkTakeRequest(order, options, false))
     // That objects are of these types is what the program states; a schema checks it.
-    return objects as ObjectOf<Groups, Own>[]
+    const objectsOf = ({ objects }: Batch) => objects as ObjectOf<Groups, Own>[]
+    try {
+      const taken = this.#program.consumer.take(checkTakeOptions(order, options, false))
+      return taken instanceof Promise ? quietly(taken.then(objectsOf)) : Promise.resolve(objectsOf(taken))
+    } catch (thrown) {
+      return quietly(Promise.reject(thrown))
+    }
   }
 
   #takeSync(order: TakeOrder, options: unknown): ObjectOf<Groups, Own>[] {
     // As above.
-    return this.#program.taking.takeSync(checkTakeRequest(order, options, true)).objects as ObjectOf<Groups, Own>[]
+    return this.#program.consumer.takeSync(checkTakeOptions(order, options, true)).objects as ObjectOf<Groups, Own>[]
   }
 }
 

@@ -16,7 +16,7 @@ import {
 } from '../records.ts'
 import { reportedError } from '../reportedError.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
-import { Collector } from './collector.ts'
+import { Consumer } from './consumer.ts'
 import { CreditRequester } from './creditRequester.ts'
 import { DeliveryDecoder } from './deliveryDecoder.ts'
 import type { CheckedEndpointOptions } from './endpointOptions.ts'
@@ -30,7 +30,6 @@ import { Sender } from './sender.ts'
 import { Settlement } from './settlement.ts'
 import { EndpointStatus } from './status.ts'
 import { Stopping } from './stopping.ts'
-import { Taking } from './taking.ts'
 import { WorkerPool } from './workerPool.ts'
 
 /** The program's side of one endpoint: its parts, and the records from the I/O, each given to the part it is for. */
@@ -39,7 +38,7 @@ export class EndpointProgram implements EndpointRecords {
   readonly status: EndpointStatus = new EndpointStatus()
   readonly sender: Sender
   readonly credit: CreditRequester
-  readonly taking: Taking
+  readonly consumer: Consumer
   readonly workers: WorkerPool
   readonly settlement: Settlement
   readonly stopping: Stopping
@@ -73,20 +72,19 @@ export class EndpointProgram implements EndpointRecords {
     const inbox = new Inbox(broadcasts === 'latest')
     const decoder = new DeliveryDecoder({ objectBytesMax: limits.objectBytesMax, serializer, schemas, status, report })
     const credit = new CreditRequester(channel, status, groups)
-    const collector = new Collector({ inbox, decoder, settlement, credit })
     const { inboxBytesMax } = limits
-    const taking = new Taking({ inbox, collector, channel, status, inboxBytesMax })
+    const consumer = new Consumer({ inbox, decoder, settlement, credit, channel, status, inboxBytesMax })
     const sender = new Sender({ channel, status, limits, serializer })
     const workers = new WorkerPool({ credit, decoder, settlement, status, report })
     // Who wants the latest only has asked for it; `skipped` says how many there were.
     const missed = (group: string, count: number) => void (broadcasts === 'every' && this.#missed(group, count))
-    const receiver = new Receiver({ channel, status, inbox, settlement, taking, workers, missed })
+    const receiver = new Receiver({ channel, status, inbox, settlement, consumer, workers, missed })
     this.sender = sender
     this.credit = credit
-    this.taking = taking
+    this.consumer = consumer
     this.workers = workers
     this.settlement = settlement
-    this.stopping = new Stopping({ channel, status, sender, receiver, taking, settlement, workers, decoder })
+    this.stopping = new Stopping({ channel, status, sender, receiver, consumer, settlement, workers, decoder })
     this.#channel = channel
     this.#inbox = inbox
     this.#decoder = decoder
@@ -252,7 +250,7 @@ export class EndpointProgram implements EndpointRecords {
     const lost = { error: createError('LEASE_LOST', why, { cause: error }), isForgotten: false }
     this.settlement.lost(this.status.epoch, lost)
     this.sender.rejectAll(error)
-    const waitersForObjects = this.taking.end(error)
+    const waitersForObjects = this.consumer.end(error)
     this.stopping.failed()
     const waitersForConnection = this.#takeConnectionWaiters()
     for (const waiter of waitersForConnection) waiter.reject(error)

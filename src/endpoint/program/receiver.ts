@@ -8,12 +8,12 @@ import { isProduced, OBJECT_HEAD_BYTES, readStreamBeginTail } from '../../wire/o
 import { RouteCache } from '../../wire/routeCache.ts'
 import { Slab } from '../../wire/slab.ts'
 import { readLeaseNumber } from '../records.ts'
+import type { Consumer } from './consumer.ts'
 import type { Inbox } from './inbox.ts'
 import { encodedParts, InboxRun, type KeptFrames } from './inboxRun.ts'
 import type { IoChannel } from './ioChannel.ts'
 import type { Settlement } from './settlement.ts'
 import type { EndpointStatus } from './status.ts'
-import type { Taking } from './taking.ts'
 import type { WorkerPool } from './workerPool.ts'
 
 /** What is as large as an array that stands by itself waits alone: such arrays are given memory of their own. */
@@ -26,7 +26,7 @@ export class Receiver {
   readonly #status: EndpointStatus
   readonly #inbox: Inbox
   readonly #settlement: Settlement
-  readonly #taking: Taking
+  readonly #consumer: Consumer
   readonly #workers: WorkerPool
   readonly #missed: (group: string, count: number) => void
   readonly #routes = new RouteCache(isGroupName)
@@ -42,7 +42,7 @@ export class Receiver {
     status: EndpointStatus
     inbox: Inbox
     settlement: Settlement
-    taking: Taking
+    consumer: Consumer
     workers: WorkerPool
     /** Broadcasts of a group were dropped before they came here. */
     missed(group: string, count: number): void
@@ -51,7 +51,7 @@ export class Receiver {
     this.#status = options.status
     this.#inbox = options.inbox
     this.#settlement = options.settlement
-    this.#taking = options.taking
+    this.#consumer = options.consumer
     this.#workers = options.workers
     this.#missed = options.missed
   }
@@ -140,7 +140,7 @@ export class Receiver {
       if (run.kind === 'broadcast' && this.#inbox.onlyLatest) this.#keepLatest(run)
       this.#inbox.push(run)
     }
-    this.#taking.arrived()
+    this.#consumer.arrived()
   }
 
   #offer(run: InboxRun): void {

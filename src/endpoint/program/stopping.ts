@@ -7,6 +7,7 @@ import { FrameType } from '../../wire/frameTypes.ts'
 import { OBJECT_HEAD_BYTES, type Route, readStreamBeginTail } from '../../wire/objectHeader.ts'
 import { RouteCache } from '../../wire/routeCache.ts'
 import { type EndpointStopResult, RecordType } from '../records.ts'
+import type { Consumer } from './consumer.ts'
 import type { DeliveryDecoder } from './deliveryDecoder.ts'
 import type { StopResult, UndeliveredObject } from './endpointTypes.ts'
 import { type EncodedObject, encodedParts } from './inboxRun.ts'
@@ -15,7 +16,6 @@ import type { Receiver } from './receiver.ts'
 import type { Sender } from './sender.ts'
 import type { Settlement } from './settlement.ts'
 import type { EndpointStatus } from './status.ts'
-import type { Taking } from './taking.ts'
 import type { WorkerPool } from './workerPool.ts'
 
 const DEADLINE_DEFAULT_MS = 10_000
@@ -46,7 +46,7 @@ export class Stopping {
   readonly #status: EndpointStatus
   readonly #sender: Sender
   readonly #receiver: Receiver
-  readonly #taking: Taking
+  readonly #consumer: Consumer
   readonly #settlement: Settlement
   readonly #workers: WorkerPool
   readonly #decoder: DeliveryDecoder
@@ -62,7 +62,7 @@ export class Stopping {
     status: EndpointStatus
     sender: Sender
     receiver: Receiver
-    taking: Taking
+    consumer: Consumer
     settlement: Settlement
     workers: WorkerPool
     decoder: DeliveryDecoder
@@ -71,7 +71,7 @@ export class Stopping {
     this.#status = options.status
     this.#sender = options.sender
     this.#receiver = options.receiver
-    this.#taking = options.taking
+    this.#consumer = options.consumer
     this.#settlement = options.settlement
     this.#workers = options.workers
     this.#decoder = options.decoder
@@ -119,7 +119,7 @@ export class Stopping {
     status.condition = 'stopping'
     // Whoever stops an endpoint waits for it.
     this.#channel.keepAlive(true)
-    this.#taking.end()
+    this.#consumer.end()
     const finishing = this.#finishWork(leftMs())
     if (finishing !== undefined) late = !(await finishing)
     // From here to the flush nothing is waited for, so that a call after a stop without work fails at once.

@@ -1,6 +1,6 @@
 // What carries records between the two sides of an endpoint: rings of bytes, the ports at their ends, and what wakes the other side.
 // It may import records.ts and wire. It knows neither side, and of an endpoint only its number.
-// Changes that belong here: how records travel, wait and wake. What a record says belongs into records.ts.
+// Changes that belong here: how records travel, wait and wake. What a record says belongs in records.ts.
 
 import { createError } from '../../errors.ts'
 import { copyBytes } from '../../memoryCopy.ts'

@@ -5,7 +5,7 @@ import { checkNames, describeValue } from '../../options.ts'
 export type TakeOrder = 'oldest' | 'newest' | 'all'
 
 /** A checked call of `pop`, `getLast` or `retrieveAll`. */
-export interface TakeRequest {
+export interface CheckedTakeOptions {
   readonly order: TakeOrder
   readonly maxItems: number
   readonly blocking: boolean
@@ -17,7 +17,7 @@ export interface TakeRequest {
 }
 
 /** The next object, for an iterator. */
-export const nextObject: TakeRequest = {
+export const nextObject: CheckedTakeOptions = {
   order: 'oldest',
   maxItems: 1,
   blocking: true,
@@ -33,7 +33,7 @@ const namesOf = {
 } as const
 
 /** Checks the options of a call. Throws `INVALID_ARGUMENT`. */
-export function checkTakeRequest(order: TakeOrder, options: unknown, synchronous: boolean): TakeRequest {
+export function checkTakeOptions(order: TakeOrder, options: unknown, synchronous: boolean): CheckedTakeOptions {
   const method = `${methodOf[order]}${synchronous ? 'Sync' : ''}`
   const names = order === 'all' ? namesOf.plain : namesOf.counted
   const given = checkNames(options, synchronous ? names : [...names, 'signal'], {
