@@ -12,7 +12,7 @@ import type { Waker } from './threads/waker.ts'
  * All begin like a frame: u32 length, u8 type.
  *
  * To the I/O: OBJECT (with its sequence); STREAM_BEGIN, whose stream is the number of the attachment with the parts of
- * the body; NOTIFY; and OPEN, TAKEN, LEASES, HANDED, STOP, CLAIM, FLUSH, REPLACEABLE, WITHDRAW of this list.
+ * the body; NOTIFY; and OPEN, SETTLED, HANDED, STOP, CLAIM, FLUSH, REPLACEABLE, WITHDRAW of this list.
  *
  * To the program: CONTEXT; OBJECT; STREAM_BEGIN, whose stream is the number of the attachment with head and segments;
  * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, SPARE_MEMORY, TRANSFER, RETURNED, STOPPED,
@@ -21,20 +21,22 @@ import type { Waker } from './threads/waker.ts'
 export const RecordType = {
   /** JSON of the endpoint's options. */
   OPEN: 0x80,
-  /** `| u32 length | u8 type | 3 zero | u64 takenBytes |`: wire bytes of delivered objects that have left the inbox, since the endpoint began. */
-  TAKEN: 0x81,
-  /** `| u32 length | u8 type | u8 action | 2 zero | u32 epoch | u32 retryDelayMs | u64 from | u64 to | JSON of the failure, if any |` */
-  LEASES: 0x82,
+  /**
+   * `| u32 length | u8 type | u8 action | 2 zero | u32 epoch | u32 retryDelayMs | u64 from | u64 to | u64 takenBytes | JSON of the failure, if any |`:
+   * what becomes of the leases `from` to `to` of a session, if there are any; and wire bytes of delivered objects that have left the inbox, since
+   * the endpoint began.
+   */
+  SETTLED: 0x82,
   /** JSON `{ deadlineMs }`. */
   STOP: 0x83,
   /**
-   * `| u32 length | u8 type | 3 zero | u32 epoch |`: answers a STATE with `claims`. What that session lent and no LEASES
+   * `| u32 length | u8 type | 3 zero | u32 epoch |`: answers a STATE with `claims`. What that session lent and no SETTLED
    * before this record settles or drops, the program has: it is to be claimed in the session that has begun.
    */
   CLAIM: 0x84,
   /**
    * `| u32 length | u8 type | 3 zero | u32 epoch | 4 zero | u64 lease | u64 takenBytes |`: the program is about to be handed an object and
-   * may not survive that; and what TAKEN says.
+   * may not survive that; and `takenBytes` as in SETTLED.
    */
   HANDED: 0x85,
   /** 0, and for no endpoint: the program ends. All that was written before is to leave now. */
@@ -83,62 +85,59 @@ export type ReleaseAction =
 const actionOf = ({ attemptCounted, isFinal = false }: ReleaseTerms): ReleaseAction =>
   isFinal ? LeaseAction.RELEASE_FINAL : attemptCounted ? LeaseAction.RELEASE_COUNTED : LeaseAction.RELEASE
 
-/** Writes a TAKEN at `at`; returns its bytes. */
-export const TAKEN_BYTES = 16
-export function writeTaken(target: Buffer, at: number, takenBytes: number): void {
-  writeUint32(target, at, TAKEN_BYTES)
-  writeUint32(target, at + 4, RecordType.TAKEN)
-  writeUint64(target, at + 8, takenBytes)
-}
-
-export function readTaken(buffer: Buffer, start: number): number {
-  return readUint64(buffer, start + 8)
-}
-
 /** The relay knows how long. */
 const NO_DELAY = 0xffff_ffff
 
-/** Writes a LEASES at `at`; `from` and `to` are lease numbers of the session `epoch`, both inclusive. */
-export const LEASES_BYTES = 32
-export function writeLeases(target: Buffer, at: number, action: number, epoch: number, from: number, to: number): void {
-  writeUint32(target, at, LEASES_BYTES)
-  writeUint32(target, at + 4, RecordType.LEASES + action * 256)
-  writeUint32(target, at + 8, epoch)
-  writeUint32(target, at + 12, NO_DELAY)
-  writeUint64(target, at + 16, from)
-  writeUint64(target, at + 24, to)
-}
-
-/** A LEASES that says how a lease is given back. */
-export function encodeReleased(epoch: number, leaseNumber: number, terms: ReleaseTerms): Buffer {
-  const json = terms.failure === undefined ? undefined : encodeFailure(terms.failure)
-  const record = Buffer.alloc(LEASES_BYTES + (json?.length ?? 0))
-  writeLeases(record, 0, actionOf(terms), epoch, leaseNumber, leaseNumber)
-  writeUint32(record, 0, record.length)
-  writeUint32(record, 12, terms.retryDelayMs ?? NO_DELAY)
-  json?.copy(record, LEASES_BYTES)
-  return record
-}
-
-/** What a LEASES says. */
-export interface SettledLeases {
+/** Leases in a row that the same is done with: numbers of the session `epoch`, both inclusive. */
+export interface LeaseRange {
   readonly action: number
   readonly epoch: number
   readonly from: number
   readonly to: number
-  /** Of a release. */
+}
+
+/** Leases with what their release says, if it is one. */
+export interface SettledLeases extends LeaseRange {
   readonly terms: ReleaseTerms | undefined
 }
 
-export function readLeases(buffer: Buffer, start: number, end: number): SettledLeases {
+/** For a SETTLED that is about bytes only. */
+export const noLeases: LeaseRange = { action: LeaseAction.ACKNOWLEDGE, epoch: 0, from: 1, to: 0 }
+
+/** Writes a SETTLED at the beginning of `target`. */
+export const SETTLED_BYTES = 40
+export function writeSettled(target: Buffer, { action, epoch, from, to }: LeaseRange, takenBytes: number): void {
+  writeUint32(target, 0, SETTLED_BYTES)
+  writeUint32(target, 4, RecordType.SETTLED + action * 256)
+  writeUint32(target, 8, epoch)
+  writeUint32(target, 12, NO_DELAY)
+  writeUint64(target, 16, from)
+  writeUint64(target, 24, to)
+  writeUint64(target, 32, takenBytes)
+}
+
+/** A SETTLED that says how a lease is given back. */
+export function encodeReleased(epoch: number, leaseNumber: number, terms: ReleaseTerms, takenBytes: number): Buffer {
+  const json = terms.failure === undefined ? undefined : encodeFailure(terms.failure)
+  const record = Buffer.alloc(SETTLED_BYTES + (json?.length ?? 0))
+  writeSettled(record, { action: actionOf(terms), epoch, from: leaseNumber, to: leaseNumber }, takenBytes)
+  writeUint32(record, 0, record.length)
+  writeUint32(record, 12, terms.retryDelayMs ?? NO_DELAY)
+  json?.copy(record, SETTLED_BYTES)
+  return record
+}
+
+export function readTakenBytes(buffer: Buffer, start: number): number {
+  return readUint64(buffer, start + 32)
+}
+
+/** The leases of a SETTLED; `undefined` if it is about bytes only. */
+export function readSettledLeases(buffer: Buffer, start: number, end: number): SettledLeases | undefined {
   const action = buffer[start + 5] ?? 0
-  return {
-    action,
-    epoch: readUint32(buffer, start + 8),
-    from: readUint64(buffer, start + 16),
-    to: readUint64(buffer, start + 24),
-    terms: readTerms(action, buffer, start, end),
-  }
+  const from = readUint64(buffer, start + 16)
+  const to = readUint64(buffer, start + 24)
+  if (to < from) return undefined
+  return { action, epoch: readUint32(buffer, start + 8), from, to, terms: readTerms(action, buffer, start, end) }
 }
 
 const plainReleases: ReadonlyMap<number, ReleaseTerms> = new Map([
@@ -151,12 +150,12 @@ function readTerms(action: number, buffer: Buffer, start: number, end: number): 
   const terms = plainReleases.get(action)
   if (terms === undefined) return undefined
   const retryDelayMs = readUint32(buffer, start + 12)
-  const hasFailure = end - start > LEASES_BYTES
+  const hasFailure = end - start > SETTLED_BYTES
   if (!hasFailure && retryDelayMs === NO_DELAY) return terms
   return {
     ...terms,
     retryDelayMs: retryDelayMs === NO_DELAY ? undefined : retryDelayMs,
-    failure: hasFailure ? readFailure(readJson(buffer, start + LEASES_BYTES - FRAME_HEADER_BYTES, end)) : undefined,
+    failure: hasFailure ? readFailure(readJson(buffer, start + SETTLED_BYTES - FRAME_HEADER_BYTES, end)) : undefined,
   }
 }
 

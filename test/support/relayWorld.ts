@@ -5,11 +5,11 @@ import { TicketPool } from '../../src/endpoint/network/ticketPool.ts'
 import {
   type EndpointConfiguration,
   type EndpointState,
-  LEASES_BYTES,
+  type LeaseRange,
+  noLeases,
   RecordType,
-  TAKEN_BYTES,
-  writeLeases,
-  writeTaken,
+  SETTLED_BYTES,
+  writeSettled,
 } from '../../src/endpoint/records.ts'
 import { createPortPair } from '../../src/endpoint/threads/portPair.ts'
 import type { RecordPort } from '../../src/endpoint/threads/recordPort.ts'
@@ -151,6 +151,7 @@ export class ProgramEnd {
   readonly #port: RecordPort
   #session: EndpointSession | undefined
   #sequence = 0
+  #takenBytes = 0
 
   constructor(clock: FakeClock, connect: () => Promise<MemoryTransport>, options: Partial<EndpointConfiguration>) {
     const { program, io } = createPortPair(
@@ -199,19 +200,22 @@ export class ProgramEnd {
   }
 
   settleLeases(action: number, from: number, to: number, epoch = 1): void {
-    const record = Buffer.alloc(LEASES_BYTES)
-    writeLeases(record, 0, action, epoch, from, to)
-    this.#write(record)
+    this.#writeSettled({ action, epoch, from, to })
   }
 
   taken(bytes: number): void {
-    const record = Buffer.alloc(TAKEN_BYTES)
-    writeTaken(record, 0, bytes)
-    this.#write(record)
+    this.#takenBytes = bytes
+    this.#writeSettled(noLeases)
   }
 
   stop(deadlineMs: number): void {
     this.#write(encodeJson(RecordType.STOP, { deadlineMs }))
+  }
+
+  #writeSettled(leases: LeaseRange): void {
+    const record = Buffer.alloc(SETTLED_BYTES)
+    writeSettled(record, leases, this.#takenBytes)
+    this.#write(record)
   }
 
   #write(record: Buffer): void {

@@ -31,10 +31,11 @@ import {
   encodeSpareMemory,
   RecordType,
   readHanded,
-  readLeases,
   readNumber,
   readSequenceOf,
-  readTaken,
+  readSettledLeases,
+  readTakenBytes,
+  type SettledLeases,
 } from '../records.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
 import { Arrivals } from './arrivals.ts'
@@ -131,19 +132,13 @@ export class EndpointSession implements ConnectorOwner {
       case FrameType.NOTIFY:
         this.#notify(buffer, start, end)
         return
-      case RecordType.TAKEN:
-        this.#takenBytes = readTaken(buffer, start)
-        this.#grantRoom()
-        return
-      case RecordType.LEASES:
-        this.#settleLeases(buffer, start, end)
+      case RecordType.SETTLED:
+        this.#settleLeases(readSettledLeases(buffer, start, end))
+        this.#taken(readTakenBytes(buffer, start))
         return
       case RecordType.HANDED: {
         const { epoch, leaseNumber, takenBytes } = readHanded(buffer, start)
-        if (takenBytes !== this.#takenBytes) {
-          this.#takenBytes = takenBytes
-          this.#grantRoom()
-        }
+        this.#taken(takenBytes)
         if (this.#claims.handed(epoch, leaseNumber)) this.#tellSeenSoon()
         return
       }
@@ -207,9 +202,17 @@ export class EndpointSession implements ConnectorOwner {
     this.#sendControl(Buffer.from(buffer.subarray(start, end)))
   }
 
-  #settleLeases(buffer: Buffer, start: number, end: number): void {
-    this.#claims.settle(readLeases(buffer, start, end))
+  #settleLeases(leases: SettledLeases | undefined): void {
+    if (leases === undefined) return
+    this.#claims.settle(leases)
     this.#link?.requestFlush()
+  }
+
+  /** So many bytes have left the program's inbox. */
+  #taken(takenBytes: number): void {
+    if (takenBytes === this.#takenBytes) return
+    this.#takenBytes = takenBytes
+    this.#grantRoom()
   }
 
   /** Once all that the program has written for now is read: of what it settles at once, the relay need not hear that it was seen. */

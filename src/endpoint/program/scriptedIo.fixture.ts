@@ -33,8 +33,9 @@ import {
   LeaseAction,
   RecordType,
   readHanded,
-  readLeases,
-  readTaken,
+  readSettledLeases,
+  readTakenBytes,
+  type SettledLeases,
 } from '../records.ts'
 import { createPortPair } from '../threads/portPair.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
@@ -142,10 +143,11 @@ export class ScriptedIo implements Io {
         this.asked.push(`${group} ${count}`)
         return
       }
-      case RecordType.LEASES: {
-        const { action, epoch, from, to, terms } = readLeases(buffer, start, end)
-        this.leases.push(`${leaseActions.get(action)} ${from}-${to} of ${epoch}`)
-        if (terms?.attemptCounted === true) this.releases.push(terms)
+      case RecordType.SETTLED: {
+        const leases = readSettledLeases(buffer, start, end)
+        if (leases !== undefined) this.#settled(leases)
+        const takenBytes = readTakenBytes(buffer, start)
+        if (takenBytes !== this.taken.at(-1)) this.taken.push(takenBytes)
         return
       }
       case RecordType.HANDED: {
@@ -156,15 +158,17 @@ export class ScriptedIo implements Io {
       }
       case RecordType.CLAIM:
         return
-      case RecordType.TAKEN:
-        this.taken.push(readTaken(buffer, start))
-        return
       case RecordType.STOP:
         this.stopDeadlineMs = Number(readJson(buffer, start, end).deadlineMs)
         if (this.answersStop) this.stopped()
         return
     }
     throw new Error(`a record of type ${buffer[start + 4]}`)
+  }
+
+  #settled({ action, epoch, from, to, terms }: SettledLeases): void {
+    this.leases.push(`${leaseActions.get(action)} ${from}-${to} of ${epoch}`)
+    if (terms?.attemptCounted === true) this.releases.push(terms)
   }
 
   #readObject(frame: Buffer): SentObject {

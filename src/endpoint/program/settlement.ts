@@ -3,12 +3,12 @@ import type { ReleaseTerms } from '../../wire/controlFrames.ts'
 import {
   encodeReleased,
   HANDED_BYTES,
-  LEASES_BYTES,
   LeaseAction,
-  TAKEN_BYTES,
+  type LeaseRange,
+  noLeases,
+  SETTLED_BYTES,
   writeHanded,
-  writeLeases,
-  writeTaken,
+  writeSettled,
 } from '../records.ts'
 import { aboutEntry } from './deliveryDecoder.ts'
 import type { InboxEntry, InboxRun, LostLease } from './inboxRun.ts'
@@ -26,7 +26,7 @@ export class Settlement {
   readonly inHand: InHand = new InHand()
   readonly #channel: IoChannel
   readonly #report: (error: ObjectRelayError) => void
-  readonly #record: Buffer = Buffer.alloc(Math.max(LEASES_BYTES, HANDED_BYTES))
+  readonly #record: Buffer = Buffer.alloc(Math.max(SETTLED_BYTES, HANDED_BYTES))
   #action: number = LeaseAction.ACKNOWLEDGE
   #epoch = 0
   #from = 0
@@ -105,8 +105,7 @@ export class Settlement {
     if (typeof before === 'object') this.#tooLate(entry, before, 'given back')
     else if (before !== 'settled' && leaseNumber >= 0) {
       if (terms.attemptCounted || terms.failure !== undefined) {
-        this.#flushLeases()
-        this.#channel.write(encodeReleased(epoch, leaseNumber, terms))
+        this.#writeRelease(entry, terms)
       } else this.#add(LeaseAction.RELEASE, epoch, leaseNumber, leaseNumber)
     }
     return before
@@ -144,11 +143,10 @@ export class Settlement {
   /** Takes away what the program still works on: nobody waits for it any longer. Whoever gets it next must know that it was tried. */
   takeAway(error: ObjectRelayError): void {
     for (const entry of this.inHand.those(() => true)) {
-      this.#flushLeases()
       const failure = { reason: 'released', error: { code: error.code, message: error.message } } as const
       // It is not the object's fault: it is available again at once.
       const terms = { attemptCounted: true, retryDelayMs: 0, failure }
-      this.#channel.write(encodeReleased(entry.epoch, entry.leaseNumber, terms))
+      this.#writeRelease(entry, terms)
       this.#lose(entry, { error, isForgotten: false })
     }
   }
@@ -207,16 +205,25 @@ export class Settlement {
 
   flush(): void {
     this.#flushLeases()
-    if (this.#takenBytes === this.#toldBytes) return
-    this.#toldBytes = this.#takenBytes
-    writeTaken(this.#record, 0, this.#takenBytes)
-    this.#channel.write(this.#record, 0, TAKEN_BYTES)
+    if (this.#takenBytes !== this.#toldBytes) this.#write(noLeases)
   }
 
   #flushLeases(): void {
     if (this.#to < this.#from) return
-    writeLeases(this.#record, 0, this.#action, this.#epoch, this.#from, this.#to)
+    const leases = { action: this.#action, epoch: this.#epoch, from: this.#from, to: this.#to }
     this.#to = this.#from - 1
-    this.#channel.write(this.#record, 0, LEASES_BYTES)
+    this.#write(leases)
+  }
+
+  #write(leases: LeaseRange): void {
+    this.#toldBytes = this.#takenBytes
+    writeSettled(this.#record, leases, this.#takenBytes)
+    this.#channel.write(this.#record, 0, SETTLED_BYTES)
+  }
+
+  #writeRelease({ epoch, leaseNumber }: InboxEntry, terms: ReleaseTerms): void {
+    this.#flushLeases()
+    this.#toldBytes = this.#takenBytes
+    this.#channel.write(encodeReleased(epoch, leaseNumber, terms, this.#takenBytes))
   }
 }
