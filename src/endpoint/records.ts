@@ -1,5 +1,3 @@
-import type { PlainError } from '../errors.ts'
-import type { EndpointLimits, RelayLimits } from '../limits.ts'
 import { type ReleaseTerms, readJson } from '../wire/controlFrames.ts'
 import { encodeFailure, readFailure } from '../wire/failures.ts'
 import { FRAME_HEADER_BYTES, FrameType } from '../wire/frameTypes.ts'
@@ -19,7 +17,7 @@ import type { Waker } from './threads/waker.ts'
  * SUPERSEDED of this list.
  */
 export const RecordType = {
-  /** JSON of the endpoint's options. */
+  /** JSON of the endpoint's options: an `EndpointConfiguration`, see jsonRecords.ts. */
   OPEN: 0x80,
   /**
    * `| u32 length | u8 type | u8 action | 2 zero | u32 epoch | u32 retryDelayMs | u64 from | u64 to | u64 takenBytes | JSON of the failure, if any |`:
@@ -45,11 +43,11 @@ export const RecordType = {
   REPLACEABLE: 0x87,
   /** `| u32 length | u8 type | 3 zero | u64 sequence |`: an object that need not be sent any more, unless it has begun to be. */
   WITHDRAW: 0x88,
-  /** JSON of an {@link EndpointState}. */
+  /** JSON of an `EndpointState`. */
   STATE: 0x90,
   /** Nothing: the OBJECT or STREAM_BEGIN that follows was sent by this program and could not be delivered. */
   RETURNED: 0x91,
-  /** JSON of the result of a stop; the last record of an endpoint. */
+  /** JSON of an `EndpointStopResult`; the last record of an endpoint. */
   STOPPED: 0x92,
   /** `| u32 length | u8 type | 3 zero | u32 attachment |`: memory that large objects came in, for the next ones. */
   SPARE_MEMORY: 0x94,
@@ -271,63 +269,6 @@ export function dropAttachment(waker: Waker, buffer: Buffer, start: number, end:
 
 export function readLeaseNumber(buffer: Buffer, start: number): number {
   return readUint64(buffer, start + 8)
-}
-
-/** What OPEN carries to the I/O: everything about an endpoint that the network has to know. All of it was checked. */
-export interface EndpointConfiguration {
-  host: string
-  port: number
-  password: string
-  /** The secret of the endpoint's session at its relay. */
-  session: string
-  /** For people. */
-  name: string
-  groups: readonly string[]
-  security: 'TLS' | 'none'
-  broadcasts: 'every' | 'latest'
-  keysDir?: string
-  ca?: string
-  hostname?: string
-  reconnect: { initialDelayMs: number; maxDelayMs: number; factor: number; jitter: number }
-  limits: EndpointLimits
-}
-
-/** What STATE tells the program: where the connection to the relay stands. */
-export interface EndpointState {
-  /**
-   * `connecting`: never accepted yet, an attempt is made or failed. `connected`. `reconnecting`: was accepted, the link
-   * is gone, attempts are made. `disconnected`: refused for a reason that repeating does not mend; final.
-   */
-  state: 'connecting' | 'connected' | 'reconnecting' | 'disconnected'
-  /** The attempt that this is about, from 1; 0 when the link was just lost. */
-  attempt: number
-  /** Why the last attempt failed or the link was lost. */
-  error?: PlainError
-  /** How long until the next attempt. */
-  delayMs?: number
-  /** Connected: counts the sessions; one more whenever the relay did not know the session. Lease numbers begin anew with it. */
-  epoch: number
-  /** Connected: whether the relay knew the session. */
-  resumed: boolean
-  /** Connected, not resumed: whether it is the same run of the relay, which has given all that it had lent to others. */
-  sameRelay?: boolean
-  /**
-   * Connected, not resumed: what the relay had lent before it was restarted is still this endpoint's, as far as the program has
-   * taken it. The program drops the rest, and answers with a CLAIM.
-   */
-  claims?: boolean
-  /** Connected, not resumed, without `claims`: what the relay had lent is given to others; else it has forgotten it. */
-  returned?: boolean
-  /** Connected: the relay's bounds. */
-  relayLimits?: Partial<RelayLimits>
-}
-
-/** What STOPPED tells the program. */
-export interface EndpointStopResult {
-  /** Objects that were returned as undelivered, before this record. */
-  returned: number
-  /** Whether the deadline ended it. */
-  deadlineReached: boolean
 }
 
 /** Smaller memory costs less to allocate anew than to hand back by a SPARE_MEMORY. */

@@ -1,16 +1,9 @@
 import { FakeClock } from '../../src/clock.fixture.ts'
 import type { AcceptedGroup } from '../../src/core/contract.ts'
+import type { EndpointConfiguration, EndpointState } from '../../src/endpoint/jsonRecords.ts'
 import { EndpointSession } from '../../src/endpoint/network/session.ts'
 import { TicketPool } from '../../src/endpoint/network/ticketPool.ts'
-import {
-  type EndpointConfiguration,
-  type EndpointState,
-  type LeaseRange,
-  noLeases,
-  RecordType,
-  SETTLED_BYTES,
-  writeSettled,
-} from '../../src/endpoint/records.ts'
+import { type LeaseRange, noLeases, RecordType, SETTLED_BYTES, writeSettled } from '../../src/endpoint/records.ts'
 import { createPortPair } from '../../src/endpoint/threads/portPair.ts'
 import type { RecordPort } from '../../src/endpoint/threads/recordPort.ts'
 import { endpointLimitDefaults, type RelayLimits, relayLimitDefaults } from '../../src/limits.ts'

@@ -12,7 +12,7 @@ import type { Link, LinkHandler } from '../../transport/link.ts'
 import { encodeJson, readJson } from '../../wire/controlFrames.ts'
 import { FRAME_HEADER_BYTES, FrameType, PROTOCOL_VERSION } from '../../wire/frameTypes.ts'
 import { encodeProofFrame } from '../../wire/proofFrame.ts'
-import type { EndpointConfiguration } from '../records.ts'
+import type { EndpointConfiguration } from '../jsonRecords.ts'
 import { reportedError } from '../reportedError.ts'
 import { parseWelcome, type Welcome } from './welcome.ts'
 

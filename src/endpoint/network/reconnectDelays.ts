@@ -1,5 +1,5 @@
 import type { ObjectRelayError } from '../../errors.ts'
-import type { EndpointConfiguration } from '../records.ts'
+import type { EndpointConfiguration } from '../jsonRecords.ts'
 
 /** How far an error's details are to be trusted. */
 export interface DelayTrust {

@@ -23,10 +23,8 @@ import { readUint32, writeUint32 } from '../../wire/integers.ts'
 import { STREAM_BEGIN_TAIL_BYTES } from '../../wire/objectHeader.ts'
 import { PartsSource } from '../../wire/outgoingStream.ts'
 import { ReliableChannel } from '../../wire/reliableChannel.ts'
+import type { EndpointConfiguration, EndpointState, EndpointStopResult } from '../jsonRecords.ts'
 import {
-  type EndpointConfiguration,
-  type EndpointState,
-  type EndpointStopResult,
   encodeAboutObject,
   encodeSpareMemory,
   RecordType,

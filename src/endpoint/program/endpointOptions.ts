@@ -23,7 +23,7 @@ import {
 } from '../../options.ts'
 import { makeSessionSecret } from '../../security/endpointId.ts'
 import { checkPassword } from '../../security/password.ts'
-import type { EndpointConfiguration } from '../records.ts'
+import type { EndpointConfiguration } from '../jsonRecords.ts'
 import { type EndpointEvents, endpointEventNames, type GroupName, type MemberName } from './endpointTypes.ts'
 
 /** How a lost link is renewed; see {@link EndpointOptions.reconnect}. */

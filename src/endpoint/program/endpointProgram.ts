@@ -4,16 +4,8 @@ import { hostAndPort } from '../../hostAndPort.ts'
 import { endpointIdOf } from '../../security/endpointId.ts'
 import { encodeJson, readAccepted, readJson, readRejected, readText } from '../../wire/controlFrames.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
-import {
-  type EndpointState,
-  type EndpointStopResult,
-  encodeClaim,
-  RecordType,
-  readNumber,
-  readSequenceOf,
-  readTransfer,
-  type Transfer,
-} from '../records.ts'
+import type { EndpointState, EndpointStopResult } from '../jsonRecords.ts'
+import { encodeClaim, RecordType, readNumber, readSequenceOf, readTransfer, type Transfer } from '../records.ts'
 import { reportedError } from '../reportedError.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
 import { Consumer } from './consumer.ts'

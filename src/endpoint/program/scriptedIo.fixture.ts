@@ -26,9 +26,8 @@ import {
   stampAttempt,
   writeObjectHead,
 } from '../../wire/objectHeader.ts'
+import type { EndpointConfiguration, EndpointState } from '../jsonRecords.ts'
 import {
-  type EndpointConfiguration,
-  type EndpointState,
   encodeLeaseNumber,
   LeaseAction,
   RecordType,

@@ -1,6 +1,6 @@
 import { createError, type ObjectRelayError } from '../../errors.ts'
 import type { RelayLimits } from '../../limits.ts'
-import type { EndpointState } from '../records.ts'
+import type { EndpointState } from '../jsonRecords.ts'
 import type { EndpointCondition } from './endpointTypes.ts'
 
 /** Where the endpoint stands, and with it whether calls are possible. */
