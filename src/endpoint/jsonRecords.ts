@@ -26,7 +26,7 @@ export interface EndpointConfiguration {
 export interface EndpointState {
   /**
    * `connecting`: never accepted yet, an attempt is made or failed. `connected`. `reconnecting`: was accepted, the link
-   * is gone, attempts are made. `disconnected`: refused for a reason that repeating does not mend; final.
+   * is gone, attempts are made. `disconnected`: refused with a permanent error.
    */
   state: 'connecting' | 'connected' | 'reconnecting' | 'disconnected'
   /** The attempt that this is about, from 1; 0 when the link was just lost. */

@@ -125,7 +125,7 @@ class ThreadIo implements Io {
     }
   }
 
-  /** A program that blocks its thread before the other one is there would wait for ever. */
+  /** A program that blocks its thread before the other one is there would wait forever. */
   get canBlock(): boolean {
     return this.#worker !== undefined
   }

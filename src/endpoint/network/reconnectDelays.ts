@@ -12,7 +12,7 @@ const PLACE_SPREAD_MS = 50
 
 /**
  * The pauses between attempts. Each is drawn around the one before, lengthened by `factor`, so that endpoints that lost their links
- * at the same moment drift ever further apart, and do not come in step for ever.
+ * at the same moment drift ever further apart, and do not stay in step.
  */
 export class ReconnectDelays {
   readonly #options: EndpointConfiguration['reconnect']

@@ -40,7 +40,7 @@ import { Arrivals } from './arrivals.ts'
 import type { AttemptHost } from './attempt.ts'
 import { Claims } from './claims.ts'
 import { Connector, type ConnectorOwner } from './connector.ts'
-import { DemandTable } from './demandTable.ts'
+import { CreditTable } from './creditTable.ts'
 import { type Greeting, readRefusal } from './handshake.ts'
 import { Outbox } from './outbox.ts'
 import { RetainedBroadcasts } from './retainedBroadcasts.ts'
@@ -69,7 +69,7 @@ export class EndpointSession implements ConnectorOwner {
   readonly #connector: Connector
   readonly #outbox: Outbox
   #nextIsReplaceable = false
-  readonly #demand = new DemandTable()
+  readonly #credit = new CreditTable()
   readonly #claims = new Claims()
   /** By group: the retained broadcast that the program was given. */
   readonly #retainedBroadcasts = new RetainedBroadcasts()
@@ -195,7 +195,7 @@ export class EndpointSession implements ConnectorOwner {
 
   #notify(buffer: Buffer, start: number, end: number): void {
     const { group, count } = readCountOfGroup(buffer, start, end)
-    this.#demand.ask(group, count)
+    this.#credit.request(group, count)
     // What is asked of a relay that is not there yet is asked when it is, see #askAgain.
     this.#sendControl(Buffer.from(buffer.subarray(start, end)))
   }
@@ -346,7 +346,7 @@ export class EndpointSession implements ConnectorOwner {
     const { group, count } = readCountOfGroup(buffer, start, end)
     if (count < 0 || !this.#configuration.groups.includes(group))
       throw createError('PROTOCOL_VIOLATION', 'The relay answers what was never asked.')
-    this.#demand.drained(group, count)
+    this.#credit.drained(group, count)
   }
 
   #passOn(buffer: Buffer, start: number, end: number): void {
@@ -442,15 +442,15 @@ export class EndpointSession implements ConnectorOwner {
       groups: this.#groups,
       nextAttachment: () => this.#host.nextAttachment(),
       discarded: () => this.#grantRoom(),
-      served: (group) => this.#demand.served(group),
-      unserved: (group) => this.#demand.unserved(group),
+      served: (group) => this.#credit.served(group),
+      unserved: (group) => this.#credit.unserved(group),
     })
     this.#outbox.restart(limits.streamsMax)
     return claims
   }
 
   #askAgain(): void {
-    for (const [group, count] of this.#demand.questions()) {
+    for (const [group, count] of this.#credit.toRequest()) {
       // Many calls add up to more than one may ask for.
       for (let left = count; left !== 0; left -= Math.min(left, fixedLimits.countMax)) {
         this.#sendControl(encodeNotify(group, Math.min(left, fixedLimits.countMax)))

@@ -81,7 +81,7 @@ function parseLimits(json: unknown): WelcomeLimits {
   if (heartbeatMs < HEARTBEAT_MS_MIN) throw malformed('heartbeatMs')
   if (bulkWindowBytes < fixedLimits.chunkBytes) throw malformed('bulkWindowBytes')
   if (objectBytesMax < 1 || streamsMax < 1 || attemptsMax < 1) throw malformed('limits')
-  // Below this, the largest frame would wait for room for ever.
+  // Below this, the largest frame would wait for room forever.
   if (sendWindowBytes < fixedLimits.frameBytesMax) throw malformed('sendWindowBytes')
   return { heartbeatMs, objectBytesMax, sendWindowBytes, bulkWindowBytes, streamsMax, sessionGraceMs, attemptsMax }
 }

@@ -64,7 +64,7 @@ export class Endpoint<
   #lastRejection: { readonly error: ObjectRelayError; readonly promise: Promise<never> } | undefined
 
   /**
-   * Begins to connect, in the background, and goes on for ever; what is sent meanwhile waits, within `limits.sendBytesMax`,
+   * Begins to connect, in the background, and retries forever; what is sent meanwhile waits, within `limits.sendBytesMax`,
    * and goes out in order. Throws `INVALID_OPTION`; what the network does is told by events, see {@link on}.
    */
   constructor(options: EndpointOptions<Groups, Own>) {
@@ -75,7 +75,7 @@ export class Endpoint<
   }
 
   /**
-   * Makes an endpoint that the relay has accepted. While the relay is not up it goes on trying for `connectTimeoutMs` and
+   * Makes an endpoint that the relay has accepted. While the relay is not up it retries for `connectTimeoutMs` and
    * then rejects with `CONNECT_TIMEOUT`, whose cause is the last error; a refusal (a wrong password, a full group, ...)
    * rejects at once with its own class of error. The option `on: { connecting }` shows each attempt.
    */

@@ -241,7 +241,7 @@ export interface EndpointEvents {
   connected: { readonly resumed: boolean; readonly relayLimits: Partial<RelayLimits> }
   /** The link is lost, or an attempt to renew it failed; `attempt` is 0 when it was just lost. */
   reconnecting: { readonly error: ObjectRelayError; readonly attempt: number; readonly delayMs: number }
-  /** Refused for a reason that trying again does not mend. Final: every call fails from now on. */
+  /** Refused with a permanent error: retrying will not help. Every call fails from now on. */
   disconnected: { readonly error: ObjectRelayError }
   /**
    * Something failed: a call to send or to ask, whether it was awaited or not; an object that could not be decoded or does not

@@ -64,7 +64,7 @@ export class SendQueue {
     return index < this.#head ? undefined : this.#waiting[index]
   }
 
-  /** Takes an object away for which a newer one has been added; `undefined` if it does not wait here. */
+  /** Removes an object for which a newer one has been added; `undefined` if it does not wait here. */
   remove(sequence: number): WaitingObject | undefined {
     const removed = this.find(sequence)
     if (removed === undefined) return undefined

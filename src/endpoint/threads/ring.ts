@@ -11,7 +11,7 @@ import { readUint32, writeUint32 } from '../../wire/integers.ts'
  *  | u32 0x7fffffff |                        it goes on at the start; where less than 4 bytes are left, that needs no mark
  * ```
  *
- * A record never wraps. The two positions count bytes for ever, modulo 2^32, so that a full ring and an empty one differ.
+ * A record never wraps. The two positions count bytes without end, modulo 2^32, so that a full ring and an empty one differ.
  */
 const ENDPOINT_BYTES = 8
 const LENGTH_BYTES = 4

@@ -2,14 +2,14 @@
  * What an endpoint has asked for and not received, by group. The relay remembers it too; this is for a relay that was
  * restarted and must be asked again.
  */
-export class DemandTable {
+export class CreditTable {
   /** Below zero where objects of a drain arrived before the relay said how many it stands for. */
   readonly #outstanding = new Map<string, number>()
   /** How often all was asked for, without an answer yet. */
   readonly #drains = new Map<string, number>()
 
   /** The program asked for `count` objects, or with -1 for all that wait: the relay will say how many that is. */
-  ask(group: string, count: number): void {
+  request(group: string, count: number): void {
     if (count === -1) this.#drains.set(group, (this.#drains.get(group) ?? 0) + 1)
     else this.#add(group, count)
   }
@@ -33,17 +33,17 @@ export class DemandTable {
   }
 
   /** What is to be asked of a relay that knows nothing of it; -1 stands for all. */
-  questions(): (readonly [group: string, count: number])[] {
-    const questions: (readonly [string, number])[] = []
+  toRequest(): (readonly [group: string, count: number])[] {
+    const requests: (readonly [string, number])[] = []
     for (const [group, count] of this.#outstanding) {
-      if (count > 0) questions.push([group, count])
+      if (count > 0) requests.push([group, count])
       else this.#outstanding.delete(group)
     }
     for (const group of this.#drains.keys()) {
-      questions.push([group, -1])
+      requests.push([group, -1])
       this.#drains.set(group, 1)
     }
-    return questions
+    return requests
   }
 
   #add(group: string, count: number): void {
