@@ -1,5 +1,5 @@
 import { systemClock } from '../../src/clock.ts'
-import { type Admission, TicketPool } from '../../src/endpoint/network/ticketPool.ts'
+import { type AttemptTurn, TicketPool } from '../../src/endpoint/network/ticketPool.ts'
 import type { RelayLimits } from '../../src/limits.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'
@@ -65,7 +65,7 @@ export class OneTicket extends TicketPool {
     this.#ticket = ticket
   }
 
-  override async admit(): Promise<Admission> {
+  override async nextTurn(): Promise<AttemptTurn> {
     const nothing = () => undefined
     return { ticket: this.#ticket, budget: this.#budget, heard: nothing, proven: nothing, over: nothing }
   }

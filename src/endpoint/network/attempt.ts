@@ -7,7 +7,7 @@ import { Link } from '../../transport/link.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { EndpointConfiguration } from '../jsonRecords.ts'
 import { type Greeting, Handshake } from './handshake.ts'
-import type { Admission, TicketPool } from './ticketPool.ts'
+import type { AttemptTurn, TicketPool } from './ticketPool.ts'
 import type { Welcome } from './welcome.ts'
 
 /** How long an attempt may take until the channel stands. */
@@ -69,38 +69,38 @@ export class Attempt {
     const { signal } = this.#givingUp
     await loadPasswordProof()
     // Without TLS there are no tickets: each connection proves the password anew.
-    const admission = await host.tickets.admit(relayKey, configuration.security === 'TLS', signal)
+    const turn = await host.tickets.nextTurn(relayKey, configuration.security === 'TLS', signal)
     try {
-      await this.#connect(admission, signal)
-      admission.over()
+      await this.#connect(turn, signal)
+      turn.over()
     } catch (thrown) {
       const error = toObjectRelayError(thrown, 'CONNECT_FAILED')
-      admission.over(error)
+      turn.over(error)
       throw error
     }
   }
 
-  async #connect(admission: Admission, signal: AbortSignal): Promise<void> {
+  async #connect(turn: AttemptTurn, signal: AbortSignal): Promise<void> {
     const { configuration, host, owner } = this.#parts
     const transport = await host.connect({ ...configuration, timeoutMs: ATTEMPT_MS, signal })
     if (signal.aborted) {
       transport.destroy()
       throw signal.reason
     }
-    admission.heard()
+    turn.heard()
     const handshake = new Handshake({
       proof: new EndpointProof({
         password: configuration.password,
         channelBinding: transport.channelBinding,
-        ticket: admission.ticket,
-        budget: admission.budget,
+        ticket: turn.ticket,
+        budget: turn.budget,
       }),
       configuration,
       greeting: () => owner.greeting(),
-      heard: (quietMs) => admission.heard(quietMs),
+      heard: (quietMs) => turn.heard(quietMs),
       proven: (ticket) => {
         this.#relayIsProven = true
-        admission.proven(ticket)
+        turn.proven(ticket)
       },
       clock: host.clock,
       welcomed: (link, welcome) => {

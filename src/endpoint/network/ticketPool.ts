@@ -15,9 +15,9 @@ const ATTEMPTS_MAX = 64
 /** How long others wait for an attempt of which nothing is heard, before more are made beside it. */
 const PATIENCE_MS = 1_000
 
-interface Waiter {
+interface WaitingAttempt {
   readonly sharesTickets: boolean
-  readonly resolve: (admission: Admission) => void
+  readonly resolve: (turn: AttemptTurn) => void
   readonly reject: (reason: unknown) => void
 }
 
@@ -28,7 +28,7 @@ interface PoolEntry {
   /** Whether the relay hands out tickets at all, as far as is known. */
   givesTickets: boolean
   readonly budget: StretchingBudget
-  waiting: Waiter[]
+  waiting: WaitingAttempt[]
   /** Attempts that are under way, and those of them that others wait for: they find out whether the ticket is good, or bring one. */
   active: number
   trials: number
@@ -39,7 +39,7 @@ interface PoolEntry {
 }
 
 /** What one attempt to connect needs to know of the others of its process, and lets them know. */
-export interface Admission {
+export interface AttemptTurn {
   /** How it may prove itself, if not by the password. */
   readonly ticket: Ticket | undefined
   /** How much password stretching may be done for that relay. */
@@ -71,11 +71,11 @@ export class TicketPool {
    * How an attempt may be made, and when: now, or when those before it have come far enough. Rejects if one of them found out
    * that the password is wrong, or with the signal's reason.
    */
-  async admit(key: string, sharesTickets = true, signal?: AbortSignal): Promise<Admission> {
+  async nextTurn(key: string, sharesTickets = true, signal?: AbortSignal): Promise<AttemptTurn> {
     signal?.throwIfAborted()
     const entry = this.#entryOf(key)
     let giveUp: () => void = () => undefined
-    const admission = new Promise<Admission>((resolve, reject) => {
+    const turn = new Promise<AttemptTurn>((resolve, reject) => {
       const waiter = { sharesTickets, resolve, reject }
       giveUp = () => {
         entry.waiting = entry.waiting.filter((other) => other !== waiter)
@@ -86,7 +86,7 @@ export class TicketPool {
     })
     signal?.addEventListener('abort', giveUp)
     this.#advance(entry)
-    return await admission.finally(() => signal?.removeEventListener('abort', giveUp))
+    return await turn.finally(() => signal?.removeEventListener('abort', giveUp))
   }
 
   /** A link to that relay was lost, or none came about: it may have been restarted, and know no ticket. */
@@ -109,7 +109,7 @@ export class TicketPool {
     this.#watch(entry)
   }
 
-  #begin(entry: PoolEntry, ticket: Ticket | undefined, isTrial: boolean): Admission {
+  #begin(entry: PoolEntry, ticket: Ticket | undefined, isTrial: boolean): AttemptTurn {
     let [isOver, isTried] = [false, isTrial]
     entry.active++
     if (isTrial) entry.trials++
