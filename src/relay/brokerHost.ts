@@ -4,11 +4,11 @@ import type { AcceptedGroup, BrokerEvent, BrokerOutput, Delivery } from '../core
 import type { Session } from '../core/session.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { fixedLimits, type RelayLimits } from '../limits.ts'
-import type { AcceptedRun, HeardFrames, Store, StoredObject } from '../store/store.ts'
+import type { AcceptedRun, ReceivedFrames, Store, StoredObject } from '../store/store.ts'
 import type { ReclaimedLease, ReleaseTerms } from '../wire/controlFrames.ts'
 import { readUint32 } from '../wire/integers.ts'
 import { AbsentLeases } from './absentLeases.ts'
-import { OutputGate } from './outputGate.ts'
+import { CommitGate } from './commitGate.ts'
 import type { RelaySession } from './relaySession.ts'
 
 export interface BrokerHostOptions {
@@ -20,8 +20,8 @@ export interface BrokerHostOptions {
 export interface BrokerHostParts {
   readonly clock: Clock
   readonly store: Store
-  /** What an earlier run had answered to a session, and heard of it. */
-  remembered(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
+  /** What an earlier run had answered to a session, and received from it. */
+  remembered(session: string, runs: readonly AcceptedRun[], received: ReceivedFrames | undefined): void
   /** Only these sessions may still claim leases of before. */
   awaits(isAwaited: (session: string) => boolean): void
   event(event: BrokerEvent): void
@@ -32,19 +32,19 @@ export interface BrokerHostParts {
 /** The broker between the sessions of this thread, its store and its clock. */
 export class BrokerHost {
   readonly broker: Broker<StoredObject>
-  readonly gate: OutputGate
+  readonly gate: CommitGate
   readonly #parts: BrokerHostParts
   readonly #sessions = new Map<Session<StoredObject>, RelaySession>()
   readonly #absentLeases = new AbsentLeases()
   #joining: RelaySession | undefined
   #timer: Timer | undefined
   #timerDueMs = Number.POSITIVE_INFINITY
-  #tidying = false
+  #isCompacting = false
 
   constructor({ acceptedGroups, limits }: BrokerHostOptions, parts: BrokerHostParts) {
     this.#parts = parts
     const { clock, store } = parts
-    this.gate = new OutputGate(clock, store, (error) => parts.failed(error))
+    this.gate = new CommitGate(clock, store, (error) => parts.failed(error))
     const packing = store.packing === undefined ? {} : { packing: store.packing }
     this.broker = new Broker({ acceptedGroups, limits, ...packing }, this.#output(), store.journal)
     this.#recover()
@@ -59,7 +59,7 @@ export class BrokerHost {
         this.broker.restore(place)
         if (sender !== undefined) this.#absentLeases.add(place, sender)
       },
-      remembered: (session, runs, heard) => this.#parts.remembered(session, runs, heard),
+      remembered: (session, runs, received) => this.#parts.remembered(session, runs, received),
     })
     this.broker.restored(clock.nowMs())
     this.#forgetAbsent()
@@ -130,7 +130,7 @@ export class BrokerHost {
       },
       blocked: (session, group) => this.#sessionOf(session)?.blocked(group, true),
       unblocked: (session, group) => this.#sessionOf(session)?.blocked(group, false),
-      released: (payload) => this.#letGo(payload),
+      released: (payload) => this.#release(payload),
       firstBytes: (object) => firstBytesOf(object),
       cut: (run, objects) => this.#parts.store.cut(run, objects),
       event: (event) => this.#parts.event(event),
@@ -151,20 +151,20 @@ export class BrokerHost {
     this.#parts.failed(toObjectRelayError(thrown, 'STORE_FAILED'))
   }
 
-  #letGo(object: StoredObject): void {
+  #release(object: StoredObject): void {
     const { store, clock } = this.#parts
     store.release(object)
-    if (!store.isSparse || this.#tidying) return
-    this.#tidying = true
+    if (!store.needsCompaction || this.#isCompacting) return
+    this.#isCompacting = true
     // Not from within the broker, which is about to use some of them.
-    clock.soon(() => this.#tidy())
+    clock.soon(() => this.#compact())
   }
 
-  #tidy(): void {
+  #compact(): void {
     const { store, failed } = this.#parts
-    this.#tidying = false
+    this.#isCompacting = false
     try {
-      store.moveTogether(this.broker.payloads(), this.broker.places())
+      store.compact(this.broker.payloads(), this.broker.places())
     } catch (thrown) {
       failed(toObjectRelayError(thrown, 'STORE_FAILED'))
     }

@@ -4,7 +4,7 @@ import { fixedLimits } from '../limits.ts'
 import { describeValue } from '../options.ts'
 import { endpointIdOf, isSessionSecret } from '../security/endpointId.ts'
 import { PROTOCOL_VERSION } from '../wire/frameTypes.ts'
-import type { SequenceRange } from './pastSessions.ts'
+import type { SequenceRange } from './dedupMemory.ts'
 
 /** What an endpoint says of itself and of what it wants. */
 export interface Hello {

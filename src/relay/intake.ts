@@ -14,9 +14,9 @@ import {
   stampSource,
 } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
+import type { PastAnswers } from './dedupMemory.ts'
 import { IncomingBodies } from './incomingBodies.ts'
 import { ObjectRun } from './objectRun.ts'
-import type { PastAnswers } from './pastSessions.ts'
 
 /** Where the objects of all endpoints go. */
 export interface IntakeHost {

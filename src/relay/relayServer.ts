@@ -63,8 +63,8 @@ export class RelayServer {
     this.#host = new BrokerHost(options, {
       clock,
       store,
-      remembered: (session, runs, heard) => this.#sessions.pastSessions.keep(session, runs, heard),
-      awaits: (isAwaited) => this.#sessions.pastSessions.forgetHeard(isAwaited),
+      remembered: (session, runs, received) => this.#sessions.dedupMemory.keep(session, runs, received),
+      awaits: (isAwaited) => this.#sessions.dedupMemory.forgetReceived(isAwaited),
       event: (event) => {
         this.#events.broker(event)
         if (event.type === 'sessionExpired') this.#sessions.expired(event.session)

@@ -14,11 +14,11 @@ import { isRecord } from '../options.ts'
 import type {
   AcceptedRun,
   ColdFrame,
-  HeardFrames,
   KeptFrame,
   LargeBody,
   LoadedFrame,
-  SessionMemory,
+  ReceivedFrames,
+  RememberedSession,
   StoredObject,
 } from '../store/store.ts'
 import type { Link, LinkHandler } from '../transport/link.ts'
@@ -44,16 +44,16 @@ import { writeUint32 } from '../wire/integers.ts'
 import { stampAttempt } from '../wire/objectHeader.ts'
 import { ReliableChannel } from '../wire/reliableChannel.ts'
 import { AcceptedRuns } from './acceptedRuns.ts'
-import { HeldOutput } from './heldOutput.ts'
+import type { CommitGate, Gated } from './commitGate.ts'
+import { PastAnswers, UnconfirmedAnswers } from './dedupMemory.ts'
 import type { Hello } from './hello.ts'
 import { Intake, type IntakeHost, type IntakeOwner } from './intake.ts'
 import { OutgoingBodies } from './outgoingBodies.ts'
-import type { Gated, OutputGate } from './outputGate.ts'
-import { PastAnswers, UnconfirmedAnswers } from './pastSessions.ts'
+import { PendingOutput } from './pendingOutput.ts'
 
 /** What a session needs of the relay. */
 export interface RelaySessionHost extends IntakeHost {
-  readonly gate: OutputGate
+  readonly gate: CommitGate
   /** The endpoint gives leases back. */
   release(session: RelaySession, from: number, to: number, terms: ReleaseTerms): void
   /** The store cannot read what it keeps. */
@@ -72,7 +72,7 @@ export interface RelaySessionHost extends IntakeHost {
   reclaimed(session: RelaySession): void
 }
 
-/** While more than this waits for the store, or for a disk, an endpoint is not heard. */
+/** While more than this waits for the store, or for a disk, nothing more is read from an endpoint. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024
 
 /** Why an endpoint closes its connection, as far as it says so. */
@@ -112,20 +112,20 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
   /** Whether the store was told that the endpoint knows all of them. */
   #isPastKnown: boolean
   readonly #answers = new UnconfirmedAnswers()
-  readonly #output: HeldOutput
+  readonly #output: PendingOutput
   readonly #intake: Intake
   readonly #outgoing: OutgoingBodies
   #session: Session<StoredObject> | undefined
-  /** What was heard of the endpoint before this session. */
-  readonly #heardBefore: HeardFrames | undefined
-  readonly #remembersHeard: boolean
+  /** What was received from the endpoint before this session. */
+  readonly #receivedBefore: ReceivedFrames | undefined
+  readonly #remembersFrames: boolean
   /** Of this session, as the store was told. */
-  #heardFrames = 0
+  #toldFrames = 0
   #isOver = false
   /** Object bytes, counted from the session's beginning, that the broker may deliver. */
   #windowLimit: number
 
-  constructor(source: number, hello: Hello, host: RelaySessionHost, past?: SessionMemory) {
+  constructor(source: number, hello: Hello, host: RelaySessionHost, past?: RememberedSession) {
     this.id = hello.id
     this.source = source
     this.hello = hello
@@ -137,7 +137,7 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
       slabs: host.store.slabs,
     })
     this.channel.receiptLimit = 0
-    this.#output = new HeldOutput(this.channel, host.store.slabs)
+    this.#output = new PendingOutput(this.channel, host.store.slabs)
     this.#accepted = new AcceptedRuns((from, to, memberCounts) => {
       this.#output.send(encodeAccepted(from, to, memberCounts))
       this.#answers.add({ from, to, memberCounts })
@@ -147,8 +147,8 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
     this.#pastAnswers = new PastAnswers(past?.runs ?? [], hello.unresolved)
     this.#isPastKnown = this.#pastAnswers.runs.length === 0
     this.#intake = new Intake(this, host, this.#pastAnswers)
-    this.#heardBefore = past?.heard
-    this.#remembersHeard = host.store.keepsLeases && hello.reclaims
+    this.#receivedBefore = past?.received
+    this.#remembersFrames = host.store.keepsLeases && hello.reclaims
   }
 
   /** The broker's view of it; given once. */
@@ -179,38 +179,38 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
   }
 
   /**
-   * What was heard of the endpoint in the latest of its sessions in which it said anything: as long as it says nothing, it may
+   * What was received from the endpoint in the latest of its sessions in which it said anything: as long as it says nothing, it may
    * not know of this one.
    */
-  get heard(): HeardFrames | undefined {
+  get framesReceived(): ReceivedFrames | undefined {
     const { receivedFrames } = this.channel
     const { epoch } = this.hello
-    if (!this.#remembersHeard || epoch === undefined || receivedFrames === 0) return this.#heardBefore
+    if (!this.#remembersFrames || epoch === undefined || receivedFrames === 0) return this.#receivedBefore
     return { epoch: epoch + 1, frames: receivedFrames }
   }
 
   /** So many frames of the session before had their effect. */
   get receivedBefore(): number {
-    const heard = this.#heardBefore
-    return heard?.epoch === this.hello.epoch ? (heard?.frames ?? 0) : 0
+    const before = this.#receivedBefore
+    return before?.epoch === this.hello.epoch ? (before?.frames ?? 0) : 0
   }
 
   /** The store is told all that has to outlive the relay of it: when it begins, and when it is over. */
   remember(): void {
-    this.#host.store.rememberSession(this.id, { runs: this.unknownAnswers, heard: this.heard })
+    this.#host.store.rememberSession(this.id, { runs: this.unknownAnswers, received: this.framesReceived })
   }
 
   /** The store is told what has changed of that. */
   #rememberChanges(): void {
     const { receivedFrames } = this.channel
-    const isHeard = this.#remembersHeard && receivedFrames > this.#heardFrames
-    this.#heardFrames = receivedFrames
+    const hasReceived = this.#remembersFrames && receivedFrames > this.#toldFrames
+    this.#toldFrames = receivedFrames
     const isPastKnown = !this.#isPastKnown && this.#pastAnswers.runs.length === 0
     const { forgotten = 0, added = [] } = this.#answers.takeChanges() ?? {}
-    if (!isPastKnown && !isHeard && forgotten === 0 && added.length === 0) return
+    if (!isPastKnown && !hasReceived && forgotten === 0 && added.length === 0) return
     this.#isPastKnown ||= isPastKnown
-    const heard = isHeard ? this.heard : undefined
-    this.#host.store.changeSession(this.id, { isPastKnown, forgotten, added, heard })
+    const received = hasReceived ? this.framesReceived : undefined
+    this.#host.store.changeSession(this.id, { isPastKnown, forgotten, added, received })
   }
 
   /**
@@ -301,7 +301,7 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
   received(): void {
     this.#intake.flush()
     this.#host.gate.request(this)
-    // It is heard again when what it said is kept.
+    // It is read from again when what it said is kept.
     if (this.#host.store.isBehind || this.#output.bytes > HELD_BYTES_MAX) this.link?.pause()
   }
 

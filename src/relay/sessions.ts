@@ -3,14 +3,14 @@ import type { Clock, Timer } from '../clock.ts'
 import type { LeaveOptions } from '../core/broker.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
-import type { SessionMemory, Store } from '../store/store.ts'
+import type { RememberedSession, Store } from '../store/store.ts'
 import type { Link } from '../transport/link.ts'
 import { encodeJson } from '../wire/controlFrames.ts'
 import { FrameType, PROTOCOL_VERSION } from '../wire/frameTypes.ts'
 import type { BrokerHost } from './brokerHost.ts'
+import { DedupMemory } from './dedupMemory.ts'
 import type { EventGate } from './eventGate.ts'
 import type { Hello } from './hello.ts'
-import { PastSessions } from './pastSessions.ts'
 import { firstWindowBytes, RelaySession, type RelaySessionHost } from './relaySession.ts'
 
 /** What the sessions of a relay have in common. */
@@ -22,11 +22,11 @@ export interface SessionsParts {
 }
 
 /** Nothing of a session has to be remembered any more. */
-const forgotten: SessionMemory = { runs: [], heard: undefined }
+const forgotten: RememberedSession = { runs: [], received: undefined }
 
 /** The endpoints that a relay knows, as they come, come back and go. */
 export class Sessions {
-  readonly pastSessions: PastSessions
+  readonly dedupMemory: DedupMemory
   readonly #parts: SessionsParts
   /** By the id of the endpoint. */
   readonly #sessions = new Map<string, RelaySession>()
@@ -38,7 +38,7 @@ export class Sessions {
 
   constructor(parts: SessionsParts) {
     this.#parts = parts
-    this.pastSessions = new PastSessions((session) => parts.store.rememberSession(session, forgotten))
+    this.dedupMemory = new DedupMemory((session) => parts.store.rememberSession(session, forgotten))
   }
 
   /** The host of the broker, which tells the sessions what it decides; given once, before the first endpoint comes. */
@@ -110,8 +110,8 @@ export class Sessions {
     const session = this.#sessions.get(id)
     if (session === undefined) return
     const { unknownAnswers } = session
-    this.pastSessions.keep(id, unknownAnswers)
-    this.#parts.store.rememberSession(id, { runs: unknownAnswers, heard: undefined })
+    this.dedupMemory.keep(id, unknownAnswers)
+    this.#parts.store.rememberSession(id, { runs: unknownAnswers, received: undefined })
     this.#forget(session)
   }
 
@@ -130,7 +130,7 @@ export class Sessions {
       const error = createError('LINK_LOST', 'The endpoint came back on another connection.')
       known.link?.fail(error, false)
       if (!resumes) {
-        this.pastSessions.keep(known.id, known.unknownAnswers, known.heard)
+        this.dedupMemory.keep(known.id, known.unknownAnswers, known.framesReceived)
         known.remember()
         // Its endpoint may still claim what it had before this session.
         this.#end(known, 'stopped', { absentFromMs: this.#parts.clock.nowMs() })
@@ -190,11 +190,11 @@ export class Sessions {
     }
     const source = this.#parts.store.takeSource()
     // What it was answered before is to be known at its next attempt too, if it finds no place now.
-    const session = new RelaySession(source, hello, this.#sessionHost, this.pastSessions.look(hello.id))
+    const session = new RelaySession(source, hello, this.#sessionHost, this.dedupMemory.look(hello.id))
     this.#host.join(session, firstWindowBytes(hello))
-    const past = this.pastSessions.take(hello.id)
+    const past = this.dedupMemory.take(hello.id)
     // What it has read meanwhile is of no use any more; and what changes from now on is told on top of this.
-    if (past.runs.length > 0 || past.heard !== undefined) session.remember()
+    if (past.runs.length > 0 || past.received !== undefined) session.remember()
     this.#sessions.set(session.id, session)
     return session
   }

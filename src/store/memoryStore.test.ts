@@ -38,8 +38,8 @@ describe('The memory of a relay', () => {
       const frame = store.keep(frameOf(number, bytes), 0, bytes)
       if (number % 500 === 0) waiting.push({ frame, number, bytes })
       else store.release(frame)
-      if (store.isSparse)
-        store.moveTogether(
+      if (store.needsCompaction)
+        store.compact(
           waiting.map((one) => one.frame),
           [],
         )
@@ -57,7 +57,7 @@ describe('The memory of a relay', () => {
     slabs.retain(underWay)
     for (let number = 0; number < 2; number++) store.release(store.keep(frameOf(8, 120_000), 0, 120_000))
     store.keep(frameOf(9, 60_000), 0, 60_000)
-    store.moveTogether([first, first])
+    store.compact([first, first])
     expect(contentOf(first).buffer).not.toBe(underWay.buffer)
     expect(underWay.equals(frameOf(7, 100))).toBe(true)
     expect(contentOf(first).equals(frameOf(7, 100))).toBe(true)

@@ -233,7 +233,7 @@ export class MemoryStore implements Store {
     if (arena.liveBytes === 0 && arena !== this.#current) this.#forget(arena)
   }
 
-  get isSparse(): boolean {
+  get needsCompaction(): boolean {
     const usefulBytes = Math.max(2 * this.#liveBytes, this.#movedAtBytes)
     return this.#arenaBytes > usefulBytes + WASTE_BYTES_MAX
   }
@@ -265,7 +265,7 @@ export class MemoryStore implements Store {
     this.slabs.release(arena.buffer)
   }
 
-  moveTogether(kept: Iterable<StoredObject>): void {
+  compact(kept: Iterable<StoredObject>): void {
     const sparse = new Set(
       [...this.#arenas.values()].filter((arena) => arena !== this.#current && arena.liveBytes * 2 < arena.bytes),
     )

@@ -110,7 +110,7 @@ function describeKeeping(kind: StoreKind): void {
     const { buffer, start, end } = witness.objects[0]?.object.find() ?? { buffer: Buffer.alloc(0), start: 0, end: 0 }
     const underWay = buffer.subarray(start, end)
     const before = Buffer.from(underWay)
-    witness.tidy()
+    witness.compact()
     await used.committed()
     expect(underWay.equals(before)).toBe(true)
     for (const { object, content } of witness.objects) expect((await contentOf(object)).equals(content)).toBe(true)

@@ -104,16 +104,16 @@ export function runBytes({ memberCounts }: AcceptedRun): number {
 }
 
 /** How many frames of an endpoint had their effect in one of its sessions, and in which: the first one is 1. */
-export interface HeardFrames {
+export interface ReceivedFrames {
   readonly epoch: number
   readonly frames: number
 }
 
 /** What is remembered of one session. */
-export interface SessionMemory {
+export interface RememberedSession {
   /** What it was answered and may not know. */
   readonly runs: readonly AcceptedRun[]
-  readonly heard: HeardFrames | undefined
+  readonly received: ReceivedFrames | undefined
 }
 
 /** What changed of what is remembered of a session, after it was told of as a whole. */
@@ -123,8 +123,8 @@ export interface SessionChange {
   /** So many of the oldest runs that were added since are needed no more. */
   readonly forgotten: number
   readonly added: readonly AcceptedRun[]
-  /** What was heard; `undefined`: what it was before. */
-  readonly heard: HeardFrames | undefined
+  /** What was received; `undefined`: what it was before. */
+  readonly received: ReceivedFrames | undefined
 }
 
 /** Who is told what an earlier run of the relay kept. */
@@ -136,8 +136,8 @@ export interface Recovery {
    * session has a copy.
    */
   place(place: KeptPlace<StoredObject>, sender: Sender | undefined): void
-  /** What a session was answered and may not know, and what was heard of it. */
-  remembered(session: string, runs: readonly AcceptedRun[], heard: HeardFrames | undefined): void
+  /** What a session was answered and may not know, and what was received from it. */
+  remembered(session: string, runs: readonly AcceptedRun[], received: ReceivedFrames | undefined): void
 }
 
 /**
@@ -175,7 +175,7 @@ export interface Store {
   /** The object is needed no more. */
   release(object: StoredObject): void
   /** All that is to be remembered of a session, in place of what was told of it before: nothing, if there is neither. */
-  rememberSession(session: string, memory: SessionMemory): void
+  rememberSession(session: string, memory: RememberedSession): void
   /** What changed of that since; it costs what it has, and not what is remembered. */
   changeSession(session: string, change: SessionChange): void
   /**
@@ -188,14 +188,14 @@ export interface Store {
    * promise. The promises resolve in the order of the calls. One that rejects says that nothing can be kept any more.
    */
   commit(): Promise<void> | undefined
-  /** Whether so much waits for the disk that endpoints should not be heard until some of it is kept. */
+  /** Whether so much waits for the disk that nothing more should be read from endpoints until some of it is kept. */
   readonly isBehind: boolean
   /** Copies that were queued and are not kept yet, by their groups. */
   unkept(): ReadonlyMap<string, number>
   /** Whether much of the room lies unused between what is kept, so that it is worth the work to move it together. */
-  readonly isSparse: boolean
+  readonly needsCompaction: boolean
   /** Moves what is kept together; `kept` is all of it, some more than once, `places` what the journal was told of it, summed up. */
-  moveTogether(kept: Iterable<StoredObject>, places: Iterable<KeptPlace<StoredObject>>): void
+  compact(kept: Iterable<StoredObject>, places: Iterable<KeptPlace<StoredObject>>): void
   /** Memory that kept frames take, theirs and what lies unused between them. */
   readonly memoryBytes: number
   /** Keeps what was told until now, as far as there is room for it, and ends. */

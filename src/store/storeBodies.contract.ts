@@ -47,7 +47,7 @@ export function describeLargeBodies(kind: StoreKind): void {
     store.journal.queued(large, 'g', 0, 1, 2)
     large.releaseEnd()
     await used.committed()
-    store.moveTogether([large], [placeOf(large, 2)])
+    store.compact([large], [placeOf(large, 2)])
     await used.committed()
     expect((await settle(readBody(large))).equals(body)).toBe(true)
     if (!kind.isDurable) return

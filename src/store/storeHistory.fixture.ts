@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { GroupSetting } from '../core/contract.ts'
-import type { HeardFrames } from './store.ts'
+import type { ReceivedFrames } from './store.ts'
 import type { Place, StoreWitness, Witnessed } from './storeWitness.fixture.ts'
 
 /** One thing that happens: what, to which of those that it can happen to, and how much of it. */
@@ -24,7 +24,7 @@ export function happen(witness: StoreWitness, [what, which, amount]: Step): void
   if (what < 20) produce(witness, witness.keep(sizeOf(amount)), which)
   else if (what < 24) witness.keep(sizeOf(amount))
   else if (what < 28 && held !== undefined) produce(witness, held, which)
-  else if (what < 30 && held !== undefined) witness.letGo(held)
+  else if (what < 30 && held !== undefined) witness.unref(held)
   else if (what < 36) broadcast(witness, which, amount)
   else if (what < 56) {
     const [one, place] = pair((copies) => copies.kind === 'produce' && copies.session === undefined) ?? []
@@ -40,15 +40,15 @@ export function happen(witness: StoreWitness, [what, which, amount]: Step): void
       witness.objects.filter(({ isNeeded, places }) => isNeeded && places.length > 0),
       which,
     )
-    if (one !== undefined) witness.letGo(one)
-  } else if (what < 92) witness.answer(SESSIONS[which % 3] ?? '', answersOf(amount), heardOf(which, amount))
+    if (one !== undefined) witness.unref(one)
+  } else if (what < 92) witness.answer(SESSIONS[which % 3] ?? '', answersOf(amount), receivedFrom(which, amount))
   else if (what < 94) changeAnswers(witness, SESSIONS[which % 3] ?? '', which, amount)
   else if (what < 95) witness.store.takeSource()
   else if (what < 96) witness.set(GROUPS[which % 4] ?? '', settingOf(amount))
   else if (what < 98) {
     const [one, place] = pair(({ kind }) => kind === 'broadcast') ?? []
     if (one !== undefined && place !== undefined) witness.clear(one, place)
-  } else witness.tidy(({ id, places }) => which % 2 === 0 && places.length === 0 && id % 2 === 0)
+  } else witness.compact(({ id, places }) => which % 2 === 0 && places.length === 0 && id % 2 === 0)
 }
 
 function produce(witness: StoreWitness, one: Witnessed, which: number): void {
@@ -98,7 +98,7 @@ function settingOf(amount: number): GroupSetting {
   }
 }
 
-function heardOf(which: number, amount: number): HeardFrames | undefined {
+function receivedFrom(which: number, amount: number): ReceivedFrames | undefined {
   return which % 4 < 2 ? undefined : { epoch: 1 + (which % 1_000), frames: amount * 0x1_0000_0000 + which }
 }
 

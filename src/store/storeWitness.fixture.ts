@@ -4,7 +4,15 @@ import type { DeadLetter } from '../deadLetter.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { OBJECT_HEAD_BYTES } from '../wire/objectHeader.ts'
-import type { AcceptedRun, HeardFrames, KeptFrame, LoadedFrame, SessionMemory, Store, StoredObject } from './store.ts'
+import type {
+  AcceptedRun,
+  KeptFrame,
+  LoadedFrame,
+  ReceivedFrames,
+  RememberedSession,
+  Store,
+  StoredObject,
+} from './store.ts'
 
 /** An OBJECT frame of which every byte tells which one it is. */
 export function frameOf(id: number, bytes: number): Buffer {
@@ -64,7 +72,7 @@ export interface Knowledge {
 export class StoreWitness {
   readonly store: Store
   readonly objects: Witnessed[] = []
-  readonly answers: Map<string, SessionMemory> = new Map()
+  readonly answers: Map<string, RememberedSession> = new Map()
   readonly groups: Map<string, GroupSetting> = new Map()
   /** How many of the runs of a session were added in this run of the relay, after it was told of as a whole. */
   readonly added: Map<string, number> = new Map()
@@ -89,7 +97,7 @@ export class StoreWitness {
         if (known === undefined) places.set(payload, [{ ...place, order }])
         else known.push({ ...place, order })
       },
-      remembered: (session, runs, heard) => witness.answers.set(session, { runs, heard }),
+      remembered: (session, runs, received) => witness.answers.set(session, { runs, received }),
     })
     for (const [object, placesOfIt] of places) {
       const content = await contentOf(object)
@@ -212,38 +220,38 @@ export class StoreWitness {
   }
 
   /** Nothing but its places needs it any more. */
-  letGo(one: Witnessed): void {
+  unref(one: Witnessed): void {
     one.isNeeded = false
     this.releaseIfGone(one)
   }
 
-  answer(session: string, runs: readonly AcceptedRun[], heard?: HeardFrames): void {
-    this.store.rememberSession(session, { runs, heard })
+  answer(session: string, runs: readonly AcceptedRun[], received?: ReceivedFrames): void {
+    this.store.rememberSession(session, { runs, received })
     this.added.delete(session)
-    if (runs.length > 0 || heard !== undefined) this.answers.set(session, { runs, heard })
+    if (runs.length > 0 || received !== undefined) this.answers.set(session, { runs, received })
     else this.answers.delete(session)
   }
 
   /** Of a session that is remembered, some was added and some is needed no more. */
   changeAnswers(session: string, added: readonly AcceptedRun[], forgets: number, isPastKnown: boolean): void {
-    const { runs = [], heard } = this.answers.get(session) ?? {}
+    const { runs = [], received } = this.answers.get(session) ?? {}
     const addedBefore = this.added.get(session) ?? 0
     const forgotten = Math.min(forgets, addedBefore)
-    this.store.changeSession(session, { isPastKnown, forgotten, added, heard: undefined })
+    this.store.changeSession(session, { isPastKnown, forgotten, added, received: undefined })
     const past = isPastKnown ? [] : runs.slice(0, runs.length - addedBefore)
     const left = [...past, ...runs.slice(runs.length - addedBefore + forgotten), ...added]
     this.added.set(session, addedBefore - forgotten + added.length)
-    if (left.length > 0 || heard !== undefined) this.answers.set(session, { runs: left, heard })
+    if (left.length > 0 || received !== undefined) this.answers.set(session, { runs: left, received })
     else this.answers.delete(session)
   }
 
   /** `isForgotten`: what the relay forgets to say that it is kept, and must be kept nevertheless. */
-  tidy(isForgotten: (one: Witnessed) => boolean = () => false): void {
+  compact(isForgotten: (one: Witnessed) => boolean = () => false): void {
     const places = this.objects.flatMap((one) =>
       one.places.map((place): KeptPlace<StoredObject> => ({ ...place, payload: one.object })),
     )
     const kept = this.objects.filter((one) => !isForgotten(one)).map(({ object }) => object)
-    this.store.moveTogether([...kept, ...kept], places)
+    this.store.compact([...kept, ...kept], places)
   }
 
   /** What should be there if the relay ended now. */

@@ -2,7 +2,7 @@ import type { GroupSetting } from '../../src/core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
-import type { Recovery, Sender, SessionChange, SessionMemory, Store, StoredObject } from '../../src/store/store.ts'
+import type { Recovery, RememberedSession, Sender, SessionChange, Store, StoredObject } from '../../src/store/store.ts'
 import { readUint32 } from '../../src/wire/integers.ts'
 import { readSequence, readSource } from '../../src/wire/objectHeader.ts'
 
@@ -26,7 +26,7 @@ export class KeptMemory {
   readonly #broadcasts = new Map<string, Omit<Place, 'copies' | 'deadLetter'>>()
   readonly #groups = new Map<string, GroupSetting>()
   /** `pastRuns`: how many of its runs were told of as a whole. */
-  readonly #sessions = new Map<string, SessionMemory & { readonly pastRuns: number }>()
+  readonly #sessions = new Map<string, RememberedSession & { readonly pastRuns: number }>()
   /** What the present run of the relay told since its last commit; a killed one tells nothing more. */
   #told: (() => void)[] = []
   #sources = 0
@@ -47,7 +47,7 @@ export class KeptMemory {
       ticketKey: new Uint8Array(32),
       keepsLeases: true,
       journal: this.#journal(tell),
-      isSparse: false,
+      needsCompaction: false,
       isBehind: false,
       beforeCommit: () => undefined,
       unkept: () => new Map(),
@@ -69,7 +69,7 @@ export class KeptMemory {
         tell(() => this.#changeSession(session, change))
       },
       commit,
-      moveTogether: () => undefined,
+      compact: () => undefined,
       close: async () => commit(),
     }
   }
@@ -84,13 +84,13 @@ export class KeptMemory {
     return [...this.#places].reduce((sum, { copies }) => sum + copies.length, 0)
   }
 
-  #changeSession(session: string, { isPastKnown, forgotten, added, heard }: SessionChange): void {
-    const before = this.#sessions.get(session) ?? { runs: [], heard: undefined, pastRuns: 0 }
+  #changeSession(session: string, { isPastKnown, forgotten, added, received }: SessionChange): void {
+    const before = this.#sessions.get(session) ?? { runs: [], received: undefined, pastRuns: 0 }
     const past = isPastKnown ? [] : before.runs.slice(0, before.pastRuns)
     const answers = before.runs.slice(before.pastRuns + forgotten)
     if (forgotten > before.runs.length - before.pastRuns) throw new Error('More is forgotten than there was.')
     const runs = [...past, ...answers, ...added]
-    this.#sessions.set(session, { runs, heard: heard ?? before.heard, pastRuns: past.length })
+    this.#sessions.set(session, { runs, received: received ?? before.received, pastRuns: past.length })
   }
 
   #recover({ groupSet, place, remembered }: Recovery): void {
@@ -112,7 +112,7 @@ export class KeptMemory {
         undefined,
       )
     }
-    for (const [session, { runs, heard }] of this.#sessions) remembered(session, runs, heard)
+    for (const [session, { runs, received }] of this.#sessions) remembered(session, runs, received)
   }
 
   #journal(tell: (what: () => void) => void): BrokerJournal<StoredObject> {

@@ -11,9 +11,9 @@ import type {
   KeptFrame,
   LargeBody,
   Recovery,
+  RememberedSession,
   Sender,
   SessionChange,
-  SessionMemory,
   Store,
   StoredObject,
   StoreHost,
@@ -58,7 +58,7 @@ const RECORD_BYTES_PER_COPY = 64
 
 const WASTE_BYTES_MAX = 16 * 1024 * 1024
 
-/** So much may wait for the disk before endpoints are not heard any more. */
+/** So much may wait for the disk before nothing more is read from endpoints. */
 const PENDING_BYTES_MAX = 16 * 1024 * 1024
 
 /** A commit that the disk was given. */
@@ -101,7 +101,7 @@ export class LogStore implements Store {
   readonly #values: LogValues
   readonly #sessions: SessionValues
   /** What an earlier run remembered of sessions, and what was set of groups, until the relay is told. */
-  #remembered: ReadonlyMap<string, SessionMemory>
+  #remembered: ReadonlyMap<string, RememberedSession>
   #groups: ReadonlyMap<string, GroupSetting>
   readonly #identity: LogIdentity
   readonly #compactor: Compactor
@@ -191,7 +191,7 @@ export class LogStore implements Store {
     }
     for (const [group, setting] of this.#groups) recovery.groupSet(group, setting)
     for (const place of log.index.places(restored)) recovery.place(place, sender)
-    for (const [session, { runs, heard }] of this.#remembered) recovery.remembered(session, runs, heard)
+    for (const [session, { runs, received }] of this.#remembered) recovery.remembered(session, runs, received)
     this.#remembered = new Map()
     this.#groups = new Map()
   }
@@ -264,7 +264,7 @@ export class LogStore implements Store {
     object.segment = RELEASED
   }
 
-  rememberSession(session: string, memory: SessionMemory): void {
+  rememberSession(session: string, memory: RememberedSession): void {
     this.#sessions.set(session, memory)
     this.#isChanged = true
   }
@@ -370,11 +370,11 @@ export class LogStore implements Store {
   }
 
   /** The log moves things together by itself. */
-  get isSparse(): boolean {
+  get needsCompaction(): boolean {
     return false
   }
 
-  moveTogether(): void {}
+  compact(): void {}
 
   get memoryBytes(): number {
     return this.#memory.bytes + this.#spool.memoryBytes

@@ -1,19 +1,25 @@
 import { readUint32, readUint48, writeUint32, writeUint48 } from '../../wire/integers.ts'
-import { type AcceptedRun, type HeardFrames, runBytes, type SessionChange, type SessionMemory } from '../store.ts'
+import {
+  type AcceptedRun,
+  type ReceivedFrames,
+  type RememberedSession,
+  runBytes,
+  type SessionChange,
+} from '../store.ts'
 import type { LogValues } from './logValues.ts'
 import { storeCorrupt } from './storeCorrupt.ts'
 
 /** What was known of a session when it was told of as a whole: its runs. */
 const RUNS_PREFIX = 'sessions/'
-/** What was heard of it. */
-const HEARD_PREFIX = 'heard/'
+/** What was received from it. */
+const RECEIVED_PREFIX = 'received/'
 /** Runs that came behind, some in each value; behind the name of the session stands a slash and a number that rises. */
 const ANSWERS_PREFIX = 'answers/'
 
 /** A value of this many bytes takes no more runs, because each run that is added writes the whole value again. */
 const ANSWERS_BYTES = 512
 
-const HEARD_BYTES = 12
+const RECEIVED_BYTES = 12
 /** Of a run, before the members of its groups. */
 const RUN_HEAD_BYTES = 13
 
@@ -34,7 +40,7 @@ interface Answers {
  *  +------+-----+--------+---------------------+------------------
  * ```
  *
- * What was heard: `epoch` u48, `frames` u48. What is told of a session with each commit is small, and so is what is written for it.
+ * What was received: `epoch` u48, `frames` u48. What is told of a session with each commit is small, and so is what is written for it.
  */
 export class SessionValues {
   readonly #values: LogValues
@@ -45,16 +51,17 @@ export class SessionValues {
   }
 
   /** Takes over what an earlier run has written, and tells what that was. Throws `STORE_CORRUPT`. */
-  restore(values: Iterable<readonly [name: string, value: Buffer]>): ReadonlyMap<string, SessionMemory> {
-    const memories = new Map<string, { runs: readonly AcceptedRun[]; heard: HeardFrames | undefined }>()
+  restore(values: Iterable<readonly [name: string, value: Buffer]>): ReadonlyMap<string, RememberedSession> {
+    const memories = new Map<string, { runs: readonly AcceptedRun[]; received: ReceivedFrames | undefined }>()
     const memoryOf = (session: string) => {
-      const known = memories.get(session) ?? { runs: [], heard: undefined }
+      const known = memories.get(session) ?? { runs: [], received: undefined }
       memories.set(session, known)
       return known
     }
     for (const [name, value] of values) {
       if (name.startsWith(RUNS_PREFIX)) memoryOf(name.slice(RUNS_PREFIX.length)).runs = decodeRuns(name, value)
-      else if (name.startsWith(HEARD_PREFIX)) memoryOf(name.slice(HEARD_PREFIX.length)).heard = decodeHeard(name, value)
+      else if (name.startsWith(RECEIVED_PREFIX))
+        memoryOf(name.slice(RECEIVED_PREFIX.length)).received = decodeReceived(name, value)
       else if (name.startsWith(ANSWERS_PREFIX)) {
         const { session, number } = parseAnswersName(name)
         memoryOf(session)
@@ -70,15 +77,15 @@ export class SessionValues {
   }
 
   /** All that is known of a session, in place of what was. */
-  set(session: string, { runs, heard }: SessionMemory): void {
+  set(session: string, { runs, received }: RememberedSession): void {
     this.#forgetAnswers(session, Number.POSITIVE_INFINITY)
     this.#values.set(RUNS_PREFIX + session, runs.length === 0 ? undefined : encodeRuns(runs))
-    this.#values.set(HEARD_PREFIX + session, heard === undefined ? undefined : encodeHeard(heard))
+    this.#values.set(RECEIVED_PREFIX + session, received === undefined ? undefined : encodeReceived(received))
   }
 
-  change(session: string, { isPastKnown, forgotten, added, heard }: SessionChange): void {
+  change(session: string, { isPastKnown, forgotten, added, received }: SessionChange): void {
     if (isPastKnown) this.#values.set(RUNS_PREFIX + session, undefined)
-    if (heard !== undefined) this.#values.set(HEARD_PREFIX + session, encodeHeard(heard))
+    if (received !== undefined) this.#values.set(RECEIVED_PREFIX + session, encodeReceived(received))
     const changed = new Set<Answers>(this.#forgetAnswers(session, forgotten))
     for (const run of added) changed.add(this.#addAnswer(session, run))
     for (const { number, runs } of changed) this.#values.set(answersName(session, number), encodeRuns(runs))
@@ -172,15 +179,15 @@ function decodeRuns(name: string, bytes: Buffer): AcceptedRun[] {
   return runs
 }
 
-function encodeHeard({ epoch, frames }: HeardFrames): Buffer {
-  const bytes = Buffer.allocUnsafe(HEARD_BYTES)
+function encodeReceived({ epoch, frames }: ReceivedFrames): Buffer {
+  const bytes = Buffer.allocUnsafe(RECEIVED_BYTES)
   writeUint48(bytes, 0, epoch)
   writeUint48(bytes, 6, frames)
   return bytes
 }
 
 /** Throws `STORE_CORRUPT`. */
-function decodeHeard(name: string, bytes: Buffer): HeardFrames {
-  if (bytes.length !== HEARD_BYTES) throw storeCorrupt(`The value "${name}"`, 'has another length than it should')
+function decodeReceived(name: string, bytes: Buffer): ReceivedFrames {
+  if (bytes.length !== RECEIVED_BYTES) throw storeCorrupt(`The value "${name}"`, 'has another length than it should')
   return { epoch: readUint48(bytes, 0), frames: readUint48(bytes, 6) }
 }

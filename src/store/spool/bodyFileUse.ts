@@ -24,19 +24,19 @@ export class BodyFileUse {
       return await action(await this.#open())
     } finally {
       this.#uses--
-      this.#tidy()
+      this.#closeIfUnused()
     }
   }
 
   set staysOpen(staysOpen: boolean) {
     this.#staysOpen = staysOpen
-    this.#tidy()
+    this.#closeIfUnused()
   }
 
   /** It is needed no more: it is removed when its present uses are over. */
   remove(): void {
     this.#isRemoved = true
-    this.#tidy()
+    this.#closeIfUnused()
   }
 
   async #open(): Promise<BodyFile> {
@@ -51,7 +51,7 @@ export class BodyFileUse {
     }
   }
 
-  #tidy(): void {
+  #closeIfUnused(): void {
     if (this.#uses > 0 || (this.#staysOpen && !this.#isRemoved)) return
     const exists = this.#exists
     if (this.#isRemoved) this.#exists = false

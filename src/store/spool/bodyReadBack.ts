@@ -34,11 +34,11 @@ class LoadedPiece implements ReadPiece {
 
   drop(): void {
     if (this.#owner.get(this.index) === this) this.#owner.delete(this.index)
-    this.letGo()
+    this.release()
   }
 
   /** It is not read any more. */
-  letGo(): void {
+  release(): void {
     this.#slabs.release(this.buffer)
   }
 }
@@ -113,7 +113,7 @@ export class BodyReadBack {
 
   #add(piece: LoadedPiece): void {
     if (this.#isClosed) {
-      piece.letGo()
+      piece.release()
       return
     }
     const before = this.#pieces.get(piece.index)
@@ -125,6 +125,6 @@ export class BodyReadBack {
 
   #forget(piece: LoadedPiece): void {
     this.#budget.forgetPiece(piece)
-    piece.letGo()
+    piece.release()
   }
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { FakeClock } from '../clock.fixture.ts'
 import { createError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
-import { OutputGate } from './outputGate.ts'
+import { CommitGate } from './commitGate.ts'
 
 /** A gate whose store keeps things when the test says so. */
 function makeGate(commit?: () => undefined) {
@@ -15,7 +15,7 @@ function makeGate(commit?: () => undefined) {
       commits.push({ resolve, reject })
     })
   const store: Pick<Store, 'commit' | 'beforeCommit'> = { commit: commit ?? later, beforeCommit: () => undefined }
-  const gate = new OutputGate(clock, store, ({ code }) => said.push(code))
+  const gate = new CommitGate(clock, store, ({ code }) => said.push(code))
   const speaker = (name: string) => ({
     isWaiting: false,
     seal: () => {

@@ -1,4 +1,4 @@
-import { type AcceptedRun, type HeardFrames, runBytes, type SessionMemory } from '../store/store.ts'
+import { type AcceptedRun, type ReceivedFrames, type RememberedSession, runBytes } from '../store/store.ts'
 
 /** Bytes of runs that are remembered of one session, as a store keeps them; of a session with more, those of its youngest objects. */
 const SESSION_BYTES_MAX = 64 * 1024
@@ -135,20 +135,20 @@ function partsIn(run: AcceptedRun, ranges: readonly SequenceRange[]): AcceptedRu
   })
 }
 
-const nothing: SessionMemory = { runs: [], heard: undefined }
+const nothing: RememberedSession = { runs: [], received: undefined }
 
 /**
  * What sessions whose grace time was over had been answered and not confirmed. Their endpoints do not know it, and will send
  * those objects once more when they come back: a machine that was suspended for a night. They must not be queued twice.
  */
-export class PastSessions {
+export class DedupMemory {
   /** By the id of the endpoint; the runs of each ascend. The map is in the order in which the sessions ended. */
-  readonly #sessions = new Map<string, SessionMemory>()
+  readonly #sessions = new Map<string, RememberedSession>()
   readonly #bytesMax: number
   readonly #forgotten: (session: string) => void
   #bytes = 0
-  /** Sessions of which anything was heard. */
-  #heard = 0
+  /** Sessions of which anything was received. */
+  #received = 0
 
   /** `forgotten` is called for each session of which nothing is known any more. */
   constructor(forgotten: (session: string) => void, bytesMax: number = BYTES_MAX) {
@@ -157,14 +157,14 @@ export class PastSessions {
   }
 
   /** A session ended. */
-  keep(session: string, unknown: Iterable<AcceptedRun>, heard?: HeardFrames): void {
+  keep(session: string, unknown: Iterable<AcceptedRun>, received?: ReceivedFrames): void {
     this.take(session)
     const runs = youngest(inOrder(unknown))
-    if (runs.length === 0 && heard === undefined) return
-    const past = { runs, heard }
+    if (runs.length === 0 && received === undefined) return
+    const past = { runs, received }
     this.#sessions.set(session, past)
     this.#bytes += bytesOf(past)
-    if (heard !== undefined) this.#heard++
+    if (received !== undefined) this.#received++
     for (const name of this.#sessions.keys()) {
       if (this.#bytes <= this.#bytesMax) break
       this.take(name)
@@ -173,28 +173,28 @@ export class PastSessions {
   }
 
   /** What is known of the endpoint of that id. */
-  look(session: string): SessionMemory {
+  look(session: string): RememberedSession {
     return this.#sessions.get(session) ?? nothing
   }
 
   /** The same, for an endpoint that has begun another session; it is forgotten here. */
-  take(session: string): SessionMemory {
+  take(session: string): RememberedSession {
     const past = this.#sessions.get(session)
     if (past === undefined) return nothing
     this.#sessions.delete(session)
     this.#bytes -= bytesOf(past)
-    if (past.heard !== undefined) this.#heard--
+    if (past.received !== undefined) this.#received--
     return past
   }
 
-  /** What was heard of sessions that are not awaited any more is of no use. */
-  forgetHeard(isAwaited: (session: string) => boolean): void {
-    if (this.#heard === 0) return
-    for (const [session, { runs, heard }] of this.#sessions) {
-      if (heard === undefined || isAwaited(session)) continue
+  /** What was received from sessions that are not awaited any more is of no use. */
+  forgetReceived(isAwaited: (session: string) => boolean): void {
+    if (this.#received === 0) return
+    for (const [session, { runs, received }] of this.#sessions) {
+      if (received === undefined || isAwaited(session)) continue
       if (runs.length > 0) {
-        this.#sessions.set(session, { runs, heard: undefined })
-        this.#heard--
+        this.#sessions.set(session, { runs, received: undefined })
+        this.#received--
       } else {
         this.take(session)
         this.#forgotten(session)
@@ -203,7 +203,7 @@ export class PastSessions {
   }
 }
 
-function bytesOf({ runs }: SessionMemory): number {
+function bytesOf({ runs }: RememberedSession): number {
   return runs.reduce((bytes, run) => bytes + runBytes(run), SESSION_BYTES)
 }
 

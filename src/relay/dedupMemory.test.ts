@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { PastAnswers, PastSessions, UnconfirmedAnswers } from './pastSessions.ts'
+import { DedupMemory, PastAnswers, UnconfirmedAnswers } from './dedupMemory.ts'
 
 const nobody = () => undefined
 const run = (from: number, to: number, ...memberCounts: number[]) => ({ from, to, memberCounts })
 
 test('remembers what a session was answered, once, whatever the order of the answers was', () => {
-  const past = new PastSessions(nobody)
+  const past = new DedupMemory(nobody)
   past.keep('one', [run(7, 9, 1), run(0, 3, 2)])
   expect(past.take('one').runs).toEqual([run(0, 3, 2), run(7, 9, 1)])
   expect(past.take('one').runs).toEqual([])
@@ -13,7 +13,7 @@ test('remembers what a session was answered, once, whatever the order of the ans
 })
 
 test('finds everything that was answered, also what was answered again in another session', () => {
-  const past = new PastSessions(nobody)
+  const past = new DedupMemory(nobody)
   past.keep('one', [run(0, 100, 1), run(150, 160, 1), run(10, 20, 2), run(90, 120, 3), run(150, 155, 2)])
   const runs = past.take('one').runs
   expect(runs).toEqual([run(0, 100, 1), run(101, 120, 3), run(150, 160, 1)])
@@ -24,7 +24,7 @@ test('finds everything that was answered, also what was answered again in anothe
 
 test('forgets who ended first when there is too much to remember', () => {
   const forgotten: string[] = []
-  const past = new PastSessions((session) => forgotten.push(session), 150)
+  const past = new DedupMemory((session) => forgotten.push(session), 150)
   past.keep('first', [run(0, 0), run(2, 2)])
   past.keep('second', [run(0, 0), run(2, 2)])
   expect(past.take('first').runs).toEqual([])
@@ -32,29 +32,29 @@ test('forgets who ended first when there is too much to remember', () => {
   expect(forgotten).toEqual(['first'])
 })
 
-test('remembers what was heard of a session as long as it is awaited', () => {
+test('remembers what was received from a session as long as it is awaited', () => {
   const forgotten: string[] = []
-  const past = new PastSessions((session) => forgotten.push(session))
-  const heard = { epoch: 2, frames: 7 }
-  for (const name of ['claims', 'awaited', 'late', 'answered']) past.keep(name, [], heard)
-  past.keep('answered', [run(0, 0)], heard)
-  expect(past.take('claims')).toEqual({ runs: [], heard })
-  past.forgetHeard((session) => session === 'awaited')
+  const past = new DedupMemory((session) => forgotten.push(session))
+  const received = { epoch: 2, frames: 7 }
+  for (const name of ['claims', 'awaited', 'late', 'answered']) past.keep(name, [], received)
+  past.keep('answered', [run(0, 0)], received)
+  expect(past.take('claims')).toEqual({ runs: [], received })
+  past.forgetReceived((session) => session === 'awaited')
   expect(forgotten).toEqual(['late'])
-  expect(past.take('awaited')).toEqual({ runs: [], heard })
-  expect(past.take('late')).toEqual({ runs: [], heard: undefined })
-  expect(past.take('answered')).toEqual({ runs: [run(0, 0)], heard: undefined })
+  expect(past.take('awaited')).toEqual({ runs: [], received })
+  expect(past.take('late')).toEqual({ runs: [], received: undefined })
+  expect(past.take('answered')).toEqual({ runs: [run(0, 0)], received: undefined })
 })
 
-test('bounds the sessions of which something was heard', () => {
+test('bounds the sessions of which something was received', () => {
   const forgotten: string[] = []
-  const past = new PastSessions((session) => forgotten.push(session), 200)
+  const past = new DedupMemory((session) => forgotten.push(session), 200)
   for (const name of ['one', 'two', 'three', 'four']) past.keep(name, [], { epoch: 1, frames: 1 })
   expect(forgotten).toEqual(['one'])
 })
 
 test('remembers of a session with too many answers those of its youngest objects', () => {
-  const past = new PastSessions(nobody)
+  const past = new DedupMemory(nobody)
   past.keep(
     'one',
     Array.from({ length: 10_000 }, (_, index) => run(2 * index, 2 * index)),
@@ -65,7 +65,7 @@ test('remembers of a session with too many answers those of its youngest objects
 })
 
 test('bounds what it remembers in bytes, whatever the number of groups is', () => {
-  const past = new PastSessions(nobody)
+  const past = new DedupMemory(nobody)
   const counts = Array.from({ length: 255 }, () => 7)
   past.keep(
     'one',
@@ -113,7 +113,7 @@ test('tells a store what changed since it was told, and no more', () => {
   answers.add(run(3, 3))
   expect(answers.confirmed(2)).toEqual([run(0, 0), run(1, 1)])
   expect(answers.takeChanges()).toEqual({ forgotten: 2, added: [run(3, 3)] })
-  // What is known before the store heard of it need not be told.
+  // What is known before the store was told need not be told.
   answers.add(run(4, 4))
   answers.sent(4)
   answers.sent(5)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type LinkWriter, ReliableChannel } from '../wire/reliableChannel.ts'
-import { HeldOutput } from './heldOutput.ts'
+import { PendingOutput } from './pendingOutput.ts'
 
 function makeOutput() {
   const channel = new ReliableChannel(1_000, 1_000)
@@ -9,7 +9,7 @@ function makeOutput() {
   channel.attach(link, 0)
   channel.writeConfirm()
   written.length = 0
-  const output = new HeldOutput(channel, undefined)
+  const output = new PendingOutput(channel, undefined)
   const leave = () => {
     channel.pump()
     return written.splice(0).join('')

@@ -28,7 +28,7 @@ type Entry = Frames | ComingFrames | (() => void)
  * What a relay has to say to one endpoint, and holds back until the store has kept what it speaks of: who was told of an
  * object, or gave up one, must find it so after a crash of the relay.
  */
-export class HeldOutput {
+export class PendingOutput {
   readonly #channel: ReliableChannel
   readonly #slabs: SlabPool | undefined
   readonly #slab = new Slab()
@@ -123,7 +123,7 @@ export class HeldOutput {
     this.#entries.push(action)
   }
 
-  /** Names all that is there now, for {@link HeldOutput.release}. */
+  /** Names all that is there now, for {@link PendingOutput.release}. */
   mark(): number {
     this.#sealed = this.#entries.length
     return this.#released + this.#entries.length - this.#head

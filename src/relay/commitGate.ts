@@ -14,7 +14,7 @@ export interface Gated {
  * Lets nothing leave the relay that speaks of what is not kept. All that happens in one turn of the event loop is one
  * change for the store; several turns become one if the store is busy. A store that keeps everything at once holds nothing up.
  */
-export class OutputGate {
+export class CommitGate {
   readonly #clock: Clock
   readonly #store: Pick<Store, 'commit' | 'beforeCommit'>
   readonly #failed: (error: ObjectRelayError) => void
