@@ -75,7 +75,8 @@ async function connect({ port, password }, { receives = [], sendsTo = '' }, { io
     broadcast: (object) => endpoint.broadcast(object, sendsTo),
     listen,
     async consume(onObject, count) {
-      for (let left = count; left > 0; left -= askMax)
+      // Round trips go on until the workload stops the link; none has more than one call can ask for.
+      for (let left = Number.isFinite(count) ? count : askMax; left > 0; left -= askMax)
         await endpoint.notify(Object.fromEntries(groups.map((group) => [group, Math.min(left, askMax)])))
       await listen(onObject, count)
     },

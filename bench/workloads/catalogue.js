@@ -4,6 +4,7 @@ const modules = {
   W2: () => import('./W2.js'),
   W3: () => import('./W3.js'),
   W4: () => import('./W4.js'),
+  'W4-long': () => import('./W4long.js'),
   W5: () => import('./W5.js'),
   W6: () => import('./W6.js'),
   W7: () => import('./W7.js'),

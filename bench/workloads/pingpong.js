@@ -69,3 +69,46 @@ export function latencyOf(roundTripsUs) {
   const sorted = roundTripsUs.toSorted((a, b) => a - b)
   return { p50Us: percentile(sorted, 0.5), p99Us: percentile(sorted, 0.99) }
 }
+
+/**
+ * Round trips of a small object between two endpoints, nothing else running.
+ * @param {object} options
+ * @param {string} options.name
+ * @param {string} options.title
+ * @param {number} options.rounds
+ * @param {number} options.warmUp Round trips before, that are not counted.
+ * @returns {import('../harness/types.js').Workload}
+ */
+export function pingpongWorkload({ name, title, rounds: roundsWhole, warmUp }) {
+  return {
+    name,
+    title,
+    phases: ['run'],
+    background: ['echo'],
+    parameters: (scale) => ({ rounds: Math.max(100, Math.round(roundsWhole * scale)) }),
+    roles: {
+      echo: echoRole,
+      async pinger({ connect, parameters }) {
+        const link = await connect({ receives: 'pongs', sendsTo: 'pings' })
+        return {
+          async run() {
+            const pinging = startPinging(link)
+            for (let round = 0; round < warmUp; round++) await pinging.ping()
+            pinging.roundTripsUs.length = 0
+            for (let round = 0; round < (parameters.rounds ?? 0); round++) await pinging.ping()
+            return latencyOf(pinging.roundTripsUs)
+          },
+          stop: link.stop,
+        }
+      },
+    },
+    objects: ({ rounds = 1 }) => rounds + warmUp,
+    measure({ results }) {
+      const { p50Us, p99Us } = results.run?.pinger ?? {}
+      return [
+        { name: 'p50', unit: 'us', value: p50Us, better: 'lower' },
+        { name: 'p99', unit: 'us', value: p99Us, better: 'lower' },
+      ]
+    },
+  }
+}
