@@ -1,5 +1,5 @@
 import type { RecordPort } from '../background/recordPort.ts'
-import { encodeLeaseNumber, LeaseAction } from '../background/records.ts'
+import { encodeLeaseNumber, LeaseAction, RecordType } from '../background/records.ts'
 import { deadLetterName, isGroupName } from '../core/groupName.ts'
 import { createError, type ObjectRelayError, toPlainError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
@@ -280,7 +280,7 @@ export class Arrivals {
   /** Gives back what is too large for this endpoint. What is bad everywhere goes on instead, to be found unreadable. */
   #refuse({ leaseNumber, bodyBytes }: IncomingStream, fault: ObjectRelayError): void {
     const { endpoint, port, conversation, ledger } = this.#options
-    const notice = encodeJson(FrameType.NOTICE, toPlainError(fault))
+    const notice = encodeJson(RecordType.NOTICE, toPlainError(fault))
     port.write(endpoint, notice, 0, notice.length)
     this.discardedBytes += bodyBytes
     // Another member may have room for it; if none has, it ends among the dead letters.

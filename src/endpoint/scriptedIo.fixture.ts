@@ -204,7 +204,7 @@ export class ScriptedIo implements Io {
   }
 
   notice(error: PlainError): void {
-    this.write(encodeJson(FrameType.NOTICE, error))
+    this.write(encodeJson(RecordType.NOTICE, error))
   }
 
   leaseNumber(number: number): void {

@@ -185,10 +185,9 @@ export class Link implements LinkWriter {
         `A frame of type 0x${type.toString(16)} came before the session was set up.`,
       )
     conversation.countReceived(end - start, true)
-    if (type === FrameType.STREAM_WINDOW || type === FrameType.STREAM_REWIND) {
+    if (type === FrameType.STREAM_WINDOW) {
       const { stream, offset } = readStreamOffset(buffer, start, end)
-      if (type === FrameType.STREAM_WINDOW) conversation.openWindow(stream, offset)
-      else conversation.rewindStream(stream, offset)
+      conversation.openWindow(stream, offset)
       this.requestFlush()
     } else this.handler.frame(type, buffer, start, end)
   }

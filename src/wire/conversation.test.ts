@@ -108,11 +108,6 @@ describe('A conversation', () => {
     conversation.openWindow(1, 131_072)
     conversation.pumpBulk()
     expect(writer.chunks).toEqual([1, 4, 4, 5, 5])
-    writer.chunks.length = 0
-    conversation.rewindStream(5, 0)
-    conversation.rewindStream(4, 65_536)
-    conversation.pumpBulk()
-    expect(writer.chunks).toEqual([4, 5, 5])
   })
 
   it('waits with everything while the peer does not read', () => {
@@ -139,18 +134,17 @@ describe('A conversation', () => {
     expect(writer.bytes).toBeLessThan(11_000)
   })
 
-  it('sends a stream again from where the peer wants it, but not from beyond what was sent', () => {
-    const { conversation, writer } = setUp()
-    conversation.openStream(1, new PartsSource([Buffer.alloc(100_000)]), 100_000, 'lane')
-    conversation.pumpBulk()
-    conversation.rewindStream(1, 65_536)
-    conversation.pumpBulk()
-    expect(writer.types).toHaveLength(3)
-    expect(() => conversation.rewindStream(1, 100_001)).toThrow('beyond what was sent')
-    conversation.rewindStream(2, 5)
-    conversation.closeStream(1)
-    conversation.rewindStream(1, 0)
-    expect(conversation.hasStream(1)).toBe(false)
+  it('keeps a stream that was sent to its end open until it is closed, if it is to', () => {
+    for (const keepsFinishedStreams of [true, false]) {
+      const { conversation, writer } = setUp({ keepsFinishedStreams })
+      conversation.openStream(1, new PartsSource([Buffer.alloc(100_000)]), 100_000, 'lane')
+      conversation.pumpBulk()
+      expect(writer.chunks).toEqual([1, 1])
+      expect(conversation.hasBulk).toBe(false)
+      expect(conversation.hasStream(1)).toBe(keepsFinishedStreams)
+      conversation.closeStream(1)
+      expect(conversation.hasStream(1)).toBe(false)
+    }
   })
 
   it('knows where a peer may say that it is', () => {

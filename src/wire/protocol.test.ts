@@ -127,7 +127,6 @@ const written: Record<string, () => Buffer> = {
   STREAM_CHUNK: () => Buffer.concat([encodeChunkHead(4, 0x1_0000_0000, 3), Buffer.of(1, 2, 3)]),
   STREAM_ABORT: () => encodeStreamOffset(FrameType.STREAM_ABORT, 4, 0),
   STREAM_WINDOW: () => encodeStreamOffset(FrameType.STREAM_WINDOW, 4, 262_144),
-  STREAM_REWIND: () => encodeStreamOffset(FrameType.STREAM_REWIND, 4, 65_536),
   ACCEPTED: () => encodeAccepted(7, 9, [16, 1]),
   REJECTED: () => encodeRejected(8, json('REJECTED')),
   BLOCKED: () => encodeText(FrameType.BLOCKED, 'workers'),
@@ -140,7 +139,6 @@ const written: Record<string, () => Buffer> = {
   'RELEASE of what was not tried': () => encodeRelease(7, 8, { attemptCounted: false }),
   CONTEXT: () => encodeContext(1, 2, false),
   'CONTEXT of a dead letter': () => encodeContext(0, 0, true, deadLetter),
-  NOTICE: () => encodeJson(FrameType.NOTICE, json('NOTICE')),
   GOODBYE: () => encodeText(FrameType.GOODBYE, ''),
   RECLAIM: () => encodeReclaim(claimed),
   'ACKNOWLEDGE of a claimed lease': () => encodeAcknowledge(0x1_0000_0000_0005, 0x1_0000_0000_0005),
@@ -222,12 +220,11 @@ describe('What PROTOCOL.md draws is read as it says', () => {
     const dead = { groupIndex: 0, skipped: 0, isDead: true, deadLetter }
     expect(read('CONTEXT of a dead letter', readContext)).toEqual(dead)
     expect(read('STREAM_WINDOW', readStreamOffset)).toEqual({ stream: 4, offset: 262_144 })
-    expect(read('STREAM_REWIND', readStreamOffset)).toEqual({ stream: 4, offset: 65_536 })
     expect(read('STREAM_ABORT', readStreamOffset)).toEqual({ stream: 4, offset: 0 })
   })
 
   it('in the frames with text', () => {
-    for (const name of ['HELLO', 'WELCOME', 'REFUSED', 'CLOSE', 'NOTICE']) {
+    for (const name of ['HELLO', 'WELCOME', 'REFUSED', 'CLOSE']) {
       expect(read(name, readJson)).toEqual(json(name))
     }
     expect(read('REJECTED', readRejected)).toEqual({ sequence: 8, error: json('REJECTED') })

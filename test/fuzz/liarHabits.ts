@@ -3,7 +3,6 @@ import {
   encodeConfirm,
   encodeContext,
   encodeDemand,
-  encodeJson,
   encodeRejected,
   encodeStreamOffset,
   encodeText,
@@ -156,16 +155,6 @@ const block: LiarHabit = (liar, random) => {
   liar.send(encodeText(FrameType.BLOCKED, group))
 }
 
-const notice: LiarHabit = (liar) =>
-  liar.send(
-    encodeJson(FrameType.NOTICE, { code: 'OBJECTS_DROPPED', message: 'gone', details: { group: 'g', count: 2 } }),
-  )
-
-const rewind: LiarHabit = (liar, random) => {
-  for (const [id, part] of liar.incoming)
-    liar.send(encodeStreamOffset(FrameType.STREAM_REWIND, id, random.integer(0, part.offset)))
-}
-
 const farewell: LiarHabit = (liar) => {
   if (liar.goodbyeHeard) liar.send(encodeText(FrameType.GOODBYE, ''))
 }
@@ -190,8 +179,6 @@ export const liarHabits: readonly (readonly [LiarHabit, number])[] = [
   [openWindows, 5],
   [demand, 4],
   [block, 1],
-  [notice, 1],
-  [rewind, 1],
   [farewell, 2],
   [cut, 1],
 ]

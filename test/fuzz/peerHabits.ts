@@ -161,12 +161,6 @@ const openWindows: Habit = (peer) => {
   }
 }
 
-const rewind: Habit = (peer, random) => {
-  for (const [id, part] of peer.incoming) {
-    peer.send(encodeStreamOffset(FrameType.STREAM_REWIND, id, random.integer(0, part.receivedBytes)))
-  }
-}
-
 /** Claims some of what it had before the relay was started again. */
 const reclaimSome: Habit = (peer, random) => {
   if (!peer.reclaimDue) return
@@ -214,7 +208,6 @@ export const habits: readonly (readonly [Habit, number])[] = [
   [settleLeases, 5],
   [releasePartial, 1],
   [openWindows, 4],
-  [rewind, 1],
   [reclaimSome, 3],
   [endReclaim, 1],
   [settleClaimed, 3],

@@ -70,7 +70,6 @@ const wordsOfRelays = [
   encodeText(FrameType.UNBLOCKED, 'g'),
   encodeDemand('g', 3),
   encodeContext(0, 0, false),
-  encodeJson(FrameType.NOTICE, { code: 'OBJECTS_DROPPED', message: 'none' }),
   encodeJson(FrameType.WELCOME, { version: 1 }),
   encodeJson(FrameType.REFUSED, { error: {} }),
 ]
@@ -213,16 +212,9 @@ const endlessChunks: Lie = (peer) => {
   return undefined
 }
 
-const rewindLie: Lie = (peer) => {
-  const [id] = [...peer.incoming][0] ?? []
-  if (id === undefined) return undefined
-  peer.send(encodeStreamOffset(FrameType.STREAM_REWIND, id, MAX))
-  return 'either'
-}
-
 /** About streams that are over, or never were. */
 const strangeStreams: Lie = (peer) => {
-  for (const type of [FrameType.STREAM_WINDOW, FrameType.STREAM_REWIND, FrameType.STREAM_ABORT])
+  for (const type of [FrameType.STREAM_WINDOW, FrameType.STREAM_ABORT])
     peer.send(encodeStreamOffset(type, 77_777_777, 5))
   return 'tolerated'
 }
@@ -310,7 +302,6 @@ export const lies: Readonly<Record<string, Lie>> = {
   'tiny streams': tinyStreams,
   'a chunk out of place': chunkLie,
   'endless chunks': endlessChunks,
-  'a rewind too far': rewindLie,
   'streams that are not': strangeStreams,
   duplicates,
   'unknown groups': unknownGroups,
