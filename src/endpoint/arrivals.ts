@@ -7,7 +7,7 @@ import { encodeContext, encodeJson, encodeRelease, encodeStreamOffset, readConte
 import type { Conversation } from '../wire/conversation.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
-import { isRetained, OBJECT_HEAD_BYTES, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
+import { contentStart, isRetained, type ParsedRoute, readStreamBeginTail } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import { IncomingStream } from './incomingStream.ts'
 import type { LastBroadcasts } from './lastBroadcasts.ts'
@@ -120,8 +120,7 @@ export class Arrivals {
 
   streamBegin(buffer: Buffer, start: number, end: number): void {
     const route = this.#routes.read(buffer, start, end)
-    const tailAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
-    const { stream: id, bodyBytes } = readStreamBeginTail(buffer, tailAt, end)
+    const { stream: id, bodyBytes } = readStreamBeginTail(buffer, contentStart(buffer, start, route), end)
     if (this.#streams.has(id)) {
       throw createError('PROTOCOL_VIOLATION', `The relay began stream ${id}, which is open already.`)
     }

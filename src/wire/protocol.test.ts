@@ -30,9 +30,11 @@ import {
   readStreamOffset,
   readText,
 } from './controlFrames.ts'
+import { type Extension, withExtensions } from './extensions.fixture.ts'
 import { FrameReader } from './frameReader.ts'
 import { FrameType } from './frameTypes.ts'
 import {
+  contentStart,
   encodeRoute,
   encodeStreamBegin,
   OBJECT_HEAD_BYTES,
@@ -101,6 +103,10 @@ function objectFrame(route: Route, sequence: number, body: string): Buffer {
 
 const toWorkers: Route = { kind: 'produce', groups: ['workers'], copies: [1] }
 const inCopies: Route = { kind: 'produce', groups: ['workers', 'größe'], copies: [3, 1] }
+const extensions: readonly Extension[] = [
+  { type: 0x8001, value: Buffer.from('abc') },
+  { type: 0x8002, value: Buffer.alloc(0) },
+]
 const toAllWorkers: Route = { kind: 'broadcast', groups: ['workers'], copies: [1] }
 
 function stamped(frame: Buffer, source: number, attempt: number): Buffer {
@@ -122,6 +128,7 @@ const written: Record<string, () => Buffer> = {
   CONFIRM: () => encodeConfirm(1234, 8_454_144),
   OBJECT: () => objectFrame(toWorkers, 7, '00626869'),
   'OBJECT that clears': () => objectFrame({ kind: 'clear', groups: ['workers'], copies: [1] }, 11, ''),
+  'OBJECT with extensions': () => withExtensions(objectFrame(toWorkers, 12, '00f6'), ...extensions),
   'OBJECT in copies': () => stamped(objectFrame(inCopies, 8, '00f6'), 3, 2),
   STREAM_BEGIN: () => encodeStreamBegin(encodeRoute(toAllWorkers), 9, sentAt, 4, 5_000_000_000),
   STREAM_CHUNK: () => Buffer.concat([encodeChunkHead(4, 0x1_0000_0000, 3), Buffer.of(1, 2, 3)]),
@@ -187,6 +194,7 @@ describe('PROTOCOL.md', () => {
     expect(fixedLimits.controlFrameBytesMax).toBe(65_536)
     expect(fixedLimits.groupNameBytesMax).toBe(128)
     expect(fixedLimits.countMax).toBe(1_000_000)
+    expect(fixedLimits.extensionBytesMax).toBe(8_192)
     expect(fixedLimits.depthMax).toBe(500)
     expect(fixedLimits.segmentsMax).toBe(65_536)
     expect(fixedLimits.segmentBytesMin).toBe(4_096)
@@ -238,6 +246,9 @@ describe('What PROTOCOL.md draws is read as it says', () => {
     const route = (name: string) =>
       read(name, (buffer, start, end) => parseRoute(buffer, start, end, (group) => group.length > 0))
     expect(route('OBJECT')).toMatchObject(toWorkers)
+    expect(route('OBJECT with extensions')).toMatchObject(toWorkers)
+    const extended = drawn('OBJECT with extensions').bytes
+    expect(contentStart(extended, 0, route('OBJECT with extensions'))).toBe(extended.length - 2)
     expect(route('OBJECT in copies')).toMatchObject(inCopies)
     expect(route('STREAM_BEGIN')).toMatchObject(toAllWorkers)
     expect(read('OBJECT in copies', readAttempt)).toBe(2)

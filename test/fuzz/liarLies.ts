@@ -38,6 +38,10 @@ function sent(verdict: Verdict, ...frames: (() => Buffer)[]): LiarLie {
 }
 
 const oddObjects = [
+  () => oddObject({ kind: 0x81 }),
+  () => oddObject({ kind: 0x80, body: Buffer.alloc(0) }),
+  () => oddObject({ kind: 0x80, body: Buffer.of(5, 0, 1, 0, 2, 0, 0xee) }),
+  () => oddObject({ kind: 0x89, body: Buffer.of(4, 0, 1, 0, 0, 0) }),
   () => oddObject({ kind: 9 }),
   () => oddObject({ kind: 4, destinations: Buffer.from('\x01g') }),
   () => encodeStreamBegin(encodeRoute({ kind: 'clear', groups: ['g'], copies: [1] }), 0, 0, 1, 100_000),

@@ -44,6 +44,10 @@ function refused(...frames: Buffer[]): (peer: Peer) => Verdict {
 }
 
 const oddObjects = [
+  oddObject({ kind: 0x81 }),
+  oddObject({ kind: 0x80, body: Buffer.alloc(0) }),
+  oddObject({ kind: 0x80, body: Buffer.of(5, 0, 1, 0, 2, 0, 0xee) }),
+  oddObject({ kind: 0x89, body: Buffer.of(4, 0, 1, 0, 0, 0) }),
   oddObject({ kind: 9 }),
   oddObject({ count: 0, destinations: Buffer.alloc(0) }),
   oddObject({ destinations: Buffer.of(200, 0x67) }),
