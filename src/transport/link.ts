@@ -1,8 +1,9 @@
 import type { Clock, Timer } from '../clock.ts'
-import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
+import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { encodeJson, readConfirm, readStreamOffset } from '../wire/controlFrames.ts'
 import type { Conversation, LinkWriter } from '../wire/conversation.ts'
+import { errorInFrame } from '../wire/errorCodes.ts'
 import { FrameReader } from '../wire/frameReader.ts'
 import { FIRST_NUMBERED_TYPE, FrameType } from '../wire/frameTypes.ts'
 import type { Transport } from './transport.ts'
@@ -147,7 +148,7 @@ export class Link implements LinkWriter {
   fail(error: ObjectRelayError, tellPeer: boolean): void {
     if (this.#closed) return
     if (tellPeer && this.#authenticated)
-      this.transport.write(encodeJson(FrameType.CLOSE, { error: toPlainError(error) }))
+      this.transport.write(encodeJson(FrameType.CLOSE, { error: errorInFrame('CLOSE', error) }))
     this.#finish(error)
   }
 
