@@ -114,6 +114,8 @@ export const fixedLimits = {
   controlFrameBytesMax: 65_536,
   /** Ranges of objects that a HELLO names, which are sent again in a new session. Beyond, the last one ends with the last of them. */
   unresolvedRangesMax: 100,
+  /** Bytes of the extensions of one object. */
+  extensionBytesMax: 8_192,
   /** Copies that one `{ group: count }` may ask for, and objects of one `notify`. */
   countMax: 1_000_000,
   /** Nesting depth of an object on the wire. */

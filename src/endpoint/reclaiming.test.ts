@@ -44,8 +44,8 @@ describe('After a restart of a relay that keeps its leases, an endpoint', () => 
     await take(world)
     await world.restart()
     expect(world.reclaims).toEqual([
-      '200000003b0001000900000007000000000000000000000000000100'.padEnd(64, '0'),
-      '200000003b010601feffffff01000000ffff00000100000000000100'.padEnd(64, '0'),
+      '200000003a0001000900000007000000000000000000000000000100'.padEnd(64, '0'),
+      '200000003a010601feffffff01000000ffff00000100000000000100'.padEnd(64, '0'),
     ])
   })
 

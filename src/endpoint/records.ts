@@ -13,8 +13,8 @@ import type { Waker } from './threads/waker.ts'
  * the body; NOTIFY; and OPEN, SETTLED, HANDED, STOP, CLAIM, FLUSH, REPLACEABLE, WITHDRAW of this list.
  *
  * To the program: CONTEXT; OBJECT; STREAM_BEGIN, whose stream is the number of the attachment with head and segments;
- * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; NOTICE; and STATE, SPARE_MEMORY, TRANSFER, RETURNED, STOPPED,
- * SUPERSEDED of this list.
+ * ACCEPTED; REJECTED; DEMAND; BLOCKED; UNBLOCKED; and STATE, SPARE_MEMORY, TRANSFER, RETURNED, STOPPED, SUPERSEDED,
+ * LEASE_NUMBER, NOTICE of this list.
  */
 export const RecordType = {
   /** JSON of the endpoint's options: an `EndpointConfiguration`, see jsonRecords.ts. */
@@ -60,6 +60,8 @@ export const RecordType = {
   LEASE_NUMBER: 0x93,
   /** `| u32 length | u8 type | 3 zero | u64 sequence |`: answers a WITHDRAW: the object is not sent. */
   SUPERSEDED: 0x95,
+  /** JSON of an error that answers nothing: the I/O found it. */
+  NOTICE: 0x97,
 } as const
 
 /** For both readers: objects in a row are kept, and sent or handed on, as one. */

@@ -1,10 +1,11 @@
 import type { Clock } from '../clock.ts'
-import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
+import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { type AddressPrefixes, addressPrefixes } from '../security/address.ts'
 import type { RelayAuthenticator, RelayProof, RelayStep } from '../security/relayProof.ts'
 import { Link, type LinkHandler } from '../transport/link.ts'
 import type { PendingConnection } from '../transport/pendingConnections.ts'
 import { encodeJson, readJson } from '../wire/controlFrames.ts'
+import { errorInFrame } from '../wire/errorCodes.ts'
 import { FRAME_HEADER_BYTES, FrameType } from '../wire/frameTypes.ts'
 import { encodeProofFrame } from '../wire/proofFrame.ts'
 import type { RefusedPeer } from './eventGate.ts'
@@ -118,7 +119,7 @@ export class Admission implements LinkHandler, WaitingLogin {
       this.#settled = true
     } catch (thrown) {
       const error = toObjectRelayError(thrown, 'PROTOCOL_VIOLATION')
-      this.#link.write(encodeJson(FrameType.REFUSED, { error: toPlainError(error) }))
+      this.#link.write(encodeJson(FrameType.REFUSED, { error: errorInFrame('REFUSED', error) }))
       this.#refuse(error)
     }
   }

@@ -1,8 +1,17 @@
 import { expect, test } from 'vitest'
 import { objectFrame, RawEndpoint, RelayWorld } from '../../test/support/relayWorld.ts'
 import { encodeAcknowledge, encodeNotify, encodeText, readAccepted, readJson } from '../wire/controlFrames.ts'
+import { withExtensionBytes, withExtensions } from '../wire/extensions.fixture.ts'
 import { FrameType } from '../wire/frameTypes.ts'
-import { parseRoute, readSequence } from '../wire/objectHeader.ts'
+import {
+  encodeRoute,
+  encodeStreamBegin,
+  parseRoute,
+  readSequence,
+  readSource,
+  stampAttempt,
+  stampSource,
+} from '../wire/objectHeader.ts'
 
 async function join(world: RelayWorld, session: string, groups: readonly string[]): Promise<RawEndpoint> {
   const endpoint = new RawEndpoint(world.link().near)
@@ -66,6 +75,41 @@ test('takes a run however it is split on its way, and the relay forgets it when 
   for (let from = 0; from < 1_000; from += 40) consumer.transport.write(encodeAcknowledge(from, from + 39))
   await world.settle()
   expect(world.server.stats()).toMatchObject({ keptBytes: 0 })
+})
+
+test('passes extensions on as they came, in a run and in a large object', async () => {
+  const world = await RelayWorld.create()
+  const consumer = await join(world, 'consumer', ['g'])
+  consumer.transport.write(encodeNotify('g', 9))
+  const producer = await join(world, 'producer', [])
+  const unknown = (sequence: number) => ({ type: 0x7fff, value: Buffer.alloc(sequence * 100, sequence) })
+  const sent = objects(0, 3).map((frame, sequence) =>
+    sequence === 0 ? frame : withExtensions(frame, unknown(sequence), unknown(0)),
+  )
+  const route = encodeRoute({ kind: 'produce', groups: ['g'], copies: [1] })
+  const large = withExtensions(encodeStreamBegin(route, 4, 0, 1, 100_000), unknown(4))
+  producer.transport.write(Buffer.concat([...sent, large]))
+  await world.settle()
+  const delivered = consumer.frames.filter(({ type }) => type === FrameType.OBJECT || type === FrameType.STREAM_BEGIN)
+  for (const frame of [...sent, large]) {
+    stampAttempt(frame, 0, 1)
+    stampSource(frame, 0, readSource(delivered[0]?.bytes ?? frame, 0))
+  }
+  expect(delivered.map(({ bytes }) => bytes.toString('hex'))).toEqual(
+    [...sent, large].map((frame) => frame.toString('hex')),
+  )
+})
+
+test('refuses extensions that are not whole, in the first object of a route and in later ones', async () => {
+  for (const bad of ['0000', '0300010000', '04000100ffff', 'ffff01000000']) {
+    const world = await RelayWorld.create()
+    const producer = await join(world, 'producer', [])
+    const [good = Buffer.alloc(0), last = good] = objects(0, 1)
+    const extended = withExtensions(good, { type: 1, value: Buffer.of(1) })
+    producer.transport.write(Buffer.concat([extended, withExtensionBytes(last, Buffer.from(bad, 'hex'))]))
+    await world.settle()
+    expect(seen(producer)).toMatchObject([{ error: { code: 'PROTOCOL_VIOLATION' } }])
+  }
 })
 
 test('takes what came right before a goodbye', async () => {

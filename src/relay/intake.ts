@@ -6,13 +6,7 @@ import type { RelayLimits } from '../limits.ts'
 import type { Store, StoredObject } from '../store/store.ts'
 import { encodeStreamOffset } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
-import {
-  OBJECT_HEAD_BYTES,
-  readSequence,
-  readStreamBeginTail,
-  stampAttempt,
-  stampSource,
-} from '../wire/objectHeader.ts'
+import { contentStart, readSequence, readStreamBeginTail, stampAttempt, stampSource } from '../wire/objectHeader.ts'
 import { RouteCache } from '../wire/routeCache.ts'
 import type { PastAnswers } from './dedupMemory.ts'
 import { IncomingBodies } from './incomingBodies.ts'
@@ -81,7 +75,7 @@ export class Intake {
     const route = this.#routes.read(buffer, start, end)
     stampSource(buffer, start, this.#owner.source)
     stampAttempt(buffer, start, 1)
-    if (route.kind === 'clear' && end - start > OBJECT_HEAD_BYTES + route.destinationBytes)
+    if (route.kind === 'clear' && end > contentStart(buffer, start, route))
       throw createError('PROTOCOL_VIOLATION', 'The endpoint sent a body where none can be.')
     const sequence = readSequence(buffer, start)
     if (this.#pastAnswers.runs.length > 0 && this.#answeredBefore(sequence)) return
@@ -123,7 +117,7 @@ export class Intake {
 
   streamBegin(buffer: Buffer, start: number, end: number): void {
     const route = this.#routes.read(buffer, start, end)
-    const { stream, bodyBytes } = readStreamBeginTail(buffer, start + OBJECT_HEAD_BYTES + route.destinationBytes, end)
+    const { stream, bodyBytes } = readStreamBeginTail(buffer, contentStart(buffer, start, route), end)
     if (route.kind === 'clear')
       throw createError('PROTOCOL_VIOLATION', 'The endpoint begins an object where none can be.')
     this.#bodies.check(stream, bodyBytes)

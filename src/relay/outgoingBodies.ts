@@ -34,11 +34,6 @@ class OutgoingBody implements ChunkSource {
     return this.#reader.pieces(offset, length)
   }
 
-  seek(offset: number): void {
-    this.#at = offset
-    this.#reader.seek(offset)
-  }
-
   close(): void {
     if (this.isClosed) return
     this.isClosed = true

@@ -1,14 +1,7 @@
 import type { Delivery } from '../core/contract.ts'
 import { isDeadLetterName } from '../core/groupName.ts'
 import type { Session } from '../core/session.ts'
-import {
-  createError,
-  type ErrorCode,
-  errorCatalogue,
-  isErrorCode,
-  type ObjectRelayError,
-  toPlainError,
-} from '../errors.ts'
+import { createError, type ErrorCode, isErrorCode, type ObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { isRecord } from '../options.ts'
 import type {
@@ -39,6 +32,7 @@ import {
   readRelease,
   readStreamOffset,
 } from '../wire/controlFrames.ts'
+import { errorInFrame } from '../wire/errorCodes.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'
 import { stampAttempt } from '../wire/objectHeader.ts'
@@ -286,9 +280,9 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
     }
   }
 
-  /** An endpoint whose link was at fault comes back; any other is gone for good, without goodbye. */
+  /** It is gone for good, without goodbye. */
   #closedByEndpoint(code: ErrorCode): void {
-    if (errorCatalogue[code].category !== 'link') this.#host.gone(this, code === 'STOPPED' ? 'stopped' : 'violation')
+    this.#host.gone(this, code === 'STOPPED' ? 'stopped' : 'violation')
     this.link?.fail(createError('LINK_LOST', 'The endpoint closed the connection.'), false)
   }
 
@@ -401,7 +395,7 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
   rejected(sequence: number, error: ObjectRelayError): void {
     this.#intake.rejected(sequence)
     this.#accepted.flush()
-    this.say(encodeRejected(sequence, toPlainError(error)))
+    this.say(encodeRejected(sequence, errorInFrame('REJECTED', error)))
   }
 
   admitted(sequence: number): void {

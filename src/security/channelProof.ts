@@ -2,9 +2,19 @@ import { createHash, createHmac, type Hash, timingSafeEqual } from 'node:crypto'
 import { createError } from '../errors.ts'
 import { proofBytes, type ReceivedMessage, type UnprovenMessage } from './proofMessages.ts'
 
-/** The label under which both ends of a TLS connection derive what names that connection (RFC 8446, 7.5). */
-export const channelBindingLabel = 'EXPORTER-objectrelay-1'
-export const channelBindingBytes = 32
+/** What names the channel: RFC 9266 registers the type, the label and the length for TLS 1.3. */
+const exporterLabel = 'EXPORTER-Channel-Binding'
+const exporterBytes = 32
+
+/**
+ * What both ends of a connection know of it, and nobody else: by its type, so that a proof for one kind of channel is never taken on
+ * another. `none`: nothing names the channel (`security: 'none'`), and no tickets are handed out.
+ */
+export interface ChannelBinding {
+  readonly type: 'tls-exporter' | 'none'
+  /** 32, or for `none` 0. */
+  readonly bytes: Uint8Array
+}
 
 /** The one thing that is needed of a TLS socket. */
 export interface KeyingMaterialExporter {
@@ -15,24 +25,25 @@ export interface KeyingMaterialExporter {
  * What names this one TLS connection and no other: both ends compute the same, and someone in between, who has two
  * connections, computes two. The context is empty, which in TLS 1.3 equals none.
  */
-export function channelBindingOf(socket: KeyingMaterialExporter): Uint8Array {
-  return new Uint8Array(socket.exportKeyingMaterial(channelBindingBytes, channelBindingLabel, Buffer.alloc(0)))
+export function channelBindingOf(socket: KeyingMaterialExporter): ChannelBinding {
+  const bytes = new Uint8Array(socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0)))
+  return { type: 'tls-exporter', bytes }
 }
 
-/** The binding where there is no TLS (`security: 'none'`): nothing names the channel, and no tickets are handed out. */
-export function noChannelBinding(): Uint8Array {
-  return new Uint8Array(0)
+export function noChannelBinding(): ChannelBinding {
+  return { type: 'none', bytes: new Uint8Array(0) }
 }
 
-/** A copy of the binding, after its length was checked: 32 bytes, or none for `security: 'none'`. */
-export function checkChannelBinding(channelBinding: Uint8Array): Uint8Array {
-  if (channelBinding.length !== channelBindingBytes && channelBinding.length !== 0) {
+/** A copy of the binding, after its length was checked. */
+export function checkChannelBinding({ type, bytes }: ChannelBinding): ChannelBinding {
+  const expected = type === 'none' ? 0 : exporterBytes
+  if (bytes.length !== expected) {
     throw createError(
       'INVALID_ARGUMENT',
-      `The channel binding has ${channelBinding.length} bytes instead of 32 or none.`,
+      `The channel binding of type ${type} has ${bytes.length} bytes instead of ${expected}.`,
     )
   }
-  return Uint8Array.from(channelBinding)
+  return { type, bytes: Uint8Array.from(bytes) }
 }
 
 /** Who proves; the two labels keep a proof from being sent back to the one who made it. */
@@ -49,10 +60,10 @@ const ticketLabel = 'objectrelay/1 ticket\0'
  * Both keep the same; if anything was changed, left out or added on the way, the proofs differ.
  */
 export class Transcript {
-  readonly #channelBinding: Uint8Array
+  readonly #channelBinding: ChannelBinding
   readonly #hash: Hash = createHash('sha256')
 
-  constructor(channelBinding: Uint8Array) {
+  constructor(channelBinding: ChannelBinding) {
     this.#channelBinding = channelBinding
   }
 
@@ -61,10 +72,12 @@ export class Transcript {
   }
 
   /**
-   * HMAC-SHA256(key, label || binding length u8 || binding || SHA-256(transcript || head and covered bytes of `message`)).
+   * HMAC-SHA256(key, label || type length u8 || type || binding length u8 || binding || SHA-256(transcript || head and
+   * covered bytes of `message`)), where type and binding are those of the channel.
    * The frame itself is added to the transcript by {@link add} once it is whole.
    */
   proof(key: Uint8Array, role: Role, message: UnprovenMessage): Uint8Array {
+    const { type, bytes } = this.#channelBinding
     const transcriptHash = this.#hash
       .copy()
       .update(frameHead(message.type, message.covered.length + proofBytes))
@@ -72,8 +85,10 @@ export class Transcript {
       .digest()
     return createHmac('sha256', key)
       .update(proofLabels[role], 'latin1')
-      .update(Uint8Array.of(this.#channelBinding.length))
-      .update(this.#channelBinding)
+      .update(Uint8Array.of(type.length))
+      .update(type, 'latin1')
+      .update(Uint8Array.of(bytes.length))
+      .update(bytes)
       .update(transcriptHash)
       .digest()
   }

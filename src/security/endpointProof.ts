@@ -1,5 +1,5 @@
 import { createError, ObjectRelayError, toObjectRelayError } from '../errors.ts'
-import { checkChannelBinding, sameProof, Transcript, ticketKeyOf } from './channelProof.ts'
+import { type ChannelBinding, checkChannelBinding, sameProof, Transcript, ticketKeyOf } from './channelProof.ts'
 import { checkPassword } from './password.ts'
 import {
   finishLogin,
@@ -32,7 +32,7 @@ import type { Ticket } from './tickets.ts'
 export interface EndpointProofOptions {
   readonly password: string
   /** What names this connection, see `channelBindingOf`. */
-  readonly channelBinding: Uint8Array
+  readonly channelBinding: ChannelBinding
   /** Of an earlier login of this process at the same relay. */
   readonly ticket?: Ticket | undefined
   /** How much password stretching may be done for that address; any amount if nothing is said. */
@@ -91,7 +91,7 @@ export class EndpointProof {
     this.#password = checkPassword(password)
     const binding = checkChannelBinding(channelBinding)
     this.#transcript = new Transcript(binding)
-    this.#ticket = binding.length > 0 ? ticket : undefined
+    this.#ticket = binding.type !== 'none' ? ticket : undefined
   }
 
   /** The first frame; to be asked for once. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ObjectRelayError } from '../errors.ts'
-import { Transcript } from './channelProof.ts'
+import { noChannelBinding, Transcript } from './channelProof.ts'
 import { EndpointProof, type EndpointStep } from './endpointProof.ts'
 import { loadPasswordProof } from './passwordLogin.ts'
 import { binding, receiveAtOnce, runExchange } from './proofExchange.fixture.ts'
@@ -64,7 +64,7 @@ describe('the proof by password', () => {
   })
 
   it('hands out no ticket where there is no TLS, and takes none', () => {
-    const bare = new Uint8Array(0)
+    const bare = noChannelBinding()
     const first = runExchange(new EndpointProof({ password, channelBinding: bare }), relay.begin(bare))
     expect(first.endpoint).toEqual({ authenticated: true, ticket: undefined })
     const second = new EndpointProof({ password, channelBinding: bare, ticket: login() })
@@ -113,7 +113,14 @@ describe('the proof by password', () => {
   })
 
   it('is refused when someone strips the TLS on one side', () => {
-    const exchange = runExchange(new EndpointProof({ password, channelBinding }), relay.begin(new Uint8Array(0)))
+    const exchange = runExchange(new EndpointProof({ password, channelBinding }), relay.begin(noChannelBinding()))
+    expect(codeOf(exchange.relay)).toBe('CHANNEL_MISMATCH')
+    expect(codeOf(exchange.endpoint)).toBe('RELAY_NOT_PROVEN')
+  })
+
+  it('is refused when someone adds TLS on one side', () => {
+    const bare = new EndpointProof({ password, channelBinding: noChannelBinding() })
+    const exchange = runExchange(bare, relay.begin(channelBinding))
     expect(codeOf(exchange.relay)).toBe('CHANNEL_MISMATCH')
     expect(codeOf(exchange.endpoint)).toBe('RELAY_NOT_PROVEN')
   })
@@ -256,7 +263,7 @@ describe('the proof by ticket', () => {
 
   it('takes no ticket where nothing names the channel, since the same proof would be good every time', () => {
     const { sealed, key } = login()
-    const bare = new Uint8Array(0)
+    const bare = noChannelBinding()
     const start = ticketStart(sealed)
     const message = appendProof(start, new Transcript(bare).proof(key, 'endpoint', start))
     expect(relay.begin(bare).receive(message, 0)).toEqual({ send: ticketUnknown() })

@@ -1,3 +1,4 @@
+import type { ChannelBinding } from './channelProof.ts'
 import type { EndpointProof, EndpointStep } from './endpointProof.ts'
 import { finishLogin } from './passwordLogin.ts'
 import type { ProofMessage, ReceivedMessage } from './proofMessages.ts'
@@ -52,6 +53,6 @@ export function runExchange(
   return { frames, endpoint, relay }
 }
 
-export function binding(fill: number): Uint8Array {
-  return new Uint8Array(32).fill(fill)
+export function binding(fill: number): ChannelBinding {
+  return { type: 'tls-exporter', bytes: new Uint8Array(32).fill(fill) }
 }

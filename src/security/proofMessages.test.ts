@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { channelBindingOf, Transcript, ticketKeyOf } from './channelProof.ts'
+import { channelBindingOf, checkChannelBinding, noChannelBinding, Transcript, ticketKeyOf } from './channelProof.ts'
+import { binding } from './proofExchange.fixture.ts'
 import {
   appendProof,
   identifyProofMessage,
@@ -76,7 +77,7 @@ describe('the layout of the frames of the proof', () => {
 })
 
 describe('the input of a proof', () => {
-  const channelBinding = filled(32, 9)
+  const channelBinding = binding(9)
   const key = filled(64, 8)
 
   it('is label, binding and the hash of everything before it, byte by byte', () => {
@@ -88,13 +89,12 @@ describe('the input of a proof', () => {
       'hex',
     )
     const expected = createHmac('sha256', key)
-      .update(Buffer.from('objectrelay/1 endpoint proof\x00\x20', 'latin1'))
-      .update(channelBinding)
+      .update(Buffer.from('objectrelay/1 endpoint proof\x00\x0ctls-exporter\x20', 'latin1'))
+      .update(channelBinding.bytes)
       .update(createHash('sha256').update(covered).digest())
       .digest('hex')
     const proof = transcript.proof(key, 'endpoint', loginFinish(filled(64, 3)))
     expect(Buffer.from(proof).toString('hex')).toBe(expected)
-    expect(expected).toBe('ea17405d7eedf3954e5a847b813ef1f7a43bfaef0d38747a327491d9255e1cbd')
   })
 
   it('differs by role', () => {
@@ -107,11 +107,29 @@ describe('the input of a proof', () => {
     expect(Buffer.from(ticketKeyOf(key))).toEqual(expected)
   })
 
-  it('asks TLS for 32 bytes under our own label', () => {
+  it('says of a channel without a name that it has none', () => {
+    const message = loginFinish(filled(64, 3))
+    const covered = Buffer.from(`036000${'03'.repeat(64)}`, 'hex')
+    const expected = createHmac('sha256', key)
+      .update(Buffer.from('objectrelay/1 relay proof\x00\x04none\x00', 'latin1'))
+      .update(createHash('sha256').update(covered).digest())
+      .digest('hex')
+    expect(Buffer.from(new Transcript(noChannelBinding()).proof(key, 'relay', message)).toString('hex')).toBe(expected)
+  })
+
+  it('takes a binding of its length only', () => {
+    expect(() => checkChannelBinding({ type: 'tls-exporter', bytes: new Uint8Array(0) })).toThrow('instead of 32')
+    expect(() => checkChannelBinding({ type: 'none', bytes: new Uint8Array(32) })).toThrow('instead of 0')
+    expect(checkChannelBinding(binding(1))).toEqual(binding(1))
+  })
+
+  it('asks TLS for what RFC 9266 registers', () => {
     const socket = {
       exportKeyingMaterial: (length: number, label: string, context: Uint8Array): Uint8Array =>
         Buffer.from(`${length} ${label} ${context.length}`),
     }
-    expect(Buffer.from(channelBindingOf(socket)).toString()).toBe('32 EXPORTER-objectrelay-1 0')
+    const { type, bytes } = channelBindingOf(socket)
+    expect(type).toBe('tls-exporter')
+    expect(Buffer.from(bytes).toString()).toBe('32 EXPORTER-Channel-Binding 0')
   })
 })

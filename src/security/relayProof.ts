@@ -1,7 +1,7 @@
 import { createHash, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
-import { checkChannelBinding, sameProof, Transcript, ticketKeyOf } from './channelProof.ts'
+import { type ChannelBinding, checkChannelBinding, sameProof, Transcript, ticketKeyOf } from './channelProof.ts'
 import { checkPassword } from './password.ts'
 import {
   answerLogin,
@@ -84,7 +84,7 @@ export class RelayAuthenticator {
   }
 
   /** One per connection; `channelBinding` is what names it, see `channelBindingOf`. */
-  begin(channelBinding: Uint8Array): RelayProof {
+  begin(channelBinding: ChannelBinding): RelayProof {
     return new RelayProof(this.#record, this.#seal, checkChannelBinding(channelBinding))
   }
 }
@@ -112,10 +112,10 @@ export class RelayProof {
   /** The login that waits for its turn. */
   #login: ReceivedMessage | undefined
 
-  constructor(record: PasswordRecord, seal: TicketSeal, channelBinding: Uint8Array) {
+  constructor(record: PasswordRecord, seal: TicketSeal, channelBinding: ChannelBinding) {
     this.#record = record
     this.#seal = seal
-    this.#bound = channelBinding.length > 0
+    this.#bound = channelBinding.type !== 'none'
     this.#transcript = new Transcript(channelBinding)
   }
 

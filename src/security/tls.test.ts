@@ -77,8 +77,9 @@ describe('a TLS connection', () => {
       const there = await relay
       if ('category' in endpoint || 'category' in there) throw new Error('They did not meet')
       expect(channelBindingOf(endpoint)).toEqual(channelBindingOf(there))
-      expect(channelBindingOf(endpoint)).toHaveLength(32)
-      bindings.add(Buffer.from(channelBindingOf(endpoint)).toString('hex'))
+      const { type, bytes } = channelBindingOf(endpoint)
+      expect([type, bytes.length]).toEqual(['tls-exporter', 32])
+      bindings.add(Buffer.from(bytes).toString('hex'))
       expect([endpoint.alpnProtocol, endpoint.getProtocol()]).toEqual([applicationProtocol, 'TLSv1.3'])
       endpoint.destroy()
       there.destroy()

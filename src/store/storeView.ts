@@ -1,6 +1,6 @@
 import { isDeadLetterName, isGroupName } from '../core/groupName.ts'
 import type { DeadLetter } from '../deadLetter.ts'
-import { OBJECT_HEAD_BYTES, parseRoute, readSentAt } from '../wire/objectHeader.ts'
+import { contentStart, parseRoute, readSentAt } from '../wire/objectHeader.ts'
 import type { Copies } from './log/indexPage.ts'
 import { bodyFileName } from './log/logBodies.ts'
 import type { ObjectIndex } from './log/objectIndex.ts'
@@ -136,8 +136,7 @@ export class StoreView {
     const large = page.bodyOf(index)
     const frame = await this.#frame({ segment, index })
     if (frame === undefined) return undefined
-    const { destinationBytes } = parseRoute(frame, 0, frame.length, isGroupName)
-    const inFrame = frame.subarray(OBJECT_HEAD_BYTES + destinationBytes)
+    const inFrame = frame.subarray(contentStart(frame, 0, parseRoute(frame, 0, frame.length, isGroupName)))
     const readBody = (number: number, bytes: number) => this.#body(number, bytes)
     return {
       kind: copies.kind,

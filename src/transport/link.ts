@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '../clock.ts'
-import { createError, type ObjectRelayError, toObjectRelayError, toPlainError } from '../errors.ts'
+import { createError, type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { encodeJson, readConfirm, readStreamOffset } from '../wire/controlFrames.ts'
+import { errorInFrame } from '../wire/errorCodes.ts'
 import { FrameReader } from '../wire/frameReader.ts'
 import { FIRST_NUMBERED_TYPE, FrameType } from '../wire/frameTypes.ts'
 import type { LinkWriter, ReliableChannel } from '../wire/reliableChannel.ts'
@@ -147,7 +148,7 @@ export class Link implements LinkWriter {
   fail(error: ObjectRelayError, tellPeer: boolean): void {
     if (this.#closed) return
     if (tellPeer && this.#authenticated)
-      this.transport.write(encodeJson(FrameType.CLOSE, { error: toPlainError(error) }))
+      this.transport.write(encodeJson(FrameType.CLOSE, { error: errorInFrame('CLOSE', error) }))
     this.#finish(error)
   }
 
@@ -185,10 +186,9 @@ export class Link implements LinkWriter {
         `A frame of type 0x${type.toString(16)} came before the session was set up.`,
       )
     channel.countReceived(end - start, true)
-    if (type === FrameType.STREAM_WINDOW || type === FrameType.STREAM_REWIND) {
+    if (type === FrameType.STREAM_WINDOW) {
       const { stream, offset } = readStreamOffset(buffer, start, end)
-      if (type === FrameType.STREAM_WINDOW) channel.openWindow(stream, offset)
-      else channel.rewindStream(stream, offset)
+      channel.openWindow(stream, offset)
       this.requestFlush()
     } else this.handler.frame(type, buffer, start, end)
   }

@@ -1,3 +1,4 @@
+import { type ChannelBinding, noChannelBinding } from '../security/channelProof.ts'
 import type { Transport } from './transport.ts'
 
 /** How the bytes between two memory transports travel. */
@@ -10,7 +11,7 @@ export interface MemoryLinkOptions {
   /** Cuts what was written into pieces of these sizes, which add up to `bytes`; as it is, if absent. */
   split?(bytes: number): readonly number[]
   /** What both ends know of the channel. */
-  readonly channelBinding?: Uint8Array
+  readonly channelBinding?: ChannelBinding
   readonly peerAddress?: string
 }
 
@@ -48,7 +49,7 @@ export function createMemoryLink(options: MemoryLinkOptions): MemoryLink {
 export class MemoryTransport implements Transport {
   readonly peer: string
   readonly peerAddress: string
-  readonly channelBinding: Uint8Array
+  readonly channelBinding: ChannelBinding
   /** What is written goes nowhere. */
   muted = false
   onData: (bytes: Buffer) => void = () => undefined
@@ -69,7 +70,7 @@ export class MemoryTransport implements Transport {
     this.#options = options
     this.peerAddress = options.peerAddress ?? '127.0.0.1'
     this.peer = `${this.peerAddress}:${name}`
-    this.channelBinding = options.channelBinding ?? new Uint8Array(0)
+    this.channelBinding = options.channelBinding ?? noChannelBinding()
   }
 
   join(other: MemoryTransport): void {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Socket } from 'node:net'
 import { expect, it } from 'vitest'
+import { noChannelBinding } from '../security/channelProof.ts'
 import { SocketTransport } from './socketTransport.ts'
 
 /** Two ends of a connection. */
@@ -14,7 +15,7 @@ async function connected(): Promise<{ transport: SocketTransport; peer: Socket }
   const [[socket]] = await Promise.all([once(server, 'connection'), once(peer, 'connect')])
   server.close()
   peer.on('error', () => undefined)
-  return { transport: new SocketTransport(socket, new Uint8Array(0)), peer }
+  return { transport: new SocketTransport(socket, noChannelBinding()), peer }
 }
 
 it('reads what a peer had sent that is gone, though the next write fails', async () => {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { hostAndPort, plainAddress } from '../hostAndPort.ts'
+import type { ChannelBinding } from '../security/channelProof.ts'
 import { SocketInput } from './socketInput.ts'
 import type { Transport } from './transport.ts'
 
@@ -10,7 +11,7 @@ const WRITE_BYTES_MAX = 16 * 1024 * 1024
 export class SocketTransport implements Transport {
   readonly peer: string
   readonly peerAddress: string
-  readonly channelBinding: Uint8Array
+  readonly channelBinding: ChannelBinding
   onData: (bytes: Buffer) => void = () => undefined
   onDrain: () => void = () => undefined
   onClose: (error: Error | undefined) => void = () => undefined
@@ -21,7 +22,7 @@ export class SocketTransport implements Transport {
   /** With `input`, the socket was made with its `onread`. `from`: where the peer is, if the socket may not know it any more. */
   constructor(
     socket: Socket,
-    channelBinding: Uint8Array,
+    channelBinding: ChannelBinding,
     { input = SocketInput.of(socket), from }: { input?: SocketInput; from?: { host: string; port: number } } = {},
   ) {
     this.#socket = socket

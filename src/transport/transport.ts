@@ -2,6 +2,7 @@
 // It may import wire and security; it knows neither endpoints nor the relay.
 // Changes that belong here: connecting and listening, TLS, heartbeats, how reads and writes are gathered.
 
+import type { ChannelBinding } from '../security/channelProof.ts'
 import type { LinkWriter } from '../wire/reliableChannel.ts'
 
 /** A connection to a peer that carries bytes: TLS, plain TCP, or memory in tests. */
@@ -10,8 +11,8 @@ export interface Transport extends LinkWriter {
   readonly peer: string
   /** The peer's address without the port, for counting attempts. */
   readonly peerAddress: string
-  /** What both ends, and nobody else, know of this channel (RFC 9266); empty where the channel is not encrypted. */
-  readonly channelBinding: Uint8Array
+  /** What both ends, and nobody else, know of this channel. */
+  readonly channelBinding: ChannelBinding
   /** Whether the connection is gone already; `onClose` will not be called then. */
   readonly closed: boolean
   /** Some bytes came; they are overwritten after the call. */

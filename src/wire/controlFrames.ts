@@ -289,7 +289,7 @@ export function checkEmpty(start: number, end: number): void {
   checkLength('frame without fields', end - start, end - start === FRAME_HEADER_BYTES)
 }
 
-/** `| u32 length | u8 type | 3 zero | u32 stream | u64 offset |`: STREAM_WINDOW, STREAM_REWIND and STREAM_ABORT (offset 0). */
+/** `| u32 length | u8 type | 3 zero | u32 stream | u64 offset |`: STREAM_WINDOW, and STREAM_ABORT with offset 0. */
 export function encodeStreamOffset(type: number, stream: number, offset: number): Buffer {
   const frame = begin(type, FIELDS_AT + 12)
   writeUint32(frame, FIELDS_AT, stream)
@@ -314,7 +314,7 @@ export function encodeChunkHead(stream: number, offset: number, partBytes: numbe
   return frame
 }
 
-/** `| u32 length | u8 type | JSON in UTF-8 |`: HELLO, WELCOME, REFUSED, CLOSE, NOTICE. */
+/** `| u32 length | u8 type | JSON in UTF-8 |`: HELLO, WELCOME, REFUSED, CLOSE. */
 export function encodeJson(type: number, value: unknown): Buffer {
   const text = Buffer.from(JSON.stringify(value), 'utf8')
   const frame = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + text.length)

@@ -21,7 +21,6 @@ export const FrameType = {
   STREAM_CHUNK: 0x22,
   STREAM_ABORT: 0x23,
   STREAM_WINDOW: 0x24,
-  STREAM_REWIND: 0x25,
   ACCEPTED: 0x30,
   REJECTED: 0x31,
   BLOCKED: 0x32,
@@ -31,11 +30,10 @@ export const FrameType = {
   ACKNOWLEDGE: 0x36,
   RELEASE: 0x37,
   CONTEXT: 0x38,
-  NOTICE: 0x39,
-  GOODBYE: 0x3a,
-  RECLAIM: 0x3b,
-  RECLAIM_END: 0x3c,
-  SEEN: 0x3d,
+  GOODBYE: 0x39,
+  RECLAIM: 0x3a,
+  RECLAIM_END: 0x3b,
+  SEEN: 0x3c,
 } as const
 
 /** The first type that belongs to the session and is numbered. */

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { isGroupName } from '../core/groupName.ts'
+import { encodeExtensions, withExtensionBytes, withExtensions } from './extensions.fixture.ts'
 import { FrameType } from './frameTypes.ts'
 import {
+  contentStart,
   encodeRoute,
+  encodeStreamBegin,
+  isProduced,
+  isRetained,
   OBJECT_HEAD_BYTES,
   ObjectKind,
   parseRoute,
@@ -34,6 +39,65 @@ function named(...names: (string | Buffer)[]): Buffer {
 }
 
 const read = (frame: Buffer) => parseRoute(frame, 0, frame.length, isGroupName)
+
+/** Each of one byte; their types and values count up. */
+const short = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ type: index, value: Buffer.of(index & 0xff) }))
+const oneOf = (bytes: number) => ({ type: 0xffff, value: Buffer.alloc(bytes, 7) })
+
+describe('The extensions of an object', () => {
+  const routes: readonly Route[] = [
+    { kind: 'broadcast', groups: ['one'], copies: [1] },
+    { kind: 'clear', groups: ['one', 'two'], copies: [1, 1] },
+    { kind: 'produce', groups: ['one', 'two'], copies: [3, 1] },
+  ]
+
+  it.each(routes)('are skipped, and change nothing else: $kind to $groups', (route) => {
+    const plain = encode(route)
+    expect(contentStart(plain, 0, read(plain))).toBe(plain.length - 4)
+    for (const extensions of [
+      short(1),
+      short(200),
+      [oneOf(0)],
+      [oneOf(8_188)],
+      [oneOf(8_183), ...short(0), oneOf(1)],
+    ]) {
+      const frame = withExtensions(plain, ...extensions)
+      const { hasExtensions, ...rest } = read(frame)
+      expect(hasExtensions).toBe(true)
+      expect({ ...rest, hasExtensions: false }).toEqual(read(plain))
+      expect(frame.toString('latin1', contentStart(frame, 0, read(frame)))).toBe('body')
+      expect([isProduced(frame, 0), isRetained(frame, 0)]).toEqual([isProduced(plain, 0), isRetained(plain, 0)])
+      expect(frame.readUInt32LE(0)).toBe(frame.length)
+    }
+  })
+
+  it('stand before the stream of a STREAM_BEGIN', () => {
+    const begin = encodeStreamBegin(encodeRoute({ kind: 'produce', groups: ['one'], copies: [1] }), 1, 2, 3, 100_000)
+    const frame = withExtensions(begin, ...short(3))
+    const at = contentStart(frame, 0, read(frame))
+    expect(readStreamBeginTail(frame, at, frame.length)).toEqual({ stream: 3, bodyBytes: 100_000 })
+  })
+
+  it.each([
+    ['none though it says so', Buffer.alloc(2)],
+    ['a cut length', Buffer.of(1)],
+    ['more bytes than the frame', Buffer.from('1000010001', 'hex')],
+    ['a cut head of one', Buffer.from('0300010000', 'hex')],
+    ['a cut value', Buffer.from('050001000200ee', 'hex')],
+    ['a second one that is cut', Buffer.from('060001000000beef', 'hex')],
+    ['too many bytes', encodeExtensions([oneOf(8_189)])],
+  ])('are refused: %s', (_, bytes) => {
+    const cache = new RouteCache(isGroupName)
+    const plain = encode({ kind: 'produce', groups: ['one'], copies: [1] }, '')
+    const good = withExtensions(plain, oneOf(3))
+    const frame = withExtensionBytes(plain, bytes)
+    expect(() => read(frame)).toThrow('extensions that are cut')
+    expect(() => cache.read(frame, 0, frame.length)).toThrow('extensions that are cut')
+    expect(cache.read(good, 0, good.length)).toBe(cache.read(good, 0, good.length))
+    expect(() => cache.read(frame, 0, frame.length)).toThrow('extensions that are cut')
+  })
+})
 
 describe('The head of an object', () => {
   it.each<Route>([

@@ -1,7 +1,8 @@
 import { createError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
+import { checkExtensions, EXTENSIONS_HEAD_BYTES } from './extensions.ts'
 import { FrameType } from './frameTypes.ts'
-import { readUint32, readUint48, readUint64, writeUint32, writeUint48, writeUint64 } from './integers.ts'
+import { readUint16, readUint32, readUint48, readUint64, writeUint32, writeUint48, writeUint64 } from './integers.ts'
 
 /**
  * The head of an OBJECT or STREAM_BEGIN frame (PROTOCOL.md, "Objects").
@@ -13,6 +14,7 @@ import { readUint32, readUint48, readUint64, writeUint32, writeUint48, writeUint
  *  | u32    | u8   | u8   | u8      | u8           | u32    | u48      | u48    |                |
  *  +--------+------+------+---------+--------------+--------+----------+--------+----------------+------
  *  destination: u8 nameBytes, name in UTF-8, and u32 copies where kind is 2
+ *  Where bit 7 of kind is set, before the body: u16 bytes of all extensions, and for each u16 type, u16 valueBytes, value
  *  In a STREAM_BEGIN, instead of the body: u32 stream, u64 bodyBytes; where kind is 4, no body
  * ```
  *
@@ -24,6 +26,9 @@ const SENT_AT_AT = 18
 
 /** The trailing fields of a STREAM_BEGIN: u32 stream, u64 bodyBytes. */
 export const STREAM_BEGIN_TAIL_BYTES = 12
+
+/** Set in the field `kind` of an object that has extensions. The other bits are its kind. */
+export const HAS_EXTENSIONS = 0x80
 
 export const ObjectKind = { BROADCAST: 0, PRODUCE: 1, PRODUCE_COPIES: 2, UNRETAINED: 3, CLEAR: 4 } as const
 
@@ -132,16 +137,26 @@ export function stampAttempt(buffer: Buffer, start: number, attempt: number): vo
 
 /** Whether an OBJECT or STREAM_BEGIN is of a produced object, which its receiver has on lease. */
 export function isProduced(buffer: Buffer, start: number): boolean {
-  const kind = buffer[start + 5]
+  const kind = kindAt(buffer, start)
   return kind === ObjectKind.PRODUCE || kind === ObjectKind.PRODUCE_COPIES
 }
 
 /** Whether an OBJECT or STREAM_BEGIN is of a broadcast that members to come get, too. */
 export function isRetained(buffer: Buffer, start: number): boolean {
-  return buffer[start + 5] === ObjectKind.BROADCAST
+  return kindAt(buffer, start) === ObjectKind.BROADCAST
 }
 
-/** The fields after the destinations of a STREAM_BEGIN; `at` is where they begin. */
+function kindAt(buffer: Buffer, start: number): number {
+  return (buffer[start + 5] ?? 0) & ~HAS_EXTENSIONS
+}
+
+/** Where the body of an OBJECT, or the stream of a STREAM_BEGIN, begins. `route` was read from this very frame. */
+export function contentStart(buffer: Buffer, start: number, route: ParsedRoute): number {
+  const at = start + OBJECT_HEAD_BYTES + route.destinationBytes
+  return route.hasExtensions ? at + EXTENSIONS_HEAD_BYTES + readUint16(buffer, at) : at
+}
+
+/** The last fields of a STREAM_BEGIN; `at` is where they begin. */
 export function readStreamBeginTail(buffer: Buffer, at: number, end: number): { stream: number; bodyBytes: number } {
   const bodyBytes = readUint64(buffer, at + 4)
   if (end - at !== STREAM_BEGIN_TAIL_BYTES || !(bodyBytes >= 1))
@@ -156,6 +171,8 @@ function malformed(what: string): Error {
 /** A route read from a frame, and how many bytes its destinations take. */
 export interface ParsedRoute extends Route {
   readonly destinationBytes: number
+  /** Whether extensions follow. They differ from frame to frame of one route, and were checked. */
+  readonly hasExtensions: boolean
 }
 
 /**
@@ -167,12 +184,13 @@ function isExactly(name: string, buffer: Buffer, at: number, nameBytes: number):
   return !name.includes('\ufffd') || buffer.subarray(at, at + nameBytes).equals(Buffer.from(name))
 }
 
-/** Parses the destinations of an OBJECT or STREAM_BEGIN, checking all of it. `isName` is the check of a group's name. */
+/** Parses the head of an OBJECT or STREAM_BEGIN, checking all of it. `isName` is the check of a group's name. */
 export function parseRoute(buffer: Buffer, start: number, end: number, isName: (name: string) => boolean): ParsedRoute {
-  const kind = buffer[start + 5]
+  const kind = kindAt(buffer, start)
+  const hasExtensions = buffer[start + 5] !== kind
   const count = buffer[start + 7] ?? 0
   if (end - start < OBJECT_HEAD_BYTES) throw malformed('an object with a cut head')
-  const routeKind = kinds[kind ?? kinds.length]
+  const routeKind = kinds[kind]
   if (routeKind === undefined || count === 0) throw malformed('an object of an unknown kind or without destination')
   const withCopies = kind === ObjectKind.PRODUCE_COPIES
   const groups: string[] = []
@@ -191,10 +209,6 @@ export function parseRoute(buffer: Buffer, start: number, end: number, isName: (
     copies.push(copiesWanted)
     at = next
   }
-  return {
-    kind: routeKind,
-    groups,
-    copies,
-    destinationBytes: at - start - OBJECT_HEAD_BYTES,
-  }
+  if (hasExtensions) checkExtensions(buffer, at, end)
+  return { kind: routeKind, groups, copies, destinationBytes: at - start - OBJECT_HEAD_BYTES, hasExtensions }
 }

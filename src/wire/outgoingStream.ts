@@ -6,11 +6,9 @@ export interface ChunkSource {
   readonly totalBytes: number
   /** Bytes from the beginning that are there already. */
   readonly availableBytes: number
-  /** The bytes from `offset` on, `length` of them, which are available; without a copy. */
+  /** The bytes from `offset` on, `length` of them, which are available; without a copy. Asked for in order, each once. */
   pieces(offset: number, length: number): readonly Buffer[]
-  /** The bytes from `offset` on, which were read before, are read once more. */
-  seek?(offset: number): void
-  /** All of it has been asked for; it may still be read once more. */
+  /** All of it has been asked for. */
   finished?(): void
   /** Nothing more of it will be asked for. */
   close?(): void
@@ -38,12 +36,6 @@ export class OutgoingStream {
   /** Where the next chunk begins. */
   get offset(): number {
     return this.#offset
-  }
-
-  /** Goes back. */
-  rewind(offset: number): void {
-    this.#offset = offset
-    this.source.seek?.(offset)
   }
 
   get finished(): boolean {

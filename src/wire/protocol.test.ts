@@ -30,9 +30,11 @@ import {
   readStreamOffset,
   readText,
 } from './controlFrames.ts'
+import { type Extension, withExtensions } from './extensions.fixture.ts'
 import { FrameReader } from './frameReader.ts'
 import { FrameType } from './frameTypes.ts'
 import {
+  contentStart,
   encodeRoute,
   encodeStreamBegin,
   OBJECT_HEAD_BYTES,
@@ -101,6 +103,10 @@ function objectFrame(route: Route, sequence: number, body: string): Buffer {
 
 const toWorkers: Route = { kind: 'produce', groups: ['workers'], copies: [1] }
 const inCopies: Route = { kind: 'produce', groups: ['workers', 'größe'], copies: [3, 1] }
+const extensions: readonly Extension[] = [
+  { type: 0x8001, value: Buffer.from('abc') },
+  { type: 0x8002, value: Buffer.alloc(0) },
+]
 const toAllWorkers: Route = { kind: 'broadcast', groups: ['workers'], copies: [1] }
 
 function stamped(frame: Buffer, source: number, attempt: number): Buffer {
@@ -122,12 +128,12 @@ const written: Record<string, () => Buffer> = {
   CONFIRM: () => encodeConfirm(1234, 8_454_144),
   OBJECT: () => objectFrame(toWorkers, 7, '00626869'),
   'OBJECT that clears': () => objectFrame({ kind: 'clear', groups: ['workers'], copies: [1] }, 11, ''),
+  'OBJECT with extensions': () => withExtensions(objectFrame(toWorkers, 12, '00f6'), ...extensions),
   'OBJECT in copies': () => stamped(objectFrame(inCopies, 8, '00f6'), 3, 2),
   STREAM_BEGIN: () => encodeStreamBegin(encodeRoute(toAllWorkers), 9, sentAt, 4, 5_000_000_000),
   STREAM_CHUNK: () => Buffer.concat([encodeChunkHead(4, 0x1_0000_0000, 3), Buffer.of(1, 2, 3)]),
   STREAM_ABORT: () => encodeStreamOffset(FrameType.STREAM_ABORT, 4, 0),
   STREAM_WINDOW: () => encodeStreamOffset(FrameType.STREAM_WINDOW, 4, 262_144),
-  STREAM_REWIND: () => encodeStreamOffset(FrameType.STREAM_REWIND, 4, 65_536),
   ACCEPTED: () => encodeAccepted(7, 9, [16, 1]),
   REJECTED: () => encodeRejected(8, json('REJECTED')),
   BLOCKED: () => encodeText(FrameType.BLOCKED, 'workers'),
@@ -140,7 +146,6 @@ const written: Record<string, () => Buffer> = {
   'RELEASE of what was not tried': () => encodeRelease(7, 8, { attemptCounted: false }),
   CONTEXT: () => encodeContext(1, 2, false),
   'CONTEXT of a dead letter': () => encodeContext(0, 0, true, deadLetter),
-  NOTICE: () => encodeJson(FrameType.NOTICE, json('NOTICE')),
   GOODBYE: () => encodeText(FrameType.GOODBYE, ''),
   RECLAIM: () => encodeReclaim(claimed),
   'ACKNOWLEDGE of a claimed lease': () => encodeAcknowledge(0x1_0000_0000_0005, 0x1_0000_0000_0005),
@@ -189,6 +194,7 @@ describe('PROTOCOL.md', () => {
     expect(fixedLimits.controlFrameBytesMax).toBe(65_536)
     expect(fixedLimits.groupNameBytesMax).toBe(128)
     expect(fixedLimits.countMax).toBe(1_000_000)
+    expect(fixedLimits.extensionBytesMax).toBe(8_192)
     expect(fixedLimits.depthMax).toBe(500)
     expect(fixedLimits.segmentsMax).toBe(65_536)
     expect(fixedLimits.segmentBytesMin).toBe(4_096)
@@ -222,12 +228,11 @@ describe('What PROTOCOL.md draws is read as it says', () => {
     const dead = { groupIndex: 0, skipped: 0, isDead: true, deadLetter }
     expect(read('CONTEXT of a dead letter', readContext)).toEqual(dead)
     expect(read('STREAM_WINDOW', readStreamOffset)).toEqual({ stream: 4, offset: 262_144 })
-    expect(read('STREAM_REWIND', readStreamOffset)).toEqual({ stream: 4, offset: 65_536 })
     expect(read('STREAM_ABORT', readStreamOffset)).toEqual({ stream: 4, offset: 0 })
   })
 
   it('in the frames with text', () => {
-    for (const name of ['HELLO', 'WELCOME', 'REFUSED', 'CLOSE', 'NOTICE']) {
+    for (const name of ['HELLO', 'WELCOME', 'REFUSED', 'CLOSE']) {
       expect(read(name, readJson)).toEqual(json(name))
     }
     expect(read('REJECTED', readRejected)).toEqual({ sequence: 8, error: json('REJECTED') })
@@ -241,6 +246,9 @@ describe('What PROTOCOL.md draws is read as it says', () => {
     const route = (name: string) =>
       read(name, (buffer, start, end) => parseRoute(buffer, start, end, (group) => group.length > 0))
     expect(route('OBJECT')).toMatchObject(toWorkers)
+    expect(route('OBJECT with extensions')).toMatchObject(toWorkers)
+    const extended = drawn('OBJECT with extensions').bytes
+    expect(contentStart(extended, 0, route('OBJECT with extensions'))).toBe(extended.length - 2)
     expect(route('OBJECT in copies')).toMatchObject(inCopies)
     expect(route('STREAM_BEGIN')).toMatchObject(toAllWorkers)
     expect(read('OBJECT in copies', readAttempt)).toBe(2)

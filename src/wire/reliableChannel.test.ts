@@ -107,11 +107,6 @@ describe('A channel', () => {
     channel.openWindow(1, 131_072)
     channel.pumpBulk()
     expect(writer.chunks).toEqual([1, 4, 4, 5, 5])
-    writer.chunks.length = 0
-    channel.rewindStream(5, 0)
-    channel.rewindStream(4, 65_536)
-    channel.pumpBulk()
-    expect(writer.chunks).toEqual([4, 5, 5])
   })
 
   it('waits with everything while the peer does not read', () => {
@@ -138,18 +133,17 @@ describe('A channel', () => {
     expect(writer.bytes).toBeLessThan(11_000)
   })
 
-  it('sends a stream again from where the peer wants it, but not from beyond what was sent', () => {
-    const { channel, writer } = setUp()
-    channel.openStream(1, new PartsSource([Buffer.alloc(100_000)]), 100_000, 'lane')
-    channel.pumpBulk()
-    channel.rewindStream(1, 65_536)
-    channel.pumpBulk()
-    expect(writer.types).toHaveLength(3)
-    expect(() => channel.rewindStream(1, 100_001)).toThrow('beyond what was sent')
-    channel.rewindStream(2, 5)
-    channel.closeStream(1)
-    channel.rewindStream(1, 0)
-    expect(channel.hasStream(1)).toBe(false)
+  it('keeps a stream that was sent to its end open until it is closed, if it is to', () => {
+    for (const keepsFinishedStreams of [true, false]) {
+      const { channel, writer } = setUp({ keepsFinishedStreams })
+      channel.openStream(1, new PartsSource([Buffer.alloc(100_000)]), 100_000, 'lane')
+      channel.pumpBulk()
+      expect(writer.chunks).toEqual([1, 1])
+      expect(channel.hasBulk).toBe(false)
+      expect(channel.hasStream(1)).toBe(keepsFinishedStreams)
+      channel.closeStream(1)
+      expect(channel.hasStream(1)).toBe(false)
+    }
   })
 
   it('knows where a peer may say that it is', () => {

@@ -40,7 +40,7 @@ export class ReliableChannel {
   grantedLimit: number
   /** Object bytes, counted from the session's beginning, that the peer takes. */
   peerLimit: number
-  /** Whether a stream that was sent to its end stays until it is closed, because the peer may want it once more. */
+  /** Whether a stream that was sent to its end stays open until its owner closes it, when the peer has answered. */
   readonly #keepsFinishedStreams: boolean
   readonly #slab = new Slab()
   readonly #streams = new Map<number, OutgoingStream>()
@@ -159,16 +159,6 @@ export class ReliableChannel {
     const stream = this.#streams.get(id)
     if (stream !== undefined)
       stream.windowLimit = Math.max(stream.windowLimit, Math.min(limit, stream.source.totalBytes))
-  }
-
-  /** The peer wants the bytes of a stream from `offset` on once more. */
-  rewindStream(id: number, offset: number): void {
-    const stream = this.#streams.get(id)
-    if (stream === undefined) return
-    if (offset > stream.offset)
-      throw createError('PROTOCOL_VIOLATION', 'The peer rewinds a stream beyond what was sent.')
-    stream.rewind(offset)
-    this.#turns.add(stream)
   }
 
   /** A numbered frame of the peer, or a part of one that is not whole yet, was received. */

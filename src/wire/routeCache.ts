@@ -1,3 +1,4 @@
+import { checkExtensions } from './extensions.ts'
 import { OBJECT_HEAD_BYTES, type ParsedRoute, parseRoute } from './objectHeader.ts'
 
 /** A route of many groups takes some 34 KB: counting routes would not bound them. */
@@ -22,7 +23,11 @@ export class RouteCache {
   /** The route of the OBJECT or STREAM_BEGIN frame that lies from `start` to `end`. Throws `PROTOCOL_VIOLATION`. */
   read(buffer: Buffer, start: number, end: number): ParsedRoute {
     const last = this.#last
-    if (last !== undefined && sameRoute(buffer, start, end, last.bytes)) return last.route
+    if (last !== undefined && sameRoute(buffer, start, end, last.bytes)) {
+      const { route } = last
+      if (route.hasExtensions) checkExtensions(buffer, start + OBJECT_HEAD_BYTES + route.destinationBytes, end)
+      return route
+    }
     return this.#lookUp(buffer, start, end)
   }
 

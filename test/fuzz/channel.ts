@@ -3,7 +3,7 @@ import { type AttemptTurn, TicketPool } from '../../src/endpoint/network/ticketP
 import type { RelayLimits } from '../../src/limits.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 import { EndpointProof } from '../../src/security/endpointProof.ts'
-import { receiveAtOnce } from '../../src/security/proofExchange.fixture.ts'
+import { binding, receiveAtOnce } from '../../src/security/proofExchange.fixture.ts'
 import { RelayAuthenticator } from '../../src/security/relayProof.ts'
 import { StretchingBudget } from '../../src/security/stretchingBudget.ts'
 import type { Ticket } from '../../src/security/tickets.ts'
@@ -13,7 +13,7 @@ import { fail } from './failure.ts'
 
 export const PASSWORD = 'correct horse battery staple'
 /** What both ends know of every channel here, so that tickets are given. */
-const channelBinding = new Uint8Array(32).fill(7)
+const channelBinding = binding(7)
 /** About when the clocks of the fuzzers begin. */
 export const BEGAN_DATE_MS = 1_700_000_000_000
 /** Longer than any run. */

@@ -16,7 +16,7 @@ import {
 } from '../../src/wire/controlFrames.ts'
 import { FrameReader } from '../../src/wire/frameReader.ts'
 import { FIRST_CLAIMED_LEASE, FIRST_NUMBERED_TYPE, FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
-import { OBJECT_HEAD_BYTES, parseRoute, readSequence, readStreamBeginTail } from '../../src/wire/objectHeader.ts'
+import { contentStart, parseRoute, readSequence, readStreamBeginTail } from '../../src/wire/objectHeader.ts'
 import { encodeProofFrame } from '../../src/wire/proofFrame.ts'
 import { BEGAN_DATE_MS } from './channel.ts'
 import { fail } from './failure.ts'
@@ -161,11 +161,12 @@ export class Liar {
       }
       case FrameType.OBJECT:
       case FrameType.STREAM_BEGIN: {
-        const { destinationBytes, kind, groups } = parseRoute(buffer, start, end, isGroupName)
+        const route = parseRoute(buffer, start, end, isGroupName)
+        const { kind, groups } = route
         const sequence = readSequence(buffer, start)
         this.unanswered.set(sequence, kind === 'produce' ? groups : [])
         if (type === FrameType.OBJECT) return
-        const { stream, bodyBytes } = readStreamBeginTail(buffer, start + OBJECT_HEAD_BYTES + destinationBytes, end)
+        const { stream, bodyBytes } = readStreamBeginTail(buffer, contentStart(buffer, start, route), end)
         this.incoming.set(stream, { sequence, totalBytes: bodyBytes, offset: 0, windowBytes: 0 })
         return
       }

@@ -3,7 +3,6 @@ import {
   encodeConfirm,
   encodeContext,
   encodeDemand,
-  encodeJson,
   encodeRejected,
   encodeStreamOffset,
   encodeText,
@@ -13,7 +12,7 @@ import { encodeRoute, encodeStreamBegin, type Route, stampAttempt, stampSource }
 import type { SeededRandom } from '../simulation/random.ts'
 import { objectFrame } from '../support/relayWorld.ts'
 import { identityOf, type Liar } from './liar.ts'
-import { chunk } from './peerHabits.ts'
+import { chunk, maybeExtended } from './peerHabits.ts'
 
 /** What a relay does that keeps the rules. */
 export type LiarHabit = (liar: Liar, random: SeededRandom) => void
@@ -65,7 +64,7 @@ const deliver: LiarHabit = (liar, random) => {
   if (next === undefined) return
   const { group, kind } = next
   const sequence = liar.nextSequence++
-  const frame = objectFrame(kind, group, sequence, body(random))
+  const frame = maybeExtended(objectFrame(kind, group, sequence, body(random)), random)
   if (liar.sentObjectBytes + frame.length > liar.roomBytes) return
   stamp(liar, kind, frame, sequence, random.integer(1, 5))
   if (random.chance(0.3)) liar.send(encodeContext(0, random.integer(0, 3), false))
@@ -85,7 +84,7 @@ const deliverLarge: LiarHabit = (liar, random) => {
   if (groupIndex !== 0) liar.send(encodeContext(groupIndex, 0, false))
   count(liar, group, kind, totalBytes)
   liar.outgoing.set(id, { sequence, totalBytes, offset: 0, windowBytes: 262_144 })
-  const begin = encodeStreamBegin(encodeRoute(route), sequence, 0, id, totalBytes)
+  const begin = maybeExtended(encodeStreamBegin(encodeRoute(route), sequence, 0, id, totalBytes), random)
   stamp(liar, kind, begin, sequence, 1)
   liar.send(begin)
 }
@@ -156,16 +155,6 @@ const block: LiarHabit = (liar, random) => {
   liar.send(encodeText(FrameType.BLOCKED, group))
 }
 
-const notice: LiarHabit = (liar) =>
-  liar.send(
-    encodeJson(FrameType.NOTICE, { code: 'OBJECTS_DROPPED', message: 'gone', details: { group: 'g', count: 2 } }),
-  )
-
-const rewind: LiarHabit = (liar, random) => {
-  for (const [id, part] of liar.incoming)
-    liar.send(encodeStreamOffset(FrameType.STREAM_REWIND, id, random.integer(0, part.offset)))
-}
-
 const farewell: LiarHabit = (liar) => {
   if (liar.goodbyeHeard) liar.send(encodeText(FrameType.GOODBYE, ''))
 }
@@ -190,8 +179,6 @@ export const liarHabits: readonly (readonly [LiarHabit, number])[] = [
   [openWindows, 5],
   [demand, 4],
   [block, 1],
-  [notice, 1],
-  [rewind, 1],
   [farewell, 2],
   [cut, 1],
 ]

@@ -38,6 +38,10 @@ function sent(verdict: Verdict, ...frames: (() => Buffer)[]): LiarLie {
 }
 
 const oddObjects = [
+  () => oddObject({ kind: 0x81 }),
+  () => oddObject({ kind: 0x80, body: Buffer.alloc(0) }),
+  () => oddObject({ kind: 0x80, body: Buffer.of(5, 0, 1, 0, 2, 0, 0xee) }),
+  () => oddObject({ kind: 0x89, body: Buffer.of(4, 0, 1, 0, 0, 0) }),
   () => oddObject({ kind: 9 }),
   () => oddObject({ kind: 4, destinations: Buffer.from('\x01g') }),
   () => encodeStreamBegin(encodeRoute({ kind: 'clear', groups: ['g'], copies: [1] }), 0, 0, 1, 100_000),
@@ -157,16 +161,8 @@ const confirmLie: LiarLie = (liar, random) => {
   return 'refused'
 }
 
-const rewindLie: LiarLie = (liar) => {
-  const [id] = liar.incoming.keys()
-  if (id === undefined) return undefined
-  liar.send(encodeStreamOffset(FrameType.STREAM_REWIND, id, MAX))
-  return 'refused'
-}
-
 const strangeStreams: LiarLie = (liar) => {
-  for (const type of [FrameType.STREAM_WINDOW, FrameType.STREAM_REWIND, FrameType.STREAM_ABORT])
-    liar.send(encodeStreamOffset(type, 77_777, 5))
+  for (const type of [FrameType.STREAM_WINDOW, FrameType.STREAM_ABORT]) liar.send(encodeStreamOffset(type, 77_777, 5))
   return 'tolerated'
 }
 
@@ -185,16 +181,6 @@ const blockFlood: LiarLie = (liar, random) => {
 const strangeRoom: LiarLie = (liar) => {
   liar.send(encodeText(FrameType.UNBLOCKED, 'strange'))
   return 'refused'
-}
-
-const noticeFlood: LiarLie = (liar, random) => {
-  for (let left = 60; left > 0; left--) liar.send(encodeJson(FrameType.NOTICE, oddNotice(random)))
-  return 'tolerated'
-}
-
-function oddNotice(random: SeededRandom): object {
-  const field = random.pick(['code', 'message', 'details', 'cause'])
-  return { code: 'OBJECTS_DROPPED', message: 'gone', details: {}, [field]: oddValue(random) }
 }
 
 const garbage: LiarLie = (liar, random) => {
@@ -233,12 +219,10 @@ export const liarLies: Readonly<Record<string, LiarLie>> = {
   'what was never sent accepted': acceptedLie,
   'an odd answer': oddAnswer,
   'a confirmation of what was not': confirmLie,
-  'a rewind too far': rewindLie,
   'streams that are not': strangeStreams,
   'an odd end': oddEnd,
   'a flood of blocked groups': blockFlood,
   'room for a group that was not blocked': strangeRoom,
-  'a flood of notices': noticeFlood,
   garbage,
 }
 

@@ -18,8 +18,8 @@ import {
 import { FrameReader } from '../../src/wire/frameReader.ts'
 import { FIRST_CLAIMED_LEASE, FIRST_NUMBERED_TYPE, FRAME_HEADER_BYTES, FrameType } from '../../src/wire/frameTypes.ts'
 import {
+  contentStart,
   isProduced,
-  OBJECT_HEAD_BYTES,
   parseRoute,
   readAttempt,
   readSequence,
@@ -328,7 +328,7 @@ export class Peer {
     this.#context = undefined
     const route = parseRoute(buffer, start, end, isGroupName)
     const isLarge = type === FrameType.STREAM_BEGIN
-    const tailAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
+    const tailAt = contentStart(buffer, start, route)
     const { stream, bodyBytes } = isLarge ? readStreamBeginTail(buffer, tailAt, end) : { stream: 0, bodyBytes: 0 }
     const bytes = isLarge ? bodyBytes : end - start
     const isEnough = this.roomBytes >= Math.min(this.identity.inboxBytes, ROOM_ALWAYS_ENOUGH)

@@ -11,6 +11,7 @@ import {
   encodeText,
   type ReleaseTerms,
 } from '../../src/wire/controlFrames.ts'
+import { withExtensions } from '../../src/wire/extensions.fixture.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
 import { encodeRoute, encodeStreamBegin, type Route } from '../../src/wire/objectHeader.ts'
 import type { SeededRandom } from '../simulation/random.ts'
@@ -68,19 +69,33 @@ const sendSmall: Habit = (peer, random) => {
 /** An OBJECT with one destination; some have no body, and clear what is retained. */
 export function smallObject(peer: Peer, random: SeededRandom, bytes: number): Buffer {
   if (random.chance(0.03)) return objectFrame('clear', random.pick(groups), peer.sequence, '')
-  return objectFrame(someKind(random), random.pick(groups), peer.sequence, Buffer.alloc(bytes, 0x61))
+  const frame = objectFrame(someKind(random), random.pick(groups), peer.sequence, Buffer.alloc(bytes, 0x61))
+  return maybeExtended(frame, random)
+}
+
+/** Some objects have extensions that nobody knows. */
+export function maybeExtended(frame: Buffer, random: SeededRandom): Buffer {
+  if (random.chance(0.9)) return frame
+  const extension = () => ({ type: random.integer(0, 0xffff), value: Buffer.alloc(random.integer(0, 300), 0x62) })
+  return withExtensions(frame, ...Array.from({ length: random.integer(1, 3) }, extension))
 }
 
 const beginLarge: Habit = (peer, random) => {
   if (peer.outgoing.size >= 4) return
-  beginStream(peer, someRoute(random, someKind(random)), random.integer(FRAME_BYTES_MAX, 700_000))
+  const route = someRoute(random, someKind(random))
+  beginStream(peer, route, random.integer(FRAME_BYTES_MAX, 700_000), (frame) => maybeExtended(frame, random))
 }
 
-export function beginStream(peer: Peer, route: Route, totalBytes: number): number {
+export function beginStream(
+  peer: Peer,
+  route: Route,
+  totalBytes: number,
+  extend: (begin: Buffer) => Buffer = (begin) => begin,
+): number {
   const id = peer.nextStream++
   const sequence = peer.sequence++
   peer.outgoing.set(id, { sequence, totalBytes, sentBytes: 0, windowBytes: 0 })
-  peer.send(encodeStreamBegin(encodeRoute(route), sequence, 0, id, totalBytes))
+  peer.send(extend(encodeStreamBegin(encodeRoute(route), sequence, 0, id, totalBytes)))
   return id
 }
 
@@ -161,12 +176,6 @@ const openWindows: Habit = (peer) => {
   }
 }
 
-const rewind: Habit = (peer, random) => {
-  for (const [id, part] of peer.incoming) {
-    peer.send(encodeStreamOffset(FrameType.STREAM_REWIND, id, random.integer(0, part.receivedBytes)))
-  }
-}
-
 /** Claims some of what it had before the relay was started again. */
 const reclaimSome: Habit = (peer, random) => {
   if (!peer.reclaimDue) return
@@ -214,7 +223,6 @@ export const habits: readonly (readonly [Habit, number])[] = [
   [settleLeases, 5],
   [releasePartial, 1],
   [openWindows, 4],
-  [rewind, 1],
   [reclaimSome, 3],
   [endReclaim, 1],
   [settleClaimed, 3],

@@ -44,6 +44,10 @@ function refused(...frames: Buffer[]): (peer: Peer) => Verdict {
 }
 
 const oddObjects = [
+  oddObject({ kind: 0x81 }),
+  oddObject({ kind: 0x80, body: Buffer.alloc(0) }),
+  oddObject({ kind: 0x80, body: Buffer.of(5, 0, 1, 0, 2, 0, 0xee) }),
+  oddObject({ kind: 0x89, body: Buffer.of(4, 0, 1, 0, 0, 0) }),
   oddObject({ kind: 9 }),
   oddObject({ count: 0, destinations: Buffer.alloc(0) }),
   oddObject({ destinations: Buffer.of(200, 0x67) }),
@@ -70,7 +74,6 @@ const wordsOfRelays = [
   encodeText(FrameType.UNBLOCKED, 'g'),
   encodeDemand('g', 3),
   encodeContext(0, 0, false),
-  encodeJson(FrameType.NOTICE, { code: 'OBJECTS_DROPPED', message: 'none' }),
   encodeJson(FrameType.WELCOME, { version: 1 }),
   encodeJson(FrameType.REFUSED, { error: {} }),
 ]
@@ -213,16 +216,9 @@ const endlessChunks: Lie = (peer) => {
   return undefined
 }
 
-const rewindLie: Lie = (peer) => {
-  const [id] = [...peer.incoming][0] ?? []
-  if (id === undefined) return undefined
-  peer.send(encodeStreamOffset(FrameType.STREAM_REWIND, id, MAX))
-  return 'either'
-}
-
 /** About streams that are over, or never were. */
 const strangeStreams: Lie = (peer) => {
-  for (const type of [FrameType.STREAM_WINDOW, FrameType.STREAM_REWIND, FrameType.STREAM_ABORT])
+  for (const type of [FrameType.STREAM_WINDOW, FrameType.STREAM_ABORT])
     peer.send(encodeStreamOffset(type, 77_777_777, 5))
   return 'tolerated'
 }
@@ -310,7 +306,6 @@ export const lies: Readonly<Record<string, Lie>> = {
   'tiny streams': tinyStreams,
   'a chunk out of place': chunkLie,
   'endless chunks': endlessChunks,
-  'a rewind too far': rewindLie,
   'streams that are not': strangeStreams,
   duplicates,
   'unknown groups': unknownGroups,

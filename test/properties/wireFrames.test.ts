@@ -2,8 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ObjectRelayError } from '../../src/errors.ts'
 import { encodeChunkHead, encodeText } from '../../src/wire/controlFrames.ts'
+import { type Extension, withExtensionBytes, withExtensions } from '../../src/wire/extensions.fixture.ts'
 import { FrameReader } from '../../src/wire/frameReader.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
+import { contentStart, parseRoute } from '../../src/wire/objectHeader.ts'
+import { objectFrame } from '../support/relayWorld.ts'
 
 type Piece = { readonly chunk: boolean; readonly bytes: number; readonly fill: number }
 
@@ -84,6 +87,41 @@ describe('The reader of frames', () => {
           for (const data of pieces) reader.push(Buffer.from(data))
         } catch (error) {
           expect(error).toBeInstanceOf(ObjectRelayError)
+          expect(error).toMatchObject({ code: 'PROTOCOL_VIOLATION' })
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
+
+describe('The extensions of an object', () => {
+  const read = (frame: Buffer) => parseRoute(frame, 0, frame.length, () => true)
+  const bodyOf = (frame: Buffer) => frame.toString('latin1', contentStart(frame, 0, read(frame)))
+  const extension: fc.Arbitrary<Extension> = fc.record({
+    type: fc.integer({ min: 0, max: 0xffff }),
+    value: fc.uint8Array({ maxLength: 300 }),
+  })
+
+  it('are skipped, whatever they are', () => {
+    fc.assert(
+      fc.property(fc.array(extension, { minLength: 1, maxLength: 20 }), fc.nat(50), (extensions, bytes) => {
+        const plain = objectFrame('produce', 'g', 1, 'x'.repeat(bytes))
+        expect(bodyOf(withExtensions(plain, ...extensions))).toBe(bodyOf(plain))
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('end within the frame, or are refused with a typed error', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(60), (bytes, length) => {
+        const head = Buffer.of(length, 0)
+        const frame = withExtensionBytes(objectFrame('produce', 'g', 1, 'xy'), Buffer.concat([head, bytes]))
+        try {
+          expect(contentStart(frame, 0, read(frame))).toBeLessThanOrEqual(frame.length)
+          expect(length).toBeLessThanOrEqual(bytes.length + 2)
+        } catch (error) {
           expect(error).toMatchObject({ code: 'PROTOCOL_VIOLATION' })
         }
       }),

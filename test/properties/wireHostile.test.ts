@@ -19,6 +19,7 @@ import {
   encodeText,
   readJson,
 } from '../../src/wire/controlFrames.ts'
+import { withExtensions } from '../../src/wire/extensions.fixture.ts'
 import { FrameType } from '../../src/wire/frameTypes.ts'
 import { encodeRoute, encodeStreamBegin } from '../../src/wire/objectHeader.ts'
 import {
@@ -44,6 +45,9 @@ const kind = fc.constantFrom('produce' as const, 'broadcast' as const)
 const validFrame: fc.Arbitrary<Buffer> = fc.oneof(
   fc.tuple(size, size).map(([frames, bytes]) => encodeConfirm(frames, bytes)),
   fc.tuple(kind, group.filter(Boolean), small).map(([k, g, sequence]) => objectFrame(k, g, sequence, 'body')),
+  fc
+    .tuple(kind, small, fc.integer({ min: 0, max: 0xffff }), fc.uint8Array({ maxLength: 40 }))
+    .map(([k, sequence, type, value]) => withExtensions(objectFrame(k, 'g', sequence, 'body'), { type, value })),
   fc.tuple(fc.nat(2), small, small, size).map(([route, sequence, id, bytes]) => {
     const encoded = routes[route] ?? encodeRoute({ kind: 'broadcast', groups: ['g'], copies: [1] })
     return encodeStreamBegin(encoded, sequence, 0, id, bytes)
@@ -52,7 +56,7 @@ const validFrame: fc.Arbitrary<Buffer> = fc.oneof(
     return Buffer.concat([encodeChunkHead(id, offset, bytes), Buffer.alloc(bytes, 1)])
   }),
   fc
-    .tuple(fc.constantFrom(FrameType.STREAM_WINDOW, FrameType.STREAM_REWIND, FrameType.STREAM_ABORT), small, size)
+    .tuple(fc.constantFrom(FrameType.STREAM_WINDOW, FrameType.STREAM_ABORT), small, size)
     .map(([type, id, offset]) => encodeStreamOffset(type, id, offset)),
   fc.tuple(small, small).map(([from, more]) => encodeAcknowledge(from, from + more)),
   fc.tuple(small, small).map(([from, more]) => encodeSeen(from, from + more)),
@@ -74,7 +78,7 @@ const validFrame: fc.Arbitrary<Buffer> = fc.oneof(
     .tuple(fc.constantFrom(FrameType.BLOCKED, FrameType.UNBLOCKED, FrameType.GOODBYE), group)
     .map(([type, name]) => encodeText(type, name)),
   fc
-    .tuple(fc.constantFrom(FrameType.HELLO, FrameType.WELCOME, FrameType.CLOSE, FrameType.NOTICE), fc.jsonValue())
+    .tuple(fc.constantFrom(FrameType.HELLO, FrameType.WELCOME, FrameType.CLOSE, FrameType.REFUSED), fc.jsonValue())
     .map(([type, value]) => encodeJson(type, value)),
 )
 

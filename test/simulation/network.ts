@@ -1,4 +1,5 @@
 import { createError } from '../../src/errors.ts'
+import type { ChannelBinding } from '../../src/security/channelProof.ts'
 import type { ConnectOptions } from '../../src/transport/connect.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import type { SeededRandom } from './random.ts'
@@ -74,7 +75,8 @@ export class SimulatedNetwork {
 
   #join(thread: SimulatedThread, listening: Listening, conditions: Conditions): Connection {
     this.connections = this.connections.filter(({ endpoint, relay }) => !endpoint.gone || !relay.gone)
-    const channelBinding = new Uint8Array(32).map(() => this.#random.integer(0, 255))
+    const bytes = new Uint8Array(32).map(() => this.#random.integer(0, 255))
+    const channelBinding: ChannelBinding = { type: 'tls-exporter', bytes }
     const peerAddress = `198.51.100.${++this.#addresses % 250}`
     const endpoint = new SimulatedTransport('relay', {
       thread,

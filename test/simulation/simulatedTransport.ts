@@ -1,3 +1,4 @@
+import type { ChannelBinding } from '../../src/security/channelProof.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import type { Scheduler, SimulatedThread } from './scheduler.ts'
 
@@ -20,7 +21,7 @@ const DRAIN_BYTES = 16 * 1024
 export class SimulatedTransport implements Transport {
   readonly peer: string
   readonly peerAddress: string
-  readonly channelBinding: Uint8Array
+  readonly channelBinding: ChannelBinding
   readonly conditions: Conditions
   onData: (bytes: Buffer) => void = () => undefined
   onDrain: () => void = () => undefined
@@ -54,7 +55,7 @@ export class SimulatedTransport implements Transport {
       thread: SimulatedThread
       scheduler: Scheduler
       conditions: Conditions
-      channelBinding: Uint8Array
+      channelBinding: ChannelBinding
     },
   ) {
     this.peer = peer

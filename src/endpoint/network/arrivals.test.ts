@@ -86,7 +86,7 @@ class Receiver {
       )
     } else if (type === RecordType.LEASE_NUMBER) this.program.push(`lease ${readLeaseNumber(buffer, start)}`)
     else if (type === FrameType.CONTEXT) this.#context(readContext(buffer, start, end).skipped)
-    else if (type === FrameType.NOTICE) this.program.push('notice')
+    else if (type === RecordType.NOTICE) this.program.push('notice')
   }
 
   #context(skipped: number): void {

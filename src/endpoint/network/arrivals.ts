@@ -4,10 +4,10 @@ import { fixedLimits } from '../../limits.ts'
 import { encodeContext, encodeJson, encodeRelease, encodeStreamOffset, readContext } from '../../wire/controlFrames.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
 import { writeUint32 } from '../../wire/integers.ts'
-import { isRetained, OBJECT_HEAD_BYTES, type ParsedRoute, readStreamBeginTail } from '../../wire/objectHeader.ts'
+import { contentStart, isRetained, type ParsedRoute, readStreamBeginTail } from '../../wire/objectHeader.ts'
 import type { ReliableChannel } from '../../wire/reliableChannel.ts'
 import { RouteCache } from '../../wire/routeCache.ts'
-import { encodeLeaseNumber, LeaseAction } from '../records.ts'
+import { encodeLeaseNumber, LeaseAction, RecordType } from '../records.ts'
 import type { RecordPort } from '../threads/recordPort.ts'
 import { IncomingStream } from './incomingStream.ts'
 import type { LeaseLog } from './leaseLog.ts'
@@ -120,8 +120,7 @@ export class Arrivals {
 
   streamBegin(buffer: Buffer, start: number, end: number): void {
     const route = this.#routes.read(buffer, start, end)
-    const tailAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
-    const { stream: id, bodyBytes } = readStreamBeginTail(buffer, tailAt, end)
+    const { stream: id, bodyBytes } = readStreamBeginTail(buffer, contentStart(buffer, start, route), end)
     if (this.#streams.has(id)) {
       throw createError('PROTOCOL_VIOLATION', `The relay began stream ${id}, which is open already.`)
     }
@@ -280,7 +279,7 @@ export class Arrivals {
   /** Gives back what is too large for this endpoint. What is bad everywhere goes on instead, to be found unreadable. */
   #refuse({ leaseNumber, bodyBytes }: IncomingStream, fault: ObjectRelayError): void {
     const { endpoint, port, channel, leaseLog } = this.#options
-    const notice = encodeJson(FrameType.NOTICE, toPlainError(fault))
+    const notice = encodeJson(RecordType.NOTICE, toPlainError(fault))
     port.write(endpoint, notice, 0, notice.length)
     this.discardedBytes += bodyBytes
     // Another member may have room for it; if none has, it ends among the dead letters.

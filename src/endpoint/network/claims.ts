@@ -41,7 +41,7 @@ export interface SessionBeginning {
 /**
  * What one endpoint has on lease, over any number of restarts of a relay that remembers it. The program settles what it was
  * lent under the numbers that it knows, whenever it likes; here it becomes what the relay knows: a lease of the present
- * session, or one that is claimed (PROTOCOL.md, R12.9 and the following rules).
+ * session, or one that is claimed (PROTOCOL.md, R12.11 and the following rules).
  */
 export class Claims {
   /** Of the present session; `undefined` with a relay that would not know them again. */

@@ -4,7 +4,7 @@ import { PASSWORD, settle } from '../../../test/support/relayWorld.ts'
 import { FakeClock } from '../../clock.fixture.ts'
 import type { ObjectRelayError } from '../../errors.ts'
 import { endpointLimitDefaults, relayLimitDefaults } from '../../limits.ts'
-import { receiveAtOnce } from '../../security/proofExchange.fixture.ts'
+import { binding, receiveAtOnce } from '../../security/proofExchange.fixture.ts'
 import { loginQueued, proofMessageTypes } from '../../security/proofMessages.ts'
 import { RelayAuthenticator } from '../../security/relayProof.ts'
 import type { Link } from '../../transport/link.ts'
@@ -16,7 +16,7 @@ import { encodeProofFrame } from '../../wire/proofFrame.ts'
 import { Connector } from './connector.ts'
 import { TicketPool } from './ticketPool.ts'
 
-const channelBinding = new Uint8Array(32).fill(7)
+const channelBinding = binding(7)
 const { LOGIN_START, TICKET_START } = proofMessageTypes
 
 /** A relay that welcomes everybody, and a process of endpoints that connect to it. */

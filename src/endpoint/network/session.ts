@@ -288,9 +288,6 @@ export class EndpointSession implements ConnectorOwner {
       case FrameType.DEMAND:
         this.#drained(buffer, start, end)
         return
-      case FrameType.NOTICE:
-        this.#passNotice(buffer, start, end)
-        return
       case FrameType.GOODBYE:
         checkEmpty(start, end)
         if (!this.#goodbyeSent) throw createError('PROTOCOL_VIOLATION', 'The relay said goodbye first.')

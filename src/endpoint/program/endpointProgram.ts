@@ -131,7 +131,7 @@ export class EndpointProgram implements EndpointRecords {
       case FrameType.UNBLOCKED:
         this.#queue.tell('unblocked', { group: readText(buffer, start, end) })
         return
-      case FrameType.NOTICE:
+      case RecordType.NOTICE:
         this.#noticed(reportedError(readJson(buffer, start, end)))
         return
       case RecordType.STATE:

@@ -4,7 +4,7 @@ import { splitBody } from '../../objects/splitBody.ts'
 import { type ObjectContext, readContext } from '../../wire/controlFrames.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
 import { readUint32 } from '../../wire/integers.ts'
-import { isProduced, OBJECT_HEAD_BYTES, readStreamBeginTail } from '../../wire/objectHeader.ts'
+import { contentStart, isProduced, readStreamBeginTail } from '../../wire/objectHeader.ts'
 import { RouteCache } from '../../wire/routeCache.ts'
 import { Slab } from '../../wire/slab.ts'
 import { readLeaseNumber } from '../records.ts'
@@ -87,7 +87,8 @@ export class Receiver {
     const route = this.#routes.read(buffer, start, endOfAll)
     let end = start + readUint32(buffer, start)
     let objects = 1
-    if (context === noContext && end - start < ALONE_BYTES_MIN) {
+    // Bodies behind extensions do not all begin at the same place of their frames.
+    if (context === noContext && end - start < ALONE_BYTES_MIN && !route.hasExtensions) {
       for (; end < endOfAll; end += readUint32(buffer, end), objects++) {
         const isLarge = readUint32(buffer, end) >= ALONE_BYTES_MIN
         if (isLarge || this.#routes.read(buffer, end, endOfAll) !== route) break
@@ -95,7 +96,7 @@ export class Receiver {
       if (produced) this.#nextLease += objects - 1
     }
     const group = route.groups[context.groupIndex] ?? route.groups[0] ?? ''
-    const bodyOffset = OBJECT_HEAD_BYTES + route.destinationBytes
+    const bodyOffset = contentStart(buffer, start, route) - start
     const kept = this.#keep(buffer, start, end, objects === 1 ? start + bodyOffset : end)
     const run = new InboxRun(kept, bodyOffset, context.isDead ? deadLetterName(group) : group, objects)
     run.epoch = this.#status.epoch

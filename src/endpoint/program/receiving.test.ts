@@ -30,6 +30,25 @@ test('pops the oldest, acknowledges it, and tells how many bytes have left the i
   expect(io.taken).toEqual([bytes[0], bytes.reduce((sum, count) => sum + count)])
 })
 
+test('skips the extensions of an object, however long they are', async () => {
+  const { endpoint, io } = openEndpoint()
+  const extension = (bytes: number) => [{ type: 9, value: Buffer.alloc(bytes, 0xee) }]
+  io.deliverRun([1, 2, 3, 4, 5], { extensions: [[], extension(0), extension(300), [], extension(8_188)] })
+  io.deliver({ a: new Float64Array(1_000) }, { extensions: [extension(7)] })
+  io.deliverLarge({ a: new Float64Array(20_000) }, { extensions: [[...extension(1), ...extension(2)]] })
+  expect(await endpoint.pop({ maxItems: 10 })).toEqual([
+    1,
+    2,
+    3,
+    4,
+    5,
+    { a: new Float64Array(1_000) },
+    { a: new Float64Array(20_000) },
+  ])
+  await settled()
+  expect(io.leases).toEqual(['acknowledge 0-6 of 1'])
+})
+
 test('counts leases of produced objects only, and acknowledges runs of them in one record', async () => {
   const { endpoint, io } = openEndpoint()
   io.deliver('a')

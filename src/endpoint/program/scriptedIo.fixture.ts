@@ -13,9 +13,11 @@ import {
   readCountOfGroup,
   readJson,
 } from '../../wire/controlFrames.ts'
+import { type Extension, withExtensions } from '../../wire/extensions.fixture.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
 import { readUint32, writeUint32 } from '../../wire/integers.ts'
 import {
+  contentStart,
   encodeRoute,
   encodeStreamBegin,
   OBJECT_HEAD_BYTES,
@@ -58,6 +60,8 @@ export interface DeliveryScript {
   groupIndex?: number
   isDead?: boolean
   deadLetter?: DeadLetter
+  /** Of each object in a row; none of those beyond. */
+  extensions?: readonly (readonly Extension[])[]
 }
 
 const leaseActions = new Map<number, string>([
@@ -172,7 +176,7 @@ export class ScriptedIo implements Io {
 
   #readObject(frame: Buffer): SentObject {
     const route = parseRoute(frame, 0, frame.length, () => true)
-    const bodyAt = OBJECT_HEAD_BYTES + route.destinationBytes
+    const bodyAt = contentStart(frame, 0, route)
     const sequence = readSequence(frame, 0)
     if (frame[4] === FrameType.OBJECT) {
       const object = this.#decoder.decode(frame, bodyAt, frame.length)
@@ -215,7 +219,7 @@ export class ScriptedIo implements Io {
   }
 
   notice(error: PlainError): void {
-    this.write(encodeJson(FrameType.NOTICE, error))
+    this.write(encodeJson(RecordType.NOTICE, error))
   }
 
   leaseNumber(number: number): void {
@@ -237,7 +241,7 @@ export class ScriptedIo implements Io {
   /** Delivers objects in one copy, as what came in a row; returns their bytes. */
   deliverRun(objects: readonly unknown[], script: DeliveryScript = {}): number {
     this.#context(script)
-    const frames = objects.map((object) => this.#frame(this.#encode(object), script))
+    const frames = objects.map((object, index) => this.#frame(this.#encode(object), script, index))
     this.write(Buffer.concat(frames))
     return frames.reduce((bytes, frame) => bytes + frame.length, 0)
   }
@@ -247,17 +251,18 @@ export class ScriptedIo implements Io {
     return Buffer.concat([head, ...segments])
   }
 
-  #frame(body: Buffer, { kind = 'produce', group = 'g', groups = [group], attempt = 1 }: DeliveryScript): Buffer {
+  #frame(body: Buffer, script: DeliveryScript, index = 0): Buffer {
+    const { kind = 'produce', group = 'g', groups = [group], attempt = 1, extensions = [] } = script
     const route = encodeRoute({ kind, groups, copies: groups.map(() => 1) })
     const frame = Buffer.alloc(OBJECT_HEAD_BYTES + route.destinations.length + body.length)
     body.copy(frame, writeObjectHead(frame, 0, FrameType.OBJECT, route, 7, 1_700_000_000_000))
     writeUint32(frame, 0, frame.length)
     stampAttempt(frame, 0, attempt)
-    return frame
+    return extended(frame, extensions[index])
   }
 
   deliverLarge(object: unknown, script: DeliveryScript = {}): number {
-    const { kind = 'produce', group = 'g' } = script
+    const { kind = 'produce', group = 'g', extensions = [] } = script
     this.#context(script)
     const { head, segments, byteLength } = this.#encoder.encodeParts(object)
     const buffers = [head, ...segments].map((part) => new Uint8Array(part).buffer)
@@ -265,7 +270,7 @@ export class ScriptedIo implements Io {
     this.#io.waker.sendAttachment(id, buffers)
     const frame = encodeStreamBegin(encodeRoute({ kind, groups: [group], copies: [1] }), 8, 1, id, byteLength)
     stampAttempt(frame, 0, 1)
-    this.write(frame)
+    this.write(extended(frame, extensions[0]))
     return byteLength
   }
 
@@ -283,6 +288,10 @@ export class ScriptedIo implements Io {
   stopped(returned = 0, deadlineReached = false): void {
     this.write(encodeJson(RecordType.STOPPED, { returned, deadlineReached }))
   }
+}
+
+function extended(frame: Buffer, extensions: readonly Extension[] = []): Buffer {
+  return extensions.length === 0 ? frame : withExtensions(frame, ...extensions)
 }
 
 /** Lets everything that is on its way in this process arrive. */

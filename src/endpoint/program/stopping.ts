@@ -4,7 +4,7 @@ import { checkNames, durationOption } from '../../options.ts'
 import { messageOf } from '../../thrown.ts'
 import { encodeJson } from '../../wire/controlFrames.ts'
 import { FrameType } from '../../wire/frameTypes.ts'
-import { OBJECT_HEAD_BYTES, type Route, readStreamBeginTail } from '../../wire/objectHeader.ts'
+import { contentStart, OBJECT_HEAD_BYTES, type Route, readStreamBeginTail } from '../../wire/objectHeader.ts'
 import { RouteCache } from '../../wire/routeCache.ts'
 import type { EndpointStopResult } from '../jsonRecords.ts'
 import { RecordType } from '../records.ts'
@@ -83,7 +83,7 @@ export class Stopping {
     if (!this.#returnedFollows) return false
     this.#returnedFollows = false
     const route = this.#routes.read(buffer, start, end)
-    const bodyAt = start + OBJECT_HEAD_BYTES + route.destinationBytes
+    const bodyAt = contentStart(buffer, start, route)
     if (buffer[start + 4] !== FrameType.STREAM_BEGIN) {
       const body = Buffer.from(buffer.subarray(bodyAt, end))
       this.#keep(route, { buffer: body, start: 0, end: body.length, segments: undefined })

@@ -57,7 +57,7 @@ export class LocalService {
     socket.on('data', heard)
   }
 
-  /** Ends all conversations. */
+  /** Hangs up on all. */
   close(): void {
     for (const socket of this.#visitors) socket.destroy()
   }
