@@ -62,7 +62,7 @@ export class FakeClock implements Clock {
   settle(): boolean {
     const ran = this.#soon.length > 0
     for (let rounds = 0; this.#soon.length > 0; rounds++) {
-      if (rounds > 100_000) throw new Error('What runs soon makes more run soon, for ever.')
+      if (rounds > 100_000) throw new Error('What runs soon makes more run soon, forever.')
       const batch = this.#soon
       this.#soon = []
       for (const run of batch) run()

@@ -6,7 +6,7 @@ import { messageOf } from './thrown.ts'
  * - `misuse`: the program asked for something that cannot be; change the program.
  * - `refused`: the relay, or the check of its identity, said no; change the configuration on one of the two sides.
  * - `peer`: the other side, or another member, sent what it must not; nothing wrong here.
- * - `link`: the network or the relay is away; usually mended by itself.
+ * - `link`: the network or the relay is away; it usually recovers by itself.
  * - `full`: a stated bound is reached; try again later, or raise the bound.
  *
  * docs/errors.md lists the same codes; a test compares the two.

@@ -45,7 +45,7 @@ export interface RelayLimits {
   bulkWindowBytes: number
   /** Large objects that one endpoint may have under way at once. Default 16. */
   streamsMax: number
-  /** How long a member whose program takes nothing keeps its leases; 0: for ever. Default 0: long work is legal. */
+  /** How long a member whose program takes nothing keeps its leases; 0: forever. Default 0: long work is legal. */
   progressMs: number
   /** How long a ticket for reconnecting without the password exchange is good. Default 24 h. */
   ticketMs: number

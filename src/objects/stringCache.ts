@@ -47,7 +47,7 @@ export function isOrdinaryKey(key: string): boolean {
 }
 
 /**
- * Gives short ASCII strings that came before without making them anew. Bounded: a fixed number of slots. A string gets
+ * Gives short ASCII strings that came before without making them again. Bounded: a fixed number of slots. A string gets
  * its slot when it comes a second time, so that many different ones (identifiers) cost no more than being made.
  */
 export class StringCache {

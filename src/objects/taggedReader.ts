@@ -124,7 +124,7 @@ function readRegexp(reader: CborReader): RegExp {
   return makeRegexp(reader, source, flags)
 }
 
-/** Only makes it: to run it on a text is the program's decision, and some expressions take for ever. */
+/** Only makes it: to run it on a text is the program's decision, and some expressions never end. */
 function makeRegexp(reader: CborReader, source: string, flags: string): RegExp {
   if (source.length > regexpCharactersMax) {
     throw reader.malformed(`a regular expression has more than ${regexpCharactersMax} characters`)

@@ -8,7 +8,7 @@ export interface TypeCodec<Instance, Plain> {
   name: string
   /** Turns an instance into something that can be sent: plain data, arrays, maps, or instances of other registered classes. */
   encode(instance: Instance): Plain
-  /** Makes the instance anew. `plain` is what the sender sent: check it as any input from outside. */
+  /** Makes the instance again. `plain` is what the sender sent: check it as any input from outside. */
   decode(plain: Plain): Instance
 }
 

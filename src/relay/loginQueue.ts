@@ -124,7 +124,7 @@ export class LoginQueue {
   #next(): WaitingLogin | undefined {
     const nowMs = this.#clock.nowMs()
     if (this.#limiter.totalWaitMs(nowMs) > 0) return undefined
-    // Neither those that are known nor those that are not can keep the others waiting for ever.
+    // Neither those that are known nor those that are not can keep the others waiting forever.
     for (const queue of this.#knownIsNext ? [this.#known, this.#unknown] : [this.#unknown, this.#known]) {
       for (const [address, others] of queue) {
         const [next] = others

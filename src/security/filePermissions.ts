@@ -16,7 +16,7 @@ export interface PrivatePlace {
 export interface PermissionFault {
   /** Completes "the file ...". */
   readonly fault: string
-  /** The command that mends it. */
+  /** The command that fixes it. */
   readonly remedy: string
   /** What is at fault, as four octal digits. */
   readonly mode: string

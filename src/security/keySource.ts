@@ -61,7 +61,7 @@ class OwnKeys implements KeySource {
   }
 }
 
-/** A key for as long as the relay runs; its certificate is made anew each time. */
+/** A key for as long as the relay runs; its certificate is made again each time. */
 class MemoryKeys {
   readonly #key = makePrivateKey()
 

@@ -17,7 +17,7 @@ export function tlsOptionsForRelay({ key, certificate }: Pick<RelayKeys, 'key' |
     key,
     cert: certificate,
     ALPNProtocols: [applicationProtocol],
-    // TLS's own tickets would be sent to every endpoint and used by none: each connection is proven anew, and cheaply.
+    // TLS's own tickets would be sent to every endpoint and used by none: each connection proves the password or a ticket again, which is cheap.
     secureOptions: constants.SSL_OP_NO_TICKET,
   }
 }

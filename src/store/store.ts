@@ -86,8 +86,6 @@ export interface LargeReader {
   readonly availableBytes: number
   /** The bytes from `offset` on, `length` of them, which are available; read in order. */
   pieces(offset: number, length: number): readonly Buffer[]
-  /** What is read next begins at `offset`, which was read before. */
-  seek(offset: number): void
   close(): void
 }
 

@@ -47,10 +47,6 @@ export class SpooledReader implements LargeReader {
     return pieces
   }
 
-  seek(offset: number): void {
-    this.position = offset
-  }
-
   /** More may be available. */
   wake(): void {
     if (!this.#waits) return
