@@ -106,7 +106,7 @@ describe('the documentation', () => {
   const known = ['ts', 'js', 'sh', 'json', 'text', '']
 
   // A program for a peer, or bytes: tests of their own take these out of the document, and name it for that.
-  const checkedElsewhere = ['python', 'frame', 'transcript']
+  const checkedElsewhere = ['python', 'frame', 'transcript', 'vector']
   let testsAround: string
 
   beforeAll(async () => {
