@@ -16,10 +16,11 @@ import type { RelayStats, RelayStopResult } from './relayStats.ts'
 
 const STOP_DEADLINE_MS = 5_000
 /**
- * What a relay makes of JavaScript objects dies as soon as its window has passed: with 12 MiB hardly any of it is still needed
- * when it is collected. With less it is copied first; with more, what large objects leave behind takes more memory.
+ * What a relay makes of JavaScript objects dies as soon as its window has passed: with 6 MiB hardly any of it is still needed
+ * when it is collected. With less it is copied first; with more, it leaves the caches of the processor, and what large objects leave
+ * behind takes more memory.
  */
-const YOUNG_MEMORY_MIB = 12
+const YOUNG_MEMORY_MIB = 6
 
 /** The relay's thread learns after so many events that they were heard. */
 const HEARD_STEP = 100
