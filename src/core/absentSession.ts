@@ -1,33 +1,33 @@
-import type { Payload } from './contract.ts'
 import type { Group } from './group.ts'
 import { Membership } from './membership.ts'
-import type { Item } from './parcel.ts'
+import type { Payload } from './ports.ts'
+import type { Item } from './queueEntry.ts'
 import { Session } from './session.ts'
 
 /** Leases of one object that whoever claims them cannot tell apart. */
-interface EqualLeases<P extends Payload> {
-  readonly holder: Membership<P>
+interface EqualLeases {
+  readonly holder: Membership
   readonly attempt: number
-  readonly items: Item<P>[]
-  readonly seenItems: Item<P>[]
+  readonly items: Item[]
+  readonly seenItems: Item[]
 }
 
 /**
  * What a session of an earlier run of the relay has on lease. It is no member and gets nothing; it only keeps what it has, until
  * it comes back and claims it, or its grace time is over.
  */
-export class AbsentSession<P extends Payload> {
+export class AbsentSession {
   /** How many leases it has. */
   size = 0
   /** While it has not come back. */
   graceEndsMs: number = Number.POSITIVE_INFINITY
   /** Stands for it as a holder; nobody else knows it. */
-  private readonly session: Session<P>
-  private readonly leases = new Map<P, EqualLeases<P>[]>()
-  private readonly seen = new Set<Item<P>>()
+  private readonly session: Session
+  private readonly leases = new Map<Payload, EqualLeases[]>()
+  private readonly seen = new Set<Item>()
 
   constructor(id: string) {
-    this.session = new Session<P>(id, { broadcasts: 'every', inboxBytes: 1 })
+    this.session = new Session(id, { broadcasts: 'every', inboxBytes: 1 })
     this.session.state = 'detached'
   }
 
@@ -36,7 +36,7 @@ export class AbsentSession<P extends Payload> {
   }
 
   /** `item` of `group` is on lease to it. */
-  add(item: Item<P>, group: Group<P>, isSeen: boolean): void {
+  add(item: Item, group: Group, isSeen: boolean): void {
     const holder = this.membershipOf(group)
     holder.leases++
     item.holder = holder
@@ -54,12 +54,12 @@ export class AbsentSession<P extends Payload> {
   }
 
   /** Whether its program had seen what it has on lease. */
-  hasSeen(item: Item<P>): boolean {
+  hasSeen(item: Item): boolean {
     return this.seen.has(item)
   }
 
   /** Takes one lease out, of equal ones one that was seen; its holder is as before. */
-  take(payload: P, group: string, attempt: number): Item<P> | undefined {
+  take(payload: Payload, group: string, attempt: number): Item | undefined {
     const known = this.leases.get(payload) ?? []
     const index = known.findIndex((leases) => leases.attempt === attempt && leases.holder.group.name === group)
     const equal = known[index]
@@ -71,7 +71,7 @@ export class AbsentSession<P extends Payload> {
     return item
   }
 
-  *[Symbol.iterator](): Generator<Item<P>, void, undefined> {
+  *[Symbol.iterator](): Generator<Item, void, undefined> {
     for (const known of this.leases.values()) {
       for (const { items, seenItems } of known) {
         yield* items
@@ -80,7 +80,7 @@ export class AbsentSession<P extends Payload> {
     }
   }
 
-  private membershipOf(group: Group<P>): Membership<P> {
+  private membershipOf(group: Group): Membership {
     const { memberships } = this.session
     let membership = memberships.get(group.name)
     if (membership === undefined) {

@@ -1,22 +1,22 @@
 import { type BlockedSend, type BlockedSends, NEWCOMER } from './blockedSends.ts'
 import { hold, leaveLines, waitsBehind } from './blocking.ts'
-import type { Payload, Route } from './contract.ts'
 import type { Core } from './core.ts'
 import { enter, reject } from './entering.ts'
 import type { LargeObject } from './largeObject.ts'
-import type { Plan } from './parcel.ts'
+import type { Payload, Route } from './ports.ts'
+import type { Plan } from './queueEntry.ts'
 import { findObstacle, fullError, hasRelayRoom, hasRoomInQueue, overflowAt } from './room.ts'
 import type { Session } from './session.ts'
 import { isAskedFor } from './takers.ts'
 
 /** A produced object wants to enter the queues of its groups: all of them or none. */
-export function admitNew<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function admitNew(
+  core: Core,
+  session: Session,
   sequence: number,
-  plan: Plan<P>,
-  payload: P,
-  large: LargeObject<P> | undefined,
+  plan: Plan,
+  payload: Payload,
+  large: LargeObject | undefined,
 ): void {
   if (waitsBehind(session, plan)) {
     hold(core, session, sequence, plan, payload, large, undefined)
@@ -29,12 +29,7 @@ export function admitNew<P extends Payload>(
 }
 
 /** Whether a run goes to the queue of one group, in which there is room for all of it, so that it can enter as one object does. */
-export function mayEnterTogether<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  route: Route,
-  { bytes, objects }: P,
-): boolean {
+export function mayEnterTogether(core: Core, session: Session, route: Route, { bytes, objects }: Payload): boolean {
   const plan = route.kind === 'produce' && !core.stopped ? core.directory.plan(session, route) : undefined
   if (plan === undefined || plan instanceof Error || plan.copiesTotal !== 1 || bytes > plan.bytesMax) return false
   const group = plan.groups[0]
@@ -43,19 +38,19 @@ export function mayEnterTogether<P extends Payload>(
 }
 
 /** There may be room at `bound` again: who lacked it enters, if there is enough, by their turns. */
-export function admitBlocked<P extends Payload>(core: Core<P>, bound: BlockedSends<P>): void {
+export function admitBlocked(core: Core, bound: BlockedSends): void {
   for (let again = true; again; ) again = admitSome(core, bound)
 }
 
 /** Sends that stood behind others of their session have their turn. */
-export function admitNext<P extends Payload>(core: Core<P>): void {
+export function admitNext(core: Core): void {
   for (const send of core.nextSends.splice(0)) {
     if (!send.gone) tryToEnter(core, send)
   }
 }
 
 /** Tries all that lack room at `bound`; returns whether any got in, so that it is worth trying again. */
-function admitSome<P extends Payload>(core: Core<P>, bound: BlockedSends<P>): boolean {
+function admitSome(core: Core, bound: BlockedSends): boolean {
   let bytesMin = Number.POSITIVE_INFINITY
   let hasEntered = false
   for (let index = 0; ; ) {
@@ -76,7 +71,7 @@ function admitSome<P extends Payload>(core: Core<P>, bound: BlockedSends<P>): bo
 }
 
 /** Whether there may be room for any that is behind another; it may be wrong in saying yes. */
-function mayHaveRoom<P extends Payload>(core: Core<P>, bound: BlockedSends<P>): boolean {
+function mayHaveRoom(core: Core, bound: BlockedSends): boolean {
   const { group } = bound
   const { relayBytesMax, groupBytesMax } = core.limits
   if (group === undefined) {
@@ -90,7 +85,7 @@ function mayHaveRoom<P extends Payload>(core: Core<P>, bound: BlockedSends<P>): 
 }
 
 /** Returns whether the send waits no more: it got in, or was rejected. */
-function tryToEnter<P extends Payload>(core: Core<P>, send: BlockedSend<P>): boolean {
+function tryToEnter(core: Core, send: BlockedSend): boolean {
   const { session, sequence, plan, payload, large, turn } = send
   const obstacle = findObstacle(core, plan, payload.bytes, turn)
   // Since it began to wait, the policy may have become one that it can never fit.

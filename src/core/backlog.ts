@@ -1,43 +1,42 @@
-import type { Payload } from './contract.ts'
-import { Line } from './line.ts'
 import type { Membership } from './membership.ts'
-import type { Parcel } from './parcel.ts'
+import type { Parcel } from './queueEntry.ts'
+import { Line } from './tombstoneQueue.ts'
 
 /** A broadcast that waits until its member has room. */
-export interface BacklogEntry<P extends Payload> {
-  readonly member: Membership<P>
-  parcel: Parcel<P>
+export interface BacklogEntry {
+  readonly member: Membership
+  parcel: Parcel
   order: number
   groupIndex: number
   gone: boolean
 }
 
 /** The broadcasts that wait for one session, of all its groups, the oldest first. */
-export class Backlog<P extends Payload> {
+export class Backlog {
   bytes = 0
-  private readonly entries: Line<BacklogEntry<P>> = new Line((entry) => entry.gone)
+  private readonly entries: Line<BacklogEntry> = new Line((entry) => entry.gone)
 
   get count(): number {
     return this.entries.length
   }
 
-  first(): BacklogEntry<P> | undefined {
+  first(): BacklogEntry | undefined {
     return this.entries.first()
   }
 
-  push(entry: BacklogEntry<P>): void {
+  push(entry: BacklogEntry): void {
     this.entries.push(entry)
     this.bytes += entry.parcel.payload.bytes
   }
 
-  remove(entry: BacklogEntry<P>): void {
+  remove(entry: BacklogEntry): void {
     entry.gone = true
     this.bytes -= entry.parcel.payload.bytes
     this.entries.left()
   }
 
   /** Another broadcast takes the place of one. */
-  replace(entry: BacklogEntry<P>, parcel: Parcel<P>, order: number, groupIndex: number): void {
+  replace(entry: BacklogEntry, parcel: Parcel, order: number, groupIndex: number): void {
     this.bytes += parcel.payload.bytes - entry.parcel.payload.bytes
     entry.parcel = parcel
     entry.order = order
@@ -45,14 +44,14 @@ export class Backlog<P extends Payload> {
   }
 
   /** The oldest but `entry`. */
-  oldestExcept(entry: BacklogEntry<P>): BacklogEntry<P> | undefined {
+  oldestExcept(entry: BacklogEntry): BacklogEntry | undefined {
     const first = this.entries.first()
     if (first !== entry) return first
     for (const other of this.entries) if (other !== entry) return other
     return undefined
   }
 
-  [Symbol.iterator](): Generator<BacklogEntry<P>, void, undefined> {
+  [Symbol.iterator](): Generator<BacklogEntry, void, undefined> {
     return this.entries[Symbol.iterator]()
   }
 }

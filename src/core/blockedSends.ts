@@ -1,27 +1,27 @@
-import type { Payload } from './contract.ts'
 import type { Group } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
-import { Line } from './line.ts'
-import type { Plan } from './parcel.ts'
+import type { Payload } from './ports.ts'
+import type { Plan } from './queueEntry.ts'
 import type { Session } from './session.ts'
+import { Line } from './tombstoneQueue.ts'
 
 /**
  * A produced object that found no room. It stands in its session's line of each of its groups, so that nothing overtakes it there; once
  * it is the first in all of them, it has a turn among the others that wait.
  */
-export interface BlockedSend<P extends Payload> {
-  readonly session: Session<P>
+export interface BlockedSend {
+  readonly session: Session
   readonly sequence: number
-  readonly plan: Plan<P>
-  readonly payload: P
+  readonly plan: Plan
+  readonly payload: Payload
   /** Set if not the object but only its beginning is here. */
-  readonly large: LargeObject<P> | undefined
+  readonly large: LargeObject | undefined
   /** Who has the lower one goes first. 0: it stands behind others of its session. */
   turn: number
   /** Where it was found to lack room. It keeps its place at all of them until it gets in. */
-  readonly bounds: Set<BlockedSends<P>>
+  readonly bounds: Set<BlockedSends>
   /** Where it lacked room when it was last tried. */
-  lacking: BlockedSends<P> | undefined
+  lacking: BlockedSends | undefined
   /** Its sender gave it up. */
   gone: boolean
 }
@@ -46,19 +46,19 @@ const OVERTAKING_PART = 16
  * object that needs nearly all of a bound would leave nothing: one part in {@link OVERTAKING_PART} is free for others even then, until it is
  * only they whom it waits for.
  */
-export class BlockedSends<P extends Payload> {
+export class BlockedSends {
   /** The group whose room is lacking; `undefined`: that of the relay. */
-  readonly group: Group<P> | undefined
+  readonly group: Group | undefined
   /** Changes whenever another one becomes the first. */
   epoch = 0
   /** Bytes of what came after the first began to wait, as far as they still take room. */
   bytesAfter = 0
   /** By turn. */
-  private readonly sends: BlockedSend<P>[] = []
+  private readonly sends: BlockedSend[] = []
   /** None of those behind the first needs less. */
   private bytesMin = Number.POSITIVE_INFINITY
 
-  constructor(group: Group<P> | undefined) {
+  constructor(group: Group | undefined) {
     this.group = group
   }
 
@@ -66,16 +66,16 @@ export class BlockedSends<P extends Payload> {
     return this.sends.length
   }
 
-  get first(): BlockedSend<P> | undefined {
+  get first(): BlockedSend | undefined {
     return this.sends[0]
   }
 
-  at(index: number): BlockedSend<P> | undefined {
+  at(index: number): BlockedSend | undefined {
     return this.sends[index]
   }
 
   /** A send lacks room here. */
-  add(send: BlockedSend<P>): void {
+  add(send: BlockedSend): void {
     send.lacking = this
     this.bytesMin = Math.min(this.bytesMin, this.needOf(send).bytes)
     if (send.bounds.has(this)) return
@@ -86,14 +86,14 @@ export class BlockedSends<P extends Payload> {
   }
 
   /** A send got in, or does not wait any more. */
-  remove(send: BlockedSend<P>): void {
+  remove(send: BlockedSend): void {
     const index = this.placeOf(send.turn)
     if (this.sends[index] !== send) return
     this.sends.splice(index, 1)
     if (index === 0) this.firstChanged()
   }
 
-  needOf({ plan, payload }: BlockedSend<P>): Need {
+  needOf({ plan, payload }: BlockedSend): Need {
     if (this.group === undefined) return { bytes: payload.bytes, copies: 1 }
     const copies = plan.copies[plan.groups.indexOf(this.group)] ?? 0
     return { bytes: copies * payload.bytes, copies }
@@ -139,6 +139,6 @@ export class BlockedSends<P extends Payload> {
 }
 
 /** What a session holds back for one group. */
-export function createHeldLine<P extends Payload>(): Line<BlockedSend<P>> {
+export function createHeldLine(): Line<BlockedSend> {
   return new Line((send) => send.gone)
 }

@@ -1,27 +1,27 @@
 import { type BlockedSend, type BlockedSends, createHeldLine } from './blockedSends.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { LargeObject } from './largeObject.ts'
-import type { Plan } from './parcel.ts'
+import type { Payload } from './ports.ts'
+import type { Plan } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** Whether a session holds back something that the object must not overtake. */
-export function waitsBehind<P extends Payload>({ held }: Session<P>, { groups }: Plan<P>): boolean {
+export function waitsBehind({ held }: Session, { groups }: Plan): boolean {
   return held.size > 0 && groups.some((group) => held.has(group))
 }
 
 /** Holds an object back: it lacks room at `bound`, or stands behind others of its session. */
-export function hold<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function hold(
+  core: Core,
+  session: Session,
   sequence: number,
-  plan: Plan<P>,
-  payload: P,
-  large: LargeObject<P> | undefined,
-  bound: BlockedSends<P> | undefined,
+  plan: Plan,
+  payload: Payload,
+  large: LargeObject | undefined,
+  bound: BlockedSends | undefined,
 ): void {
   const turn = bound === undefined ? 0 : ++core.turns
-  const send: BlockedSend<P> = {
+  const send: BlockedSend = {
     session,
     sequence,
     plan,
@@ -48,7 +48,7 @@ export function hold<P extends Payload>(
 }
 
 /** The sender of a held object gave it up, or left. */
-export function giveUpHeld<P extends Payload>(core: Core<P>, send: BlockedSend<P>): void {
+export function giveUpHeld(core: Core, send: BlockedSend): void {
   send.gone = true
   for (const group of send.plan.groups) {
     send.session.held.get(group)?.left()
@@ -59,13 +59,13 @@ export function giveUpHeld<P extends Payload>(core: Core<P>, send: BlockedSend<P
 }
 
 /** A held object goes in, or is rejected: it is the first in all lines of its session. */
-export function leaveLines<P extends Payload>(core: Core<P>, send: BlockedSend<P>): void {
+export function leaveLines(core: Core, send: BlockedSend): void {
   for (const group of send.plan.groups) send.session.held.get(group)?.shift()
   stopWaiting(core, send)
 }
 
 /** Who waited behind it, or had less room because of it, may have enough now. */
-function stopWaiting<P extends Payload>(core: Core<P>, send: BlockedSend<P>): void {
+function stopWaiting(core: Core, send: BlockedSend): void {
   const { session, plan, payload, large, bounds } = send
   if (large === undefined) session.heldBytes -= payload.bytes
   for (const bound of bounds) {
@@ -88,6 +88,6 @@ function stopWaiting<P extends Payload>(core: Core<P>, send: BlockedSend<P>): vo
   }
 }
 
-function isFirstEverywhere<P extends Payload>(send: BlockedSend<P>): boolean {
+function isFirstEverywhere(send: BlockedSend): boolean {
   return send.plan.groups.every((group) => send.session.held.get(group)?.first() === send)
 }

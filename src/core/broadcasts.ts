@@ -1,12 +1,12 @@
 import type { BacklogEntry } from './backlog.ts'
-import type { DropReason, Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { wake } from './dispatch.ts'
 import { accept, reject } from './entering.ts'
 import type { Group, LastBroadcast } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Membership } from './membership.ts'
-import type { Parcel, Plan } from './parcel.ts'
+import type { DropReason, Payload } from './ports.ts'
+import type { Parcel, Plan } from './queueEntry.ts'
 import { clearRetained, retain } from './retained.ts'
 import { makeRoomForBroadcast, relayFullError } from './room.ts'
 import type { Session } from './session.ts'
@@ -15,13 +15,13 @@ import type { Session } from './session.ts'
 export type BroadcastKind = 'broadcast' | 'unretained'
 
 /** A whole broadcast arrived: it goes to all members of all its groups, or into their backlogs. */
-export function broadcastWhole<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function broadcastWhole(
+  core: Core,
+  session: Session,
   sequence: number,
   kind: BroadcastKind,
-  plan: Plan<P>,
-  payload: P,
+  plan: Plan,
+  payload: Payload,
 ): void {
   const isRetained = kind === 'broadcast'
   if (!makeRoomForBroadcast(core, plan, payload.bytes, isRetained)) {
@@ -29,7 +29,7 @@ export function broadcastWhole<P extends Payload>(
     return
   }
   core.keep(payload.bytes)
-  const parcel: Parcel<P> = { payload, references: 1, deadReferences: 0, epoch: core.blocked.epoch, large: undefined }
+  const parcel: Parcel = { payload, references: 1, deadReferences: 0, epoch: core.blocked.epoch, large: undefined }
   for (const [groupIndex, group] of plan.groups.entries()) {
     const order = ++group.broadcastOrder
     completeIn(core, group, isRetained, { parcel, order, groupIndex })
@@ -40,7 +40,7 @@ export function broadcastWhole<P extends Payload>(
 }
 
 /** A large broadcast begins: it takes its place as if it were whole. */
-export function beginBroadcast<P extends Payload>(core: Core<P>, session: Session<P>, large: LargeObject<P>): void {
+export function beginBroadcast(core: Core, session: Session, large: LargeObject): void {
   const { parcel, plan, sequence } = large
   const { payload } = parcel
   // What is retained now stays so until this one is whole.
@@ -60,7 +60,7 @@ export function beginBroadcast<P extends Payload>(core: Core<P>, session: Sessio
 }
 
 /** All of a large broadcast has arrived: from now on, it is for members to come too. */
-export function completeBroadcast<P extends Payload>(core: Core<P>, large: LargeObject<P>): void {
+export function completeBroadcast(core: Core, large: LargeObject): void {
   const { plan, parcel, orders, kind } = large
   for (const [groupIndex, group] of plan.groups.entries()) {
     group.begunBroadcasts.delete(large)
@@ -69,7 +69,7 @@ export function completeBroadcast<P extends Payload>(core: Core<P>, large: Large
 }
 
 /** Nothing that was broadcast to these groups before is retained any more, nor what is still arriving. */
-export function clearBroadcasts<P extends Payload>(core: Core<P>, { groups }: Plan<P>): void {
+export function clearBroadcasts(core: Core, { groups }: Plan): void {
   for (const group of groups) {
     group.clearedOrder = ++group.broadcastOrder
     clearRetained(core, group)
@@ -78,7 +78,7 @@ export function clearBroadcasts<P extends Payload>(core: Core<P>, { groups }: Pl
 }
 
 /** A large broadcast will never be whole: nobody keeps any of it. */
-export function abortBroadcast<P extends Payload>(core: Core<P>, large: LargeObject<P>): void {
+export function abortBroadcast(core: Core, large: LargeObject): void {
   const { parcel, plan, recipients, backlogged } = large
   for (const group of plan.groups) {
     group.begunBroadcasts.delete(large)
@@ -93,7 +93,7 @@ export function abortBroadcast<P extends Payload>(core: Core<P>, large: LargeObj
 }
 
 /** A new member gets the retained broadcast of the group, and what is on its way to all others and will be retained. */
-export function welcome<P extends Payload>(core: Core<P>, member: Membership<P>): void {
+export function welcome(core: Core, member: Membership): void {
   const { group } = member
   const { last, begunBroadcasts } = group
   if (last !== undefined) offer(core, member, last.parcel, last.order, last.groupIndex)
@@ -109,7 +109,7 @@ export function welcome<P extends Payload>(core: Core<P>, member: Membership<P>)
 }
 
 /** Delivers what waits for a session, as far as it has room; then it may have produced objects again. */
-export function drainBacklog<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function drainBacklog(core: Core, session: Session): void {
   const { backlog } = session
   while (session.attached) {
     const entry = backlog.first()
@@ -123,7 +123,7 @@ export function drainBacklog<P extends Payload>(core: Core<P>, session: Session<
 }
 
 /** A session is over: nothing waits for it any more. */
-export function emptyBacklog<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function emptyBacklog(core: Core, session: Session): void {
   for (const entry of [...session.backlog]) {
     leaveBacklog(entry)
     core.letParcelGo(entry.parcel)
@@ -131,12 +131,7 @@ export function emptyBacklog<P extends Payload>(core: Core<P>, session: Session<
 }
 
 /** A broadcast is whole in one of its groups. */
-function completeIn<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
-  isRetained: boolean,
-  whole: LastBroadcast<P>,
-): void {
+function completeIn(core: Core, group: Group, isRetained: boolean, whole: LastBroadcast): void {
   group.counts.accepted++
   core.counts.accepted++
   group.wholeOrder = Math.max(group.wholeOrder, whole.order)
@@ -150,17 +145,11 @@ function completeIn<P extends Payload>(
 }
 
 /** A small broadcast may have overtaken the rest of a large one that was begun before it; and what was cleared since is not wanted. */
-function isToBeRetained<P extends Payload>({ last, clearedOrder }: Group<P>, order: number): boolean {
+function isToBeRetained({ last, clearedOrder }: Group, order: number): boolean {
   return order > clearedOrder && order > (last?.order ?? 0)
 }
 
-function offer<P extends Payload>(
-  core: Core<P>,
-  member: Membership<P>,
-  parcel: Parcel<P>,
-  order: number,
-  groupIndex: number,
-): void {
+function offer(core: Core, member: Membership, parcel: Parcel, order: number, groupIndex: number): void {
   const { session } = member
   if (session.attached && session.backlog.count === 0 && session.takesBroadcast(parcel.payload.bytes)) {
     deliver(core, member, parcel, order, groupIndex)
@@ -185,13 +174,7 @@ function offer<P extends Payload>(
   drainBacklog(core, session)
 }
 
-function deliver<P extends Payload>(
-  core: Core<P>,
-  member: Membership<P>,
-  parcel: Parcel<P>,
-  order: number,
-  groupIndex: number,
-): void {
+function deliver(core: Core, member: Membership, parcel: Parcel, order: number, groupIndex: number): void {
   const { session, group, skipped } = member
   const { payload } = parcel
   session.sentBytes += payload.bytes
@@ -214,7 +197,7 @@ function deliver<P extends Payload>(
 }
 
 /** Drops the oldest broadcasts of a backlog beyond its bound, but never the one that has just come. */
-function keepBound<P extends Payload>(core: Core<P>, { backlog }: Session<P>, newest: BacklogEntry<P>): void {
+function keepBound(core: Core, { backlog }: Session, newest: BacklogEntry): void {
   while (backlog.bytes > core.limits.memberBacklogBytesMax) {
     const oldest = backlog.oldestExcept(newest)
     if (oldest === undefined) return
@@ -224,14 +207,14 @@ function keepBound<P extends Payload>(core: Core<P>, { backlog }: Session<P>, ne
   }
 }
 
-function leaveBacklog<P extends Payload>(entry: BacklogEntry<P>): void {
+function leaveBacklog(entry: BacklogEntry): void {
   entry.member.session.backlog.remove(entry)
   entry.member.pending = undefined
   entry.parcel.large?.backlogged.delete(entry)
 }
 
 /** An aborted broadcast leaves a backlog. If it had taken the place of another that is still good, that one is wanted again. */
-function withdrawEntry<P extends Payload>(core: Core<P>, entry: BacklogEntry<P>): void {
+function withdrawEntry(core: Core, entry: BacklogEntry): void {
   const { member, parcel } = entry
   const newest = member.pending === entry ? newestOf(member) : undefined
   if (newest !== undefined && newest.order > member.seenOrder) {
@@ -252,7 +235,7 @@ function withdrawEntry<P extends Payload>(core: Core<P>, entry: BacklogEntry<P>)
 }
 
 /** The newest broadcast that was for a member, be it whole or on its way, if it is still there. */
-function newestOf<P extends Payload>(member: Membership<P>): LastBroadcast<P> | undefined {
+function newestOf(member: Membership): LastBroadcast | undefined {
   const { group } = member
   let newest = group.last
   for (const { parcel, plan, orders, strangers } of group.begunBroadcasts) {
@@ -265,13 +248,7 @@ function newestOf<P extends Payload>(member: Membership<P>): LastBroadcast<P> | 
 }
 
 /** A member will not get a broadcast, and is told with the next one that it gets. */
-function miss<P extends Payload>(
-  core: Core<P>,
-  member: Membership<P>,
-  { large }: Parcel<P>,
-  order: number,
-  reason: DropReason,
-): void {
+function miss(core: Core, member: Membership, { large }: Parcel, order: number, reason: DropReason): void {
   const { group, session } = member
   member.skipped++
   large?.missed.push({ member, order })

@@ -3,15 +3,6 @@ import { createError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { admitBlocked, admitNew, admitNext, mayEnterTogether } from './admission.ts'
 import { broadcastWhole, clearBroadcasts, drainBacklog } from './broadcasts.ts'
-import type {
-  AcceptedGroup,
-  BrokerOptions,
-  BrokerOutput,
-  GroupSetting,
-  JoinOptions,
-  Payload,
-  Route,
-} from './contract.ts'
 import { Core } from './core.ts'
 import { trimDeadLetters } from './deadLetters.ts'
 import { addCredit, dispatch } from './dispatch.ts'
@@ -21,13 +12,14 @@ import type { BrokerJournal, KeptPlace } from './journal.ts'
 import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject.ts'
 import { acknowledge, noteProgress, type ReleaseTerms, release, see } from './leases.ts'
 import * as lifecycle from './lifecycle.ts'
-import type { Plan } from './parcel.ts'
 import { keptPayloads } from './payloads.ts'
 import { keptPlaces } from './places.ts'
-import { planFor } from './planning.ts'
+import type { AcceptedGroup, BrokerOptions, BrokerOutput, GroupSetting, JoinOptions, Payload, Route } from './ports.ts'
+import type { Plan } from './queueEntry.ts'
 import { acknowledgeReclaimed, endReclaim, reclaim, reclaimedLeaseMin, releaseReclaimed } from './reclaim.ts'
 import { Restoration } from './restore.ts'
 import { evictGroups } from './retained.ts'
+import { planFor } from './routing.ts'
 import type { Session } from './session.ts'
 import { type BrokerStats, readStats } from './stats.ts'
 
@@ -43,12 +35,12 @@ export interface LeaveOptions {
  * Decides who gets which object. It has no clock, no sockets and no bytes: the shell calls it for what happened, and is told
  * through {@link BrokerOutput} what to do before the call returns. When a call throws, nothing has changed.
  */
-export class Broker<P extends Payload> {
+export class Broker {
   /** The state, for the other parts of the core and for tests. */
-  readonly core: Core<P>
-  private restoration: Restoration<P> | undefined = undefined
+  readonly core: Core
+  private restoration: Restoration | undefined = undefined
 
-  constructor(options: BrokerOptions<P>, output: BrokerOutput<P>, journal: BrokerJournal<P>) {
+  constructor(options: BrokerOptions, output: BrokerOutput, journal: BrokerJournal) {
     this.core = new Core(options, output, journal)
   }
 
@@ -56,19 +48,19 @@ export class Broker<P extends Payload> {
    * A new session, attached, as a member of `groups`; the last broadcast of each is delivered before this returns.
    * Throws `GROUP_NOT_ACCEPTED`, `GROUP_FULL`, `TOO_MANY_GROUPS` or `INVALID_ARGUMENT`.
    */
-  join(id: string, groups: readonly string[], options: JoinOptions): Session<P> {
+  join(id: string, groups: readonly string[], options: JoinOptions): Session {
     const session = lifecycle.join(this.core, id, groups, options)
     this.settle()
     return session
   }
 
   /** The link of the session is lost; its grace time begins. */
-  detach(session: Session<P>, nowMs: number): void {
+  detach(session: Session, nowMs: number): void {
     lifecycle.detach(this.core, session, nowMs)
   }
 
   /** The session is resumed over a new link. */
-  attach(session: Session<P>): void {
+  attach(session: Session): void {
     checkNotEnded(session)
     lifecycle.attach(this.core, session)
     this.settle()
@@ -79,7 +71,7 @@ export class Broker<P extends Payload> {
    * sending and what was held back is forgotten. If its endpoint is about to join again, give the time as `absentFromMs`: what
    * it had not claimed yet of an earlier run waits for it again.
    */
-  leave(session: Session<P>, reason: DeathReason, { attemptCounted = true, absentFromMs }: LeaveOptions = {}): void {
+  leave(session: Session, reason: DeathReason, { attemptCounted = true, absentFromMs }: LeaveOptions = {}): void {
     if (absentFromMs !== undefined) lifecycle.keepAbsent(this.core, session, absentFromMs)
     lifecycle.leave(this.core, session, reason, attemptCounted)
     this.settle()
@@ -89,14 +81,14 @@ export class Broker<P extends Payload> {
    * A whole object arrived, or a run of them, whose sequences follow each other from `sequence` on. Each is accepted or rejected, now
    * or when there is room.
    */
-  send(session: Session<P>, sequence: number, route: Route, payload: P): void {
+  send(session: Session, sequence: number, route: Route, payload: Payload): void {
     checkNotEnded(session)
     this.sendWhole(session, sequence, route, payload)
     this.settle()
   }
 
   /** A large object of `payload.bytes` begins. It is admitted or rejected, now or when there is room. */
-  begin(session: Session<P>, sequence: number, route: Route, payload: P): void {
+  begin(session: Session, sequence: number, route: Route, payload: Payload): void {
     checkNotEnded(session)
     checkBegin(this.core, session, sequence, route.kind)
     const plan = planFor(this.core, session, sequence, route, payload)
@@ -105,20 +97,20 @@ export class Broker<P extends Payload> {
   }
 
   /** The last byte of an admitted large object arrived. */
-  complete(session: Session<P>, sequence: number): void {
+  complete(session: Session, sequence: number): void {
     checkNotEnded(session)
     completeLarge(this.core, session, sequence)
     this.settle()
   }
 
   /** The sender gives a large object up. */
-  abort(session: Session<P>, sequence: number): void {
+  abort(session: Session, sequence: number): void {
     abortLarge(this.core, session, sequence)
     this.settle()
   }
 
   /** The session asks for `count` more objects of a group, or with -1 for all that wait now. Returns the credit that this added. */
-  notify(session: Session<P>, group: string, count: number): number {
+  notify(session: Session, group: string, count: number): number {
     checkNotEnded(session)
     const member = session.memberships.get(group)
     if (member === undefined) {
@@ -141,7 +133,7 @@ export class Broker<P extends Payload> {
    * The program took the objects of the leases `from` to `to`, both included. Throws `PROTOCOL_VIOLATION` unless all are out.
    * From {@link reclaimedLeaseMin} on, what the session has not claimed is passed over.
    */
-  acknowledge(session: Session<P>, from: number, to: number): void {
+  acknowledge(session: Session, from: number, to: number): void {
     checkNotEnded(session)
     if (from >= reclaimedLeaseMin) acknowledgeReclaimed(this.core, session, from, to)
     else acknowledge(this.core, session, from, to)
@@ -152,7 +144,7 @@ export class Broker<P extends Payload> {
    * The program has been given the objects of the leases `from` to `to`, both included, and has not settled them: should it vanish now,
    * that was an attempt. Throws `PROTOCOL_VIOLATION` unless all were delivered. What was claimed counts as seen anyway.
    */
-  seen(session: Session<P>, from: number, to: number): void {
+  seen(session: Session, from: number, to: number): void {
     checkNotEnded(session)
     if (from < reclaimedLeaseMin) see(this.core, session, from, to)
   }
@@ -161,7 +153,7 @@ export class Broker<P extends Payload> {
    * The leases `from` to `to`, both included, go back unused; otherwise as {@link Broker.acknowledge}. Give the time if an attempt is
    * counted: it is from then on that the objects wait for their next attempt.
    */
-  release(session: Session<P>, from: number, to: number, terms: ReleaseTerms, nowMs: number = this.core.nowMs): void {
+  release(session: Session, from: number, to: number, terms: ReleaseTerms, nowMs: number = this.core.nowMs): void {
     checkNotEnded(session)
     this.core.nowMs = nowMs
     if (from >= reclaimedLeaseMin) releaseReclaimed(this.core, session, from, to, terms)
@@ -197,7 +189,7 @@ export class Broker<P extends Payload> {
    * of one payload come one after another, otherwise in any order. Nothing is dropped because it is beyond the bounds of this
    * run; they hold for what is new.
    */
-  restore(place: KeptPlace<P>): void {
+  restore(place: KeptPlace): void {
     const { core } = this
     this.restoration ??= new Restoration(core)
     this.restoration.add(place)
@@ -221,7 +213,7 @@ export class Broker<P extends Payload> {
    * again, as `leaseNumber` from now on. Returns whether there was such a lease. Throws `PROTOCOL_VIOLATION` if the number
    * is lower than {@link reclaimedLeaseMin} or used already.
    */
-  reclaim(session: Session<P>, payload: P, group: string, attempt: number, leaseNumber: number): boolean {
+  reclaim(session: Session, payload: Payload, group: string, attempt: number, leaseNumber: number): boolean {
     checkNotEnded(session)
     const isFound = reclaim(this.core, session, payload, group, attempt, leaseNumber)
     this.settle()
@@ -229,14 +221,14 @@ export class Broker<P extends Payload> {
   }
 
   /** The session has claimed all that it will: the rest goes back to the front of the queues, without an attempt counted. */
-  endReclaim(session: Session<P>): void {
+  endReclaim(session: Session): void {
     checkNotEnded(session)
     endReclaim(this.core, session)
     this.settle()
   }
 
   /** The endpoint is ready to take `limitBytes` bytes of objects in all since it joined. */
-  setWindow(session: Session<P>, limitBytes: number): void {
+  setWindow(session: Session, limitBytes: number): void {
     checkNotEnded(session)
     if (!Number.isSafeInteger(limitBytes) || limitBytes < session.limitBytes) {
       const message = `The session "${session.id}" set its window from ${session.limitBytes} to ${limitBytes}. It is an integer that never falls.`
@@ -248,7 +240,7 @@ export class Broker<P extends Payload> {
   }
 
   /** Of all bytes that were delivered to the session, `bytes` have come to its endpoint. */
-  setArrived(session: Session<P>, bytes: number): void {
+  setArrived(session: Session, bytes: number): void {
     checkNotEnded(session)
     if (bytes <= session.arrivedBytes) return
     session.arrivedBytes = bytes
@@ -273,12 +265,12 @@ export class Broker<P extends Payload> {
   }
 
   /** Everything that is kept; what several places refer to, several times. */
-  payloads(): Generator<P> {
+  payloads(): Generator<Payload> {
     return keptPayloads(this.core)
   }
 
   /** Where whole objects are: what the journal was told, summed up. Nothing may happen while it is read. */
-  places(): Generator<KeptPlace<P>> {
+  places(): Generator<KeptPlace> {
     return keptPlaces(this.core)
   }
 
@@ -288,7 +280,7 @@ export class Broker<P extends Payload> {
   }
 
   /** A run goes the way of one object if nothing is in the way of any of them. Otherwise its halves are tried. */
-  private sendWhole(session: Session<P>, sequence: number, route: Route, payload: P): void {
+  private sendWhole(session: Session, sequence: number, route: Route, payload: Payload): void {
     const { core } = this
     const { objects } = payload
     if (objects > 1 && !mayEnterTogether(core, session, route, payload)) {
@@ -304,7 +296,7 @@ export class Broker<P extends Payload> {
     else broadcastWhole(core, session, sequence, route.kind, plan, payload)
   }
 
-  private clear(session: Session<P>, sequence: number, plan: Plan<P>, payload: P): void {
+  private clear(session: Session, sequence: number, plan: Plan, payload: Payload): void {
     clearBroadcasts(this.core, plan)
     accept(this.core, session, sequence, plan)
     this.core.output.released(payload)
@@ -339,7 +331,7 @@ export class Broker<P extends Payload> {
   }
 }
 
-function checkNotEnded<P extends Payload>(session: Session<P>): void {
+function checkNotEnded(session: Session): void {
   if (session.state !== 'ended') return
   throw createError('SESSION_LOST', `The session "${session.id}" is over. Join again.`)
 }

@@ -1,12 +1,12 @@
 import type { AbsentSession } from './absentSession.ts'
 import { type BlockedSend, BlockedSends } from './blockedSends.ts'
-import type { BrokerLimits, BrokerOptions, BrokerOutput, Packing, Payload } from './contract.ts'
 import { forgetDeadLetter, hasMoreDead, keepDeadIndex } from './deadLetters.ts'
-import { Directory } from './directory.ts'
 import type { Group } from './group.ts'
+import { Directory } from './groupRegistry.ts'
 import { Heap } from './heap.ts'
 import type { BrokerJournal } from './journal.ts'
-import type { Item, Parcel } from './parcel.ts'
+import type { BrokerLimits, BrokerOptions, BrokerOutput, Packing } from './ports.ts'
+import type { Item, Parcel } from './queueEntry.ts'
 import { isDueBefore, keepDueIndex, type SetAside } from './retries.ts'
 import type { Session } from './session.ts'
 import { UnattendedBroadcasts } from './unattended.ts'
@@ -24,15 +24,15 @@ export interface BrokerCounts {
 }
 
 /** What all parts of the broker share: the groups, the sessions, the count of kept bytes. Each part is a file of functions over it. */
-export class Core<P extends Payload> {
+export class Core {
   readonly limits: BrokerLimits
-  readonly output: BrokerOutput<P>
-  readonly journal: BrokerJournal<P>
-  readonly directory: Directory<P>
-  readonly packing: Packing<P> | undefined
-  readonly sessions: Map<string, Session<P>> = new Map()
+  readonly output: BrokerOutput
+  readonly journal: BrokerJournal
+  readonly directory: Directory
+  readonly packing: Packing | undefined
+  readonly sessions: Map<string, Session> = new Map()
   /** Sessions of an earlier run that have not come back, in the order in which their grace time ends. */
-  readonly absent: Map<string, AbsentSession<P>> = new Map()
+  readonly absent: Map<string, AbsentSession> = new Map()
   /** Bytes of all that was accepted or admitted and is still referred to, each payload once; but for what only dead letters refer to. */
   keptBytes = 0
   /** What was restored beyond `relayBytesMax` and is not gone: so much room do new objects find only by taking that of old ones. */
@@ -42,31 +42,31 @@ export class Core<P extends Payload> {
   /** What of that was restored beyond `relayBytesMax` and is not gone. */
   deadBytesBound = 0
   /** The groups with dead letters. */
-  readonly deadGroups: Heap<Group<P>> = new Heap<Group<P>>(hasMoreDead, keepDeadIndex)
+  readonly deadGroups: Heap<Group> = new Heap<Group>(hasMoreDead, keepDeadIndex)
   /** What waits for its next attempt. */
-  readonly retries: Heap<SetAside<P>> = new Heap<SetAside<P>>(isDueBefore, keepDueIndex)
+  readonly retries: Heap<SetAside> = new Heap<SetAside>(isDueBefore, keepDueIndex)
   /** Of objects that were tried in vain and are not gone: the id of the session that tried last. */
-  readonly failedAt: WeakMap<Item<P>, string> = new WeakMap()
+  readonly failedAt: WeakMap<Item, string> = new WeakMap()
   /** What waits until fewer bytes are kept. */
-  readonly blocked: BlockedSends<P> = new BlockedSends<P>(undefined)
+  readonly blocked: BlockedSends = new BlockedSends(undefined)
   /** Who was behind another of its session and has its turn now: whether they get in is to be seen. */
-  readonly nextSends: BlockedSend<P>[] = []
+  readonly nextSends: BlockedSend[] = []
   /** The turns that were given to blocked sends. */
   turns = 0
   /** Retained broadcasts that go when room is needed. */
-  readonly unattended: UnattendedBroadcasts<P> = new UnattendedBroadcasts<P>()
+  readonly unattended: UnattendedBroadcasts = new UnattendedBroadcasts()
   /** Groups in which something may be able to move. */
-  readonly touched: Group<P>[] = []
+  readonly touched: Group[] = []
   /** Sessions whose backlog lost what was aborted, so that they may have room for the rest. */
-  readonly shortened: Set<Session<P>> = new Set()
+  readonly shortened: Set<Session> = new Set()
   /** Counts what is ordered by time, so that no clock is needed. */
   ticks = 0
   /** The latest time that the shell told. */
   nowMs = 0
   /** In the order in which their grace time ends. */
-  readonly detached: Set<Session<P>> = new Set()
+  readonly detached: Set<Session> = new Set()
   /** Those with leases, in the order in which their next check is due; empty without `progressMs`. */
-  readonly watched: Set<Session<P>> = new Set()
+  readonly watched: Set<Session> = new Set()
   stopped = false
   readonly counts: BrokerCounts = {
     accepted: 0,
@@ -79,7 +79,7 @@ export class Core<P extends Payload> {
     expired: 0,
   }
 
-  constructor(options: BrokerOptions<P>, output: BrokerOutput<P>, journal: BrokerJournal<P>) {
+  constructor(options: BrokerOptions, output: BrokerOutput, journal: BrokerJournal) {
     this.limits = options.limits
     this.output = output
     this.journal = journal
@@ -88,7 +88,7 @@ export class Core<P extends Payload> {
   }
 
   /** Something in `group` changed: the broker looks at it before its call returns. */
-  touch(group: Group<P>): void {
+  touch(group: Group): void {
     if (group.touched) return
     group.touched = true
     this.touched.push(group)
@@ -101,7 +101,7 @@ export class Core<P extends Payload> {
   }
 
   /** So many copies of an object of `group` are not needed any more. */
-  letItemGo(item: Item<P>, group: Group<P>, copies = 1): void {
+  letItemGo(item: Item, group: Group, copies = 1): void {
     const { payload, parcel, order } = item
     const { isDeadLetter } = group
     if (isDeadLetter) forgetDeadLetter(this, group, item)
@@ -120,7 +120,7 @@ export class Core<P extends Payload> {
   }
 
   /** `count` places refer to the parcel no more, none of which is a dead letter. */
-  letParcelGo(parcel: Parcel<P>, count = 1): void {
+  letParcelGo(parcel: Parcel, count = 1): void {
     parcel.references -= count
     if (parcel.references > parcel.deadReferences) return
     this.letBytesGo(parcel.payload.bytes, this.isParcelAfterFirst(parcel))
@@ -128,7 +128,7 @@ export class Core<P extends Payload> {
   }
 
   /** A copy in the queue of `group` is about to become a dead letter, whose bytes take no room from anybody. */
-  died(group: Group<P>, { payload, parcel, order }: Item<P>): void {
+  died(group: Group, { payload, parcel, order }: Item): void {
     if (group.blocked.length > 0) leaveGroup(group, order, payload.bytes)
     if (parcel === undefined) this.letBytesGo(payload.bytes, this.isAfterFirst(group, order))
     else if (++parcel.deadReferences === parcel.references)
@@ -136,12 +136,12 @@ export class Core<P extends Payload> {
   }
 
   /** Whether the object at that order of a group, which is there only, came after the first that waits for room in the relay. */
-  isAfterFirst({ relayEpoch, relayOrder }: Group<P>, order: number): boolean {
+  isAfterFirst({ relayEpoch, relayOrder }: Group, order: number): boolean {
     return this.blocked.length > 0 && relayEpoch === this.blocked.epoch && order >= relayOrder
   }
 
   /** The same of an object that several places refer to. */
-  isParcelAfterFirst({ epoch }: Parcel<P>): boolean {
+  isParcelAfterFirst({ epoch }: Parcel): boolean {
     return this.blocked.length > 0 && epoch === this.blocked.epoch
   }
 
@@ -151,6 +151,6 @@ export class Core<P extends Payload> {
   }
 }
 
-function leaveGroup<P extends Payload>({ blocked, ready }: Group<P>, order: number, bytes: number): void {
+function leaveGroup({ blocked, ready }: Group, order: number, bytes: number): void {
   if (order >= ready.from) blocked.bytesAfter -= bytes
 }

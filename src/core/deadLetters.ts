@@ -1,18 +1,17 @@
 import type { DeadLetter, FailureError } from '../deadLetter.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
-import type { Item } from './parcel.ts'
+import type { Item } from './queueEntry.ts'
 import { dropOldest } from './queueing.ts'
 
 /** What a record takes besides its texts. */
 const recordBytes = 100
 
 /** An object was tried too often: it goes to the dead-letter group, with what is known of its last attempt. */
-export function bury<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
-  item: Item<P>,
+export function bury(
+  core: Core,
+  group: Group,
+  item: Item,
   lease: { readonly attempt: number; readonly isSeen: boolean },
   deadLetter: DeadLetter,
 ): void {
@@ -39,10 +38,10 @@ export function bury<P extends Payload>(
 }
 
 /** Notes how an object in a dead-letter group died. */
-export function keepDeadLetter<P extends Payload>(
-  core: Core<P>,
-  dead: Group<P>,
-  { payload, order }: Pick<Item<P>, 'payload' | 'order'>,
+export function keepDeadLetter(
+  core: Core,
+  dead: Group,
+  { payload, order }: Pick<Item, 'payload' | 'order'>,
   deadLetter: DeadLetter | undefined,
 ): void {
   if (deadLetter !== undefined) dead.deadLetters.set(order, deadLetter)
@@ -50,7 +49,7 @@ export function keepDeadLetter<P extends Payload>(
 }
 
 /** A dead letter is gone. */
-export function forgetDeadLetter<P extends Payload>(core: Core<P>, dead: Group<P>, { payload, order }: Item<P>): void {
+export function forgetDeadLetter(core: Core, dead: Group, { payload, order }: Item): void {
   const deadLetter = dead.deadLetters.get(order)
   dead.deadLetters.delete(order)
   changeDeadBytes(core, dead, -payload.bytes - bytesOf(deadLetter))
@@ -60,7 +59,7 @@ export function forgetDeadLetter<P extends Payload>(core: Core<P>, dead: Group<P
  * Keeps the bounds of dead letters: each group has its own, and all have one together, for which the group that has most gives way.
  * The newest of a group is kept even if it alone is larger than the bound of its group.
  */
-export function trimDeadLetters<P extends Payload>(core: Core<P>, dead: Group<P>): void {
+export function trimDeadLetters(core: Core, dead: Group): void {
   dead.bytesBound = Math.min(dead.bytesBound, dead.deadBytes)
   const bound = Math.max(dead.deadBytesMax, dead.bytesBound)
   while (dead.deadBytes > bound && dead.ready.count > 1) dropOldest(core, dead, 'dead-overflow', 1, 0)
@@ -76,15 +75,15 @@ export function trimDeadLetters<P extends Payload>(core: Core<P>, dead: Group<P>
 }
 
 /** Which of two groups gives way first when there are too many dead letters in all. */
-export function hasMoreDead<P extends Payload>(one: Group<P>, other: Group<P>): boolean {
+export function hasMoreDead(one: Group, other: Group): boolean {
   return one.deadBytes === other.deadBytes ? one.name < other.name : one.deadBytes > other.deadBytes
 }
 
-export function keepDeadIndex<P extends Payload>(group: Group<P>, index: number): void {
+export function keepDeadIndex(group: Group, index: number): void {
   group.deadIndex = index
 }
 
-function changeDeadBytes<P extends Payload>(core: Core<P>, dead: Group<P>, by: number): void {
+function changeDeadBytes(core: Core, dead: Group, by: number): void {
   const { deadGroups } = core
   dead.deadBytes += by
   core.deadBytes += by

@@ -1,12 +1,11 @@
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
 import { isServedBefore, type Membership } from './membership.ts'
-import { cutRun, type Item } from './parcel.ts'
+import { cutRun, type Item } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** Gives the waiting objects of `group` to its members, the oldest first, as long as the oldest finds one that may have it. */
-export function dispatch<P extends Payload>(core: Core<P>, group: Group<P>): void {
+export function dispatch(core: Core, group: Group): void {
   for (;;) {
     const first = group.ready.first()
     if (first === undefined) return
@@ -29,7 +28,7 @@ export function dispatch<P extends Payload>(core: Core<P>, group: Group<P>): voi
  * How many objects of the run that is the oldest can be given, or looked at, as one: `member`, who gets the first, is the next to be
  * served before each of the others.
  */
-function partFor<P extends Payload>(member: Membership<P>, objects: number, bytes: number): number {
+function partFor(member: Membership, objects: number, bytes: number): number {
   const { session, credit, leases } = member
   const { takers, stalled } = member.group
   // Who had no room for the first may have it for the second.
@@ -40,16 +39,12 @@ function partFor<P extends Payload>(member: Membership<P>, objects: number, byte
   return inTurn === objects && bytes > session.workRoom ? objects >>> 1 : inTurn
 }
 
-function leasesOf<P extends Payload>(member: Membership<P> | undefined): number {
+function leasesOf(member: Membership | undefined): number {
   return member?.leases ?? Number.POSITIVE_INFINITY
 }
 
 /** The member that is to have an object of so many bytes; that of the session `avoided` only if there is no other. */
-export function findTaker<P extends Payload>(
-  group: Group<P>,
-  bytes: number,
-  avoided?: string,
-): Membership<P> | undefined {
+export function findTaker(group: Group, bytes: number, avoided?: string): Membership | undefined {
   for (;;) {
     const roomiest = group.stalled.first()
     if (roomiest === undefined || roomiest.stalledRoom < bytes) break
@@ -64,12 +59,8 @@ export function findTaker<P extends Payload>(
 }
 
 /** Who is served after `avoided`. */
-function findOther<P extends Payload>(
-  group: Group<P>,
-  bytes: number,
-  avoided: Membership<P>,
-): Membership<P> | undefined {
-  let best: Membership<P> | undefined
+function findOther(group: Group, bytes: number, avoided: Membership): Membership | undefined {
+  let best: Membership | undefined
   for (const member of group.takers.values()) {
     if (member === avoided || !mayTake(member, bytes)) continue
     if (best === undefined || isServedBefore(member, best)) best = member
@@ -78,7 +69,7 @@ function findOther<P extends Payload>(
 }
 
 /** Adds credit to a member, who waits from now on if it did not before. */
-export function addCredit<P extends Payload>(core: Core<P>, member: Membership<P>, count: number): void {
+export function addCredit(core: Core, member: Membership, count: number): void {
   if (member.credit === 0) member.since = ++core.ticks
   member.credit = Math.min(member.credit + count, Number.MAX_SAFE_INTEGER)
   offer(core, member)
@@ -86,7 +77,7 @@ export function addCredit<P extends Payload>(core: Core<P>, member: Membership<P
 }
 
 /** A member may be served: if it has asked, its session takes work and its group is not paused, it stands in a heap from now on. */
-export function offer<P extends Payload>(core: Core<P>, member: Membership<P>): void {
+export function offer(core: Core, member: Membership): void {
   const { group, session, credit, heapIndex } = member
   if (credit === 0 || heapIndex >= 0 || group.isPaused || !session.takesWork) return
   group.takers.push(member)
@@ -94,22 +85,22 @@ export function offer<P extends Payload>(core: Core<P>, member: Membership<P>): 
 }
 
 /** The number of leases of a member changed. */
-export function placeAnew<P extends Payload>(member: Membership<P>): void {
+export function placeAnew(member: Membership): void {
   if (member.heapIndex >= 0 && !member.stalled) member.group.takers.update(member.heapIndex)
 }
 
 /** Nothing may be given to this session's members for now. */
-export function withdraw<P extends Payload>(session: Session<P>): void {
+export function withdraw(session: Session): void {
   for (const member of session.memberships.values()) leaveHeap(member)
 }
 
 /** What was waiting for this session may be given to it again. */
-export function offerAgain<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function offerAgain(core: Core, session: Session): void {
   for (const member of session.memberships.values()) offer(core, member)
 }
 
 /** The session has more room than before: its stalled members are looked at again, who waits longest first. */
-export function wake<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function wake(core: Core, session: Session): void {
   if (core.directory.hasDirectGroups) touchDirect(core, session)
   if (session.stalledCount === 0) return
   const stalled = [...session.memberships.values()].filter((member) => member.stalled)
@@ -121,13 +112,13 @@ export function wake<P extends Payload>(core: Core<P>, session: Session<P>): voi
 }
 
 /** An object that waits to be taken at once may need more room than a member has who could take a smaller one, and is not stalled. */
-function touchDirect<P extends Payload>(core: Core<P>, { memberships }: Session<P>): void {
+function touchDirect(core: Core, { memberships }: Session): void {
   for (const { group } of memberships.values())
     if (group.maxConsumables === 0 && group.blocked.length > 0) core.touch(group)
 }
 
 /** Takes a member out of the heap that it is in, if any. */
-export function leaveHeap<P extends Payload>(member: Membership<P>): void {
+export function leaveHeap(member: Membership): void {
   if (member.heapIndex < 0) return
   if (member.stalled) {
     member.group.stalled.removeAt(member.heapIndex)
@@ -138,11 +129,11 @@ export function leaveHeap<P extends Payload>(member: Membership<P>): void {
   }
 }
 
-function mayTake<P extends Payload>({ session }: Membership<P>, bytes: number): boolean {
+function mayTake({ session }: Membership, bytes: number): boolean {
   return session.backlog.count === 0 && session.hasRoom(bytes)
 }
 
-function stall<P extends Payload>(member: Membership<P>): void {
+function stall(member: Membership): void {
   leaveHeap(member)
   member.stalled = true
   member.stalledRoom = member.session.workRoom
@@ -151,13 +142,13 @@ function stall<P extends Payload>(member: Membership<P>): void {
 }
 
 /** A member that had no room for what was the first object may be looked at again. */
-export function unstall<P extends Payload>(member: Membership<P>): void {
+export function unstall(member: Membership): void {
   leaveHeap(member)
   member.group.takers.push(member)
 }
 
 /** Lends an object, or a run, to a member. */
-export function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: Item<P>): void {
+export function deliver(core: Core, member: Membership, item: Item): void {
   const { session, group } = member
   const { payload, groupIndex, attempt } = item
   const { bytes, objects } = payload
@@ -194,7 +185,7 @@ export function deliver<P extends Payload>(core: Core<P>, member: Membership<P>,
 }
 
 /** It has so many new leases: whether its program makes progress is looked at from now on. */
-export function watch<P extends Payload>(core: Core<P>, session: Session<P>, added: number): void {
+export function watch(core: Core, session: Session, added: number): void {
   // Its time counts from the next check on, since the broker has no clock: a check comes late rather than early.
   if (session.leaseCount === added) session.progressed = true
   if (session.watched) return

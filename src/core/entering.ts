@@ -1,11 +1,11 @@
 import type { ObjectRelayError } from '../errors.ts'
 import { NEWCOMER } from './blockedSends.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { dispatch } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
-import type { Parcel, Plan } from './parcel.ts'
+import type { Payload } from './ports.ts'
+import type { Parcel, Plan } from './queueEntry.ts'
 import { bytesBound, countBound, dropOldest, enqueue } from './queueing.ts'
 import { free } from './relayRoom.ts'
 import { droppingGroup, hasRelayRoom, isNone, relayExcess } from './room.ts'
@@ -13,13 +13,13 @@ import type { Session } from './session.ts'
 import { matchTakers } from './takers.ts'
 
 /** An object, or a run, that has room everywhere goes into the queues of its groups. What has to go for it, goes. */
-export function enter<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function enter(
+  core: Core,
+  session: Session,
   sequence: number,
-  plan: Plan<P>,
-  payload: P,
-  large: LargeObject<P> | undefined,
+  plan: Plan,
+  payload: Payload,
+  large: LargeObject | undefined,
   turn: number = NEWCOMER,
 ): void {
   const { groups, copies, copiesTotal, directGroups } = plan
@@ -27,7 +27,7 @@ export function enter<P extends Payload>(
   core.keep(payload.bytes)
   const takers = directGroups > 1 ? matchTakers(plan, payload.bytes) : undefined
   const { epoch } = core.blocked
-  let parcel: Parcel<P> | undefined = large?.parcel
+  let parcel: Parcel | undefined = large?.parcel
   if (parcel === undefined && copiesTotal > 1)
     parcel = { payload, references: 0, deadReferences: 0, epoch, large: undefined }
   if (parcel !== undefined) {
@@ -55,7 +55,7 @@ export function enter<P extends Payload>(
 }
 
 /** Drops what was found to be in the way. */
-function makeRoom<P extends Payload>(core: Core<P>, plan: Plan<P>, bytes: number, turn: number): void {
+function makeRoom(core: Core, plan: Plan, bytes: number, turn: number): void {
   const { groups, copies } = plan
   const dropping = droppingGroup(plan)
   const excess = relayExcess(core, bytes, turn, dropping)
@@ -73,32 +73,26 @@ function makeRoom<P extends Payload>(core: Core<P>, plan: Plan<P>, bytes: number
   if (!isNone(left)) free(core, left, { dropping })
 }
 
-function makeRoomInQueue<P extends Payload>(core: Core<P>, group: Group<P>, copies: number, bytes: number): void {
+function makeRoomInQueue(core: Core, group: Group, copies: number, bytes: number): void {
   const countExcess = group.ready.count + copies - countBound(group)
   const bytesExcess = group.bytes + copies * bytes - bytesBound(core, group)
   if (countExcess > 0 || bytesExcess > 0) dropOldest(core, group, 'overflow', countExcess, bytesExcess)
 }
 
 /** Tells the sender that an object is kept, or a run of them. */
-export function accept<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  sequence: number,
-  plan: Plan<P>,
-  objects = 1,
-): void {
+export function accept(core: Core, session: Session, sequence: number, plan: Plan, objects = 1): void {
   const { groups, memberCounts } = plan
   for (let index = 0; index < groups.length; index++) memberCounts[index] = groups[index]?.members.size ?? 0
   core.output.accepted(session, sequence, objects, memberCounts)
 }
 
 /** Tells the sender that an object was not taken, which may still be only a beginning. */
-export function reject<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function reject(
+  core: Core,
+  session: Session,
   sequence: number,
-  plan: Plan<P> | undefined,
-  payload: P,
+  plan: Plan | undefined,
+  payload: Payload,
   error: ObjectRelayError,
 ): void {
   session.begun.delete(sequence)

@@ -1,16 +1,16 @@
 import type { DeadLetter } from '../deadLetter.ts'
 import { BlockedSends } from './blockedSends.ts'
-import type { AcceptedGroup, BrokerLimits, Overflow, Packing, Payload } from './contract.ts'
 import { isDeadLetterName } from './groupName.ts'
+import { ReadyQueue } from './groupQueue.ts'
 import { Heap } from './heap.ts'
 import type { LargeObject } from './largeObject.ts'
 import { hadMoreRoom, isServedBefore, keepHeapIndex, type Membership } from './membership.ts'
-import type { Parcel } from './parcel.ts'
-import { ReadyQueue } from './readyQueue.ts'
+import type { AcceptedGroup, BrokerLimits, Overflow, Packing } from './ports.ts'
+import type { Parcel } from './queueEntry.ts'
 
 /** The newest whole broadcast of a group, for members to come. */
-export interface LastBroadcast<P extends Payload> {
-  readonly parcel: Parcel<P>
+export interface LastBroadcast {
+  readonly parcel: Parcel
   readonly order: number
   readonly groupIndex: number
 }
@@ -19,7 +19,7 @@ export interface LastBroadcast<P extends Payload> {
 export type GroupLimits = Pick<BrokerLimits, 'retryDelayMs' | 'deadBytesMax'>
 
 /** One group: its members, its queue, its last broadcast. */
-export class Group<P extends Payload> {
+export class Group {
   readonly name: string
   readonly isDeadLetter: boolean
   maxConsumables: number = Number.POSITIVE_INFINITY
@@ -34,13 +34,13 @@ export class Group<P extends Payload> {
   /** It waits for the broker to see what can move in it. */
   touched = false
 
-  readonly members: Set<Membership<P>> = new Set()
+  readonly members: Set<Membership> = new Set()
   /** The members that asked and may be served. */
-  readonly takers: Heap<Membership<P>> = new Heap<Membership<P>>(isServedBefore, keepHeapIndex)
+  readonly takers: Heap<Membership> = new Heap<Membership>(isServedBefore, keepHeapIndex)
   /** Those among them that had no room for what was the first object. */
-  readonly stalled: Heap<Membership<P>> = new Heap<Membership<P>>(hadMoreRoom, keepHeapIndex)
+  readonly stalled: Heap<Membership> = new Heap<Membership>(hadMoreRoom, keepHeapIndex)
 
-  readonly ready: ReadyQueue<P>
+  readonly ready: ReadyQueue
   leased = 0
   leasedBytes = 0
   nextOrder = 0
@@ -48,13 +48,13 @@ export class Group<P extends Payload> {
   countBound = 0
   bytesBound = 0
   /** What waits for room here, and how many sessions hold something back for this group. */
-  readonly blocked: BlockedSends<P> = new BlockedSends<P>(this)
+  readonly blocked: BlockedSends = new BlockedSends(this)
   heldLines = 0
   /** What came into this queue in that epoch of those who wait for room in the relay, has this order or a higher one. */
   relayEpoch = -1
   relayOrder = 0
 
-  last: LastBroadcast<P> | undefined = undefined
+  last: LastBroadcast | undefined = undefined
   broadcastOrder = 0
   /** The order of the newest broadcast that was whole, retained or not. */
   wholeOrder = 0
@@ -63,7 +63,7 @@ export class Group<P extends Payload> {
   /** Of the retained broadcast, while there are no members, else -1; see `unattended.ts`. */
   unattendedBytes = -1
   /** Broadcasts that are not whole yet. */
-  readonly begunBroadcasts: Set<LargeObject<P>> = new Set()
+  readonly begunBroadcasts: Set<LargeObject> = new Set()
 
   /** Of a dead-letter group: how each object died, by its order. */
   readonly deadLetters: Map<number, DeadLetter> = new Map()
@@ -76,7 +76,7 @@ export class Group<P extends Payload> {
   readonly counts: GroupCounts = { accepted: 0, delivered: 0, acknowledged: 0, dropped: 0, dead: 0 }
 
   /** `accepted`: what was said of it, or of the group whose dead letters it has. */
-  constructor(name: string, limits: GroupLimits, accepted?: AcceptedGroup, packing?: Packing<P>) {
+  constructor(name: string, limits: GroupLimits, accepted?: AcceptedGroup, packing?: Packing) {
     this.name = name
     this.isDeadLetter = isDeadLetterName(name)
     this.ready = new ReadyQueue(packing)

@@ -1,20 +1,20 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { checkGroupPolicy } from '../groupPolicy.ts'
-import type { AcceptedGroup, GroupSetting, Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import { boundsOf } from './directory.ts'
 import { leaveHeap, offer } from './dispatch.ts'
 import type { Group } from './group.ts'
 import { deadLetterName, isDeadLetterName, isGroupName } from './groupName.ts'
+import { boundsOf } from './groupRegistry.ts'
+import type { AcceptedGroup, GroupSetting } from './ports.ts'
 
 /** Pauses or resumes a group. */
-export function setPaused<P extends Payload>(core: Core<P>, name: string, isPaused: boolean): void {
+export function setPaused(core: Core, name: string, isPaused: boolean): void {
   const { isPaused: wasPaused, policy } = settingOf(core, name)
   if (wasPaused !== isPaused) set(core, name, { isPaused, policy })
 }
 
 /** Replaces the policy of a group. */
-export function setPolicy<P extends Payload>(core: Core<P>, name: string, given: AcceptedGroup | undefined): void {
+export function setPolicy(core: Core, name: string, given: AcceptedGroup | undefined): void {
   const policy = given === undefined ? undefined : checkGroupPolicy('policy', given)
   if (policy !== undefined && isDeadLetterName(name))
     throw wrongGroup(`The group "${name}" has no policy of its own. Set that of the group whose dead letters it has.`)
@@ -23,7 +23,7 @@ export function setPolicy<P extends Payload>(core: Core<P>, name: string, given:
 }
 
 /** What was set of a group holds from now on. */
-export function applySetting<P extends Payload>(core: Core<P>, name: string, { isPaused, policy }: GroupSetting): void {
+export function applySetting(core: Core, name: string, { isPaused, policy }: GroupSetting): void {
   const group = core.directory.obtain(name)
   if (policy !== group.policy) applyPolicy(core, group, policy)
   group.isPaused = isPaused
@@ -33,7 +33,7 @@ export function applySetting<P extends Payload>(core: Core<P>, name: string, { i
   }
 }
 
-function applyPolicy<P extends Payload>(core: Core<P>, group: Group<P>, policy: AcceptedGroup | undefined): void {
+function applyPolicy(core: Core, group: Group, policy: AcceptedGroup | undefined): void {
   const { directory, sessions } = core
   directory.setPolicy(group, policy)
   for (const session of sessions.values()) {
@@ -43,11 +43,11 @@ function applyPolicy<P extends Payload>(core: Core<P>, group: Group<P>, policy: 
   }
 }
 
-function settingOf<P extends Payload>({ directory }: Core<P>, name: string): GroupSetting {
+function settingOf({ directory }: Core, name: string): GroupSetting {
   return directory.groups.get(name) ?? { isPaused: false, policy: undefined }
 }
 
-function set<P extends Payload>(core: Core<P>, name: string, setting: GroupSetting): void {
+function set(core: Core, name: string, setting: GroupSetting): void {
   const { directory, journal } = core
   if (!isGroupName(name))
     throw wrongGroup(`${JSON.stringify(name)} is not a name of a group. Use 1 to 128 bytes of text.`)

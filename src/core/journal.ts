@@ -1,5 +1,5 @@
 import type { DeadLetter } from '../deadLetter.ts'
-import type { GroupSetting, Payload } from './contract.ts'
+import type { GroupSetting, Payload } from './ports.ts'
 
 /**
  * What the broker tells whoever has to know later what it knew: where each object waits, and who has it on lease. All is
@@ -12,7 +12,7 @@ import type { GroupSetting, Payload } from './contract.ts'
  * the number of the next or present delivery, in who has them on lease, and in whether its program has seen them. A run of objects is told of as one, at the order of
  * its first, and may come in parts, each of which has the order of its own first object.
  */
-export interface BrokerJournal<P extends Payload> {
+export interface BrokerJournal<P extends Payload = Payload> {
   /** A whole object has a new place: `copies` copies wait in the queue of `group`, for their first delivery. */
   queued(payload: P, group: string, groupIndex: number, order: number, copies: number): void
   /** One copy that waited with `attempt` was given to `session`. */
@@ -58,7 +58,7 @@ export interface BrokerJournal<P extends Payload> {
 }
 
 /** A journal for who need not know. */
-export const silentJournal: BrokerJournal<Payload> = {
+export const silentJournal: BrokerJournal = {
   queued: () => {},
   leased: () => {},
   seen: () => {},
@@ -73,7 +73,7 @@ export const silentJournal: BrokerJournal<Payload> = {
 }
 
 /** Some equal copies in one place, or a run: what a {@link BrokerJournal} was told, summed up. */
-export interface KeptPlace<P> {
+export interface KeptPlace<P = Payload> {
   readonly payload: P
   readonly kind: 'broadcast' | 'produce'
   readonly group: string

@@ -4,62 +4,62 @@ import type { BacklogEntry } from './backlog.ts'
 import type { BlockedSend } from './blockedSends.ts'
 import { giveUpHeld } from './blocking.ts'
 import { abortBroadcast, beginBroadcast, completeBroadcast } from './broadcasts.ts'
-import type { Payload, RouteKind } from './contract.ts'
 import type { Core } from './core.ts'
 import { addCredit } from './dispatch.ts'
 import { accept } from './entering.ts'
 import type { Group } from './group.ts'
 import { endLease } from './leases.ts'
 import type { Membership } from './membership.ts'
-import type { Item, Parcel, Plan } from './parcel.ts'
+import type { Payload, RouteKind } from './ports.ts'
+import type { Item, Parcel, Plan } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** So many aborted deliveries are remembered, in case the endpoint speaks of them before it knows. */
 const abortedLeasesMax = 1024
 
 /** An object that was begun and has not arrived as a whole: all places that must forget it if it never will. */
-export interface LargeObject<P extends Payload> {
+export interface LargeObject {
   readonly sequence: number
   readonly kind: RouteKind
-  readonly plan: Plan<P>
-  readonly parcel: Parcel<P>
+  readonly plan: Plan
+  readonly parcel: Parcel
   /** Set while it is held back and not admitted. */
-  held: BlockedSend<P> | undefined
+  held: BlockedSend | undefined
   /** Produced: where it waits. */
-  readonly waiting: Map<Item<P>, Group<P>>
+  readonly waiting: Map<Item, Group>
   /** Produced: the lease number of each delivery that is on lease. */
-  readonly leases: Map<Item<P>, number>
+  readonly leases: Map<Item, number>
   /** Broadcast: its order in each group of the plan. */
   readonly orders: number[]
   /** Broadcast: who is getting it, once for each delivery. */
-  readonly recipients: Session<P>[]
+  readonly recipients: Session[]
   /** Broadcast: the backlogs that it waits in. */
-  readonly backlogged: Set<BacklogEntry<P>>
+  readonly backlogged: Set<BacklogEntry>
   /** Broadcast: members that joined meanwhile, and whom it is not for. */
-  readonly strangers: Set<Membership<P>>
+  readonly strangers: Set<Membership>
   /** Broadcast: the members that it was dropped for, with its order in their group. */
-  missed: { readonly member: Membership<P>; readonly order: number }[]
+  missed: { readonly member: Membership; readonly order: number }[]
 }
 
 /** Copies of a large object in the queue of one group at one order. */
-interface LargePlace<P extends Payload> {
-  readonly group: Group<P>
+interface LargePlace {
+  readonly group: Group
   readonly groupIndex: number
   readonly order: number
-  readonly items: Item<P>[]
+  readonly items: Item[]
 }
 
 /** A large object begins: it takes its place as if it were whole. */
-export function beginLarge<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function beginLarge(
+  core: Core,
+  session: Session,
   sequence: number,
   kind: RouteKind,
-  plan: Plan<P>,
-  payload: P,
+  plan: Plan,
+  payload: Payload,
 ): void {
-  const parcel: Parcel<P> = { payload, references: 1, deadReferences: 0, epoch: 0, large: undefined }
-  const large: LargeObject<P> = {
+  const parcel: Parcel = { payload, references: 1, deadReferences: 0, epoch: 0, large: undefined }
+  const large: LargeObject = {
     sequence,
     kind,
     plan,
@@ -80,7 +80,7 @@ export function beginLarge<P extends Payload>(
 }
 
 /** The last byte of a large object arrived: from now on it is as any other. */
-export function completeLarge<P extends Payload>(core: Core<P>, session: Session<P>, sequence: number): void {
+export function completeLarge(core: Core, session: Session, sequence: number): void {
   const large = session.begun.get(sequence)
   if (large === undefined || large.held !== undefined) {
     throw violation(session, sequence, 'completes an object that was not begun or not admitted')
@@ -101,7 +101,7 @@ export function completeLarge<P extends Payload>(core: Core<P>, session: Session
 }
 
 /** Nothing was told of it before. So all copies are told of as if they had been queued now, and then what became of them. */
-function journalWhole<P extends Payload>({ journal }: Core<P>, { id }: Session<P>, large: LargeObject<P>): void {
+function journalWhole({ journal }: Core, { id }: Session, large: LargeObject): void {
   const { payload } = large.parcel
   for (const { group, groupIndex, order, items } of placesOf(large)) {
     const copies = items.reduce((sum, item) => sum + item.copies, 0)
@@ -120,9 +120,9 @@ function journalWhole<P extends Payload>({ journal }: Core<P>, { id }: Session<P
 }
 
 /** All its copies by where they are. */
-function placesOf<P extends Payload>({ waiting, leases }: LargeObject<P>): Iterable<LargePlace<P>> {
-  const places = new Map<string, LargePlace<P>>()
-  function add(item: Item<P>, group: Group<P>): void {
+function placesOf({ waiting, leases }: LargeObject): Iterable<LargePlace> {
+  const places = new Map<string, LargePlace>()
+  function add(item: Item, group: Group): void {
     const { order, groupIndex } = item
     const key = `${order} ${group.name}`
     const place = places.get(key)
@@ -135,7 +135,7 @@ function placesOf<P extends Payload>({ waiting, leases }: LargeObject<P>): Itera
 }
 
 /** The rest of a large object will not come. An object that was rejected meanwhile is no mistake of the sender. */
-export function abortLarge<P extends Payload>(core: Core<P>, session: Session<P>, sequence: number): void {
+export function abortLarge(core: Core, session: Session, sequence: number): void {
   const large = session.begun.get(sequence)
   if (large === undefined) return
   session.begun.delete(sequence)
@@ -155,17 +155,12 @@ export function abortLarge<P extends Payload>(core: Core<P>, session: Session<P>
 }
 
 /** A sender is over: what it did not complete will never be whole. */
-export function abortAllLarge<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function abortAllLarge(core: Core, session: Session): void {
   for (const sequence of [...session.begun.keys()]) abortLarge(core, session, sequence)
 }
 
 /** Whether a large object may be begun under this number; it throws if not. */
-export function checkBegin<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  sequence: number,
-  kind: RouteKind,
-): void {
+export function checkBegin(core: Core, session: Session, sequence: number, kind: RouteKind): void {
   const { streamsMax } = core.limits
   if (kind === 'clear') throw violation(session, sequence, 'begins an object where none can be')
   if (session.begun.has(sequence)) throw violation(session, sequence, 'begins an object twice')
@@ -173,7 +168,7 @@ export function checkBegin<P extends Payload>(
   throw violation(session, sequence, `begins more than ${streamsMax} objects at once (limits.streamsMax)`)
 }
 
-function abortWaiting<P extends Payload>(core: Core<P>, { waiting }: LargeObject<P>): void {
+function abortWaiting(core: Core, { waiting }: LargeObject): void {
   for (const [item, group] of waiting) {
     const { copies } = item
     group.ready.remove(item)
@@ -183,7 +178,7 @@ function abortWaiting<P extends Payload>(core: Core<P>, { waiting }: LargeObject
 }
 
 /** Its receivers get their credit back, for they have got nothing for it. */
-function abortLeases<P extends Payload>(core: Core<P>, { leases, parcel }: LargeObject<P>): void {
+function abortLeases(core: Core, { leases, parcel }: LargeObject): void {
   for (const [item, number] of leases) {
     const { holder } = item
     if (holder === undefined) continue
@@ -206,7 +201,7 @@ function rememberAborted(numbers: Set<number>, number: number): void {
   }
 }
 
-function violation<P extends Payload>(session: Session<P>, sequence: number, does: string): ObjectRelayError {
+function violation(session: Session, sequence: number, does: string): ObjectRelayError {
   const message = `The session "${session.id}" ${does} (sequence ${sequence}). Begin, await admission, complete or abort, once each.`
   return createError('PROTOCOL_VIOLATION', message)
 }

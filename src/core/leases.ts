@@ -1,18 +1,17 @@
 import type { DeadLetter, DeathReason, LeaseFailure } from '../deadLetter.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
 import type { AbsentSession } from './absentSession.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { bury } from './deadLetters.ts'
 import { addCredit, offerAgain, placeAnew } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { Membership } from './membership.ts'
-import { cutRun, type Item } from './parcel.ts'
+import { cutRun, type Item } from './queueEntry.ts'
 import { rest, retryDelay, retryLater } from './retries.ts'
 import type { Session } from './session.ts'
 
 /** The session's program took the leases `from` to `to`. */
-export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P>, from: number, to: number): void {
+export function acknowledge(core: Core, session: Session, from: number, to: number): void {
   const first = checkRange(session, from, to, 'acknowledges')
   for (let number = first; number <= to; number++) {
     if (session.leases.get(number)?.parcel?.large === undefined) continue
@@ -42,7 +41,7 @@ export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P
  * The session's program has been given what is on lease as `from` to `to`, and may be working on it. What is settled already is
  * passed over: it does not matter any more.
  */
-export function see<P extends Payload>(core: Core<P>, session: Session<P>, from: number, to: number): void {
+export function see(core: Core, session: Session, from: number, to: number): void {
   checkDelivered(session, from, to, 'has seen')
   const { leases, revokedBefore } = session
   const first = Math.max(from, revokedBefore)
@@ -51,7 +50,7 @@ export function see<P extends Payload>(core: Core<P>, session: Session<P>, from:
     throw violation(session, `has seen the lease ${number}, an object of which it has not got all bytes yet`)
   })
   const starts: number[] = []
-  let last: Item<P> | undefined
+  let last: Item | undefined
   leases.visit(first, to, (item, number) => {
     if (item !== last && !leases.isSeen(number)) starts.push(number)
     last = item
@@ -60,7 +59,7 @@ export function see<P extends Payload>(core: Core<P>, session: Session<P>, from:
 }
 
 /** A run is seen as a whole or not at all: what was seen of it, up to `to`, is cut out. */
-function seePart<P extends Payload>(core: Core<P>, session: Session<P>, number: number, to: number): void {
+function seePart(core: Core, session: Session, number: number, to: number): void {
   const { leases } = session
   let item = leases.get(number)
   if (item?.holder === undefined) return
@@ -97,13 +96,7 @@ export interface LeaseEnd {
 }
 
 /** The session gives the leases `from` to `to` back unused. */
-export function release<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  from: number,
-  to: number,
-  terms: ReleaseTerms,
-): void {
+export function release(core: Core, session: Session, from: number, to: number, terms: ReleaseTerms): void {
   const first = checkRange(session, from, to, 'releases')
   noteProgress(core, session)
   for (let number = first; number <= to; ) {
@@ -123,12 +116,7 @@ export function releasedAs(terms: ReleaseTerms, isSeen: boolean): LeaseEnd {
 }
 
 /** Takes the lease `number` out, and those of the same run behind it up to `to`. The rest of a run stays on lease. */
-function takeLease<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  number: number,
-  to: number,
-): Item<P> | undefined {
+function takeLease(core: Core, session: Session, number: number, to: number): Item | undefined {
   const { leases } = session
   const item = leases.get(number)
   if (item === undefined || item.payload.objects === 1) return leases.take(number)
@@ -144,12 +132,7 @@ function takeLease<P extends Payload>(
  * Takes all leases from a session that is over, or makes no progress. If `attemptsCounted`, what its program has seen was tried in
  * vain; nobody has tried what it has not seen.
  */
-export function takeLeasesBack<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  reason: DeathReason,
-  attemptsCounted: boolean,
-): number {
+export function takeLeasesBack(core: Core, session: Session, reason: DeathReason, attemptsCounted: boolean): number {
   const count = session.leaseCount
   const { leases, reclaimed, earlier } = session
   for (const [number, item] of [...leases]) {
@@ -168,12 +151,7 @@ export function takeLeasesBack<P extends Payload>(
 }
 
 /** Takes everything from a session that has not come back, or does not want it. */
-export function giveBackAbsent<P extends Payload>(
-  core: Core<P>,
-  absent: AbsentSession<P>,
-  reason: DeathReason,
-  attemptsCounted: boolean,
-): void {
+export function giveBackAbsent(core: Core, absent: AbsentSession, reason: DeathReason, attemptsCounted: boolean): void {
   for (const item of absent) {
     const isSeen = absent.hasSeen(item)
     giveBack(core, item, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
@@ -181,7 +159,7 @@ export function giveBackAbsent<P extends Payload>(
 }
 
 /** A lease is over, or those of a run: its holder, and the group that it is of, have so many less. */
-export function endLease<P extends Payload>(item: Item<P>, holder: Membership<P>): void {
+export function endLease(item: Item, holder: Membership): void {
   const { group } = holder
   item.holder = undefined
   const { objects, bytes } = item.payload
@@ -192,7 +170,7 @@ export function endLease<P extends Payload>(item: Item<P>, holder: Membership<P>
 }
 
 /** The session did something that only a living program does. */
-export function noteProgress<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function noteProgress(core: Core, session: Session): void {
   session.progressed = true
   if (!session.hung) return
   session.hung = false
@@ -200,13 +178,7 @@ export function noteProgress<P extends Payload>(core: Core<P>, session: Session<
 }
 
 /** Takes an object from a session, which needs no more of it if it is not whole yet. */
-function giveBackFrom<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  item: Item<P>,
-  number: number,
-  end: LeaseEnd,
-): void {
+function giveBackFrom(core: Core, session: Session, item: Item, number: number, end: LeaseEnd): void {
   const { holder } = item
   giveBack(core, item, end)
   const isPartial = item.parcel?.large !== undefined
@@ -217,12 +189,12 @@ function giveBackFrom<P extends Payload>(
 }
 
 /** A lease is over, and the object waits again. A run is one no more: each of its objects has a fate of its own now. */
-export function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, end: LeaseEnd): void {
+export function giveBack(core: Core, item: Item, end: LeaseEnd): void {
   while (item.payload.objects > 1) giveBackOne(core, cutRun(core.output, item, 1), end)
   giveBackOne(core, item, end)
 }
 
-function giveBackOne<P extends Payload>(core: Core<P>, item: Item<P>, end: LeaseEnd): void {
+function giveBackOne(core: Core, item: Item, end: LeaseEnd): void {
   const { holder, attempt } = item
   if (holder === undefined) return
   const { group, session } = holder
@@ -248,13 +220,7 @@ function giveBackOne<P extends Payload>(core: Core<P>, item: Item<P>, end: Lease
 }
 
 /** After an attempt that failed it waits for a while; what nobody has tried, or a vanished program tried, may be delivered at once. */
-function waitAgain<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
-  item: Item<P>,
-  attempt: number,
-  { attemptCounted, terms }: LeaseEnd,
-): void {
+function waitAgain(core: Core, group: Group, item: Item, attempt: number, { attemptCounted, terms }: LeaseEnd): void {
   const isFailed = attemptCounted && terms !== undefined
   const delayMs = isFailed
     ? retryDelay(terms.retryDelayMs ?? group.retryDelayMs, attempt, core.limits.retryDelayMaxMs)
@@ -263,12 +229,7 @@ function waitAgain<P extends Payload>(
   else group.ready.giveBack(item)
 }
 
-function deadLetterOf<P extends Payload>(
-  core: Core<P>,
-  { id, name }: Session<P>,
-  attempts: number,
-  { reason, terms }: LeaseEnd,
-): DeadLetter {
+function deadLetterOf(core: Core, { id, name }: Session, attempts: number, { reason, terms }: LeaseEnd): DeadLetter {
   const error = terms?.failure?.error
   return {
     reason,
@@ -281,7 +242,7 @@ function deadLetterOf<P extends Payload>(
 }
 
 /** Checks a range of lease numbers, and returns the first that is of consequence. Nothing has changed when it throws. */
-function checkRange<P extends Payload>(session: Session<P>, from: number, to: number, does: string): number {
+function checkRange(session: Session, from: number, to: number, does: string): number {
   checkDelivered(session, from, to, does)
   const { leases, abortedLeases, revokedBefore } = session
   const first = Math.max(from, revokedBefore)
@@ -294,7 +255,7 @@ function checkRange<P extends Payload>(session: Session<P>, from: number, to: nu
   return first
 }
 
-function checkDelivered<P extends Payload>(session: Session<P>, from: number, to: number, does: string): void {
+function checkDelivered(session: Session, from: number, to: number, does: string): void {
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || from > to) {
     throw violation(session, `${does} the leases ${from} to ${to}, which is not a range`)
   }
@@ -303,6 +264,6 @@ function checkDelivered<P extends Payload>(session: Session<P>, from: number, to
   throw violation(session, `${does} the leases ${from} to ${to}, but only ${next} were delivered`)
 }
 
-function violation<P extends Payload>(session: Session<P>, what: string): ObjectRelayError {
+function violation(session: Session, what: string): ObjectRelayError {
   return createError('PROTOCOL_VIOLATION', `The session "${session.id}" ${what}. Settle each delivered lease once.`)
 }

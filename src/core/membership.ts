@@ -1,12 +1,11 @@
 import type { BacklogEntry } from './backlog.ts'
-import type { Payload } from './contract.ts'
 import type { Group } from './group.ts'
 import type { Session } from './session.ts'
 
 /** A session as a member of one group. */
-export class Membership<P extends Payload> {
-  readonly session: Session<P>
-  readonly group: Group<P>
+export class Membership {
+  readonly session: Session
+  readonly group: Group
   /** So many more produced objects did it ask for. */
   credit = 0
   /** So many objects of this group does it have on lease. */
@@ -24,25 +23,25 @@ export class Membership<P extends Payload> {
   /** The order of the last broadcast that it got. */
   seenOrder = 0
   /** With `broadcasts: 'latest'`: the one that waits for it. */
-  pending: BacklogEntry<P> | undefined = undefined
+  pending: BacklogEntry | undefined = undefined
 
-  constructor(session: Session<P>, group: Group<P>) {
+  constructor(session: Session, group: Group) {
     this.session = session
     this.group = group
   }
 }
 
 /** Fairness: the fewest outstanding first, then the longest waiting. */
-export function isServedBefore<P extends Payload>(one: Membership<P>, other: Membership<P>): boolean {
+export function isServedBefore(one: Membership, other: Membership): boolean {
   return one.leases === other.leases ? one.since < other.since : one.leases < other.leases
 }
 
 /** Who had the most room is the first to have enough. */
-export function hadMoreRoom<P extends Payload>(one: Membership<P>, other: Membership<P>): boolean {
+export function hadMoreRoom(one: Membership, other: Membership): boolean {
   return one.stalledRoom > other.stalledRoom
 }
 
 /** Keeps the place of a member in the heap that it is in. */
-export function keepHeapIndex<P extends Payload>(member: Membership<P>, index: number): void {
+export function keepHeapIndex(member: Membership, index: number): void {
   member.heapIndex = index
 }

@@ -1,21 +1,21 @@
-import type { Packing, Payload } from './contract.ts'
 import { Deque } from './deque.ts'
 import { PackedPage } from './packedPage.ts'
-import type { Item } from './parcel.ts'
+import type { Packing } from './ports.ts'
+import type { Item } from './queueEntry.ts'
 
 /** So many entries that are gone are never worth sweeping. */
 const goneIgnored = 32
 
 /** The far end of a long queue, in packed pages: what comes first in it is taken out a page at a time. */
-export class PackedTail<P extends Payload> {
-  private readonly packing: Packing<P>
-  private pages: Deque<PackedPage<P>> = new Deque()
-  private newest: PackedPage<P> | undefined = undefined
+export class PackedTail {
+  private readonly packing: Packing
+  private pages: Deque<PackedPage> = new Deque()
+  private newest: PackedPage | undefined = undefined
   /** Entries, those that are gone included. */
   private entries = 0
   private gone = 0
 
-  constructor(packing: Packing<P>) {
+  constructor(packing: Packing) {
     this.packing = packing
   }
 
@@ -28,7 +28,7 @@ export class PackedTail<P extends Payload> {
     return this.pages.first()?.oldestOrder ?? Number.POSITIVE_INFINITY
   }
 
-  push(item: Item<P>): void {
+  push(item: Item): void {
     let page = this.newest
     if (page === undefined || !page.hasRoomFor(item)) {
       page = new PackedPage(this.packing, item.order)
@@ -40,7 +40,7 @@ export class PackedTail<P extends Payload> {
   }
 
   /** Takes the oldest page out. */
-  shift(take: (item: Item<P>) => void): void {
+  shift(take: (item: Item) => void): void {
     const page = this.pages.shift()
     if (page === undefined) return
     if (page === this.newest) this.newest = undefined
@@ -57,7 +57,7 @@ export class PackedTail<P extends Payload> {
     if (this.gone > this.entries - this.gone + goneIgnored) this.sweep()
   }
 
-  *[Symbol.iterator](): Generator<Item<P>, void, undefined> {
+  *[Symbol.iterator](): Generator<Item, void, undefined> {
     for (let index = 0; index < this.pages.length; index++) {
       const page = this.pages.at(index)
       if (page !== undefined) yield* page

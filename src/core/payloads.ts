@@ -1,8 +1,8 @@
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
+import type { Payload } from './ports.ts'
 
 /** All payloads that the core refers to; one that several places refer to comes several times. */
-export function* keptPayloads<P extends Payload>({ directory, sessions, absent }: Core<P>): Generator<P> {
+export function* keptPayloads({ directory, sessions, absent }: Core): Generator<Payload> {
   for (const { ready, last } of directory.groups.values()) {
     for (const { payload } of ready.everything()) yield payload
     if (last !== undefined) yield last.parcel.payload

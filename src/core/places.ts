@@ -1,12 +1,11 @@
 import type { AbsentSession } from './absentSession.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group, LastBroadcast } from './group.ts'
 import type { KeptPlace } from './journal.ts'
-import type { Item } from './parcel.ts'
+import type { Item } from './queueEntry.ts'
 
 /** Where whole objects wait, who has them on lease, and the last broadcasts. */
-export function* keptPlaces<P extends Payload>({ directory, sessions, absent }: Core<P>): Generator<KeptPlace<P>> {
+export function* keptPlaces({ directory, sessions, absent }: Core): Generator<KeptPlace> {
   for (const group of directory.groups.values()) {
     for (const item of group.ready.everything()) if (isWhole(item)) yield placeOf(item, group, undefined, false)
     if (group.last !== undefined) yield lastPlace(group, group.last)
@@ -19,18 +18,15 @@ export function* keptPlaces<P extends Payload>({ directory, sessions, absent }: 
   }
 }
 
-function* absentPlaces<P extends Payload>(absent: AbsentSession<P>): Generator<KeptPlace<P>> {
+function* absentPlaces(absent: AbsentSession): Generator<KeptPlace> {
   for (const item of absent) yield* leasedPlace(item, absent.id, absent.hasSeen(item))
 }
 
-function* leasedPlace<P extends Payload>(item: Item<P>, session: string, isSeen: boolean): Generator<KeptPlace<P>> {
+function* leasedPlace(item: Item, session: string, isSeen: boolean): Generator<KeptPlace> {
   if (isWhole(item) && item.holder !== undefined) yield placeOf(item, item.holder.group, session, isSeen)
 }
 
-function lastPlace<P extends Payload>(
-  { name }: Group<P>,
-  { parcel, order, groupIndex }: LastBroadcast<P>,
-): KeptPlace<P> {
+function lastPlace({ name }: Group, { parcel, order, groupIndex }: LastBroadcast): KeptPlace {
   return {
     payload: parcel.payload,
     kind: 'broadcast',
@@ -45,16 +41,16 @@ function lastPlace<P extends Payload>(
   }
 }
 
-function isWhole<P extends Payload>({ parcel }: Item<P>): boolean {
+function isWhole({ parcel }: Item): boolean {
   return parcel?.large === undefined
 }
 
-function placeOf<P extends Payload>(
-  { payload, groupIndex, order, attempt, copies }: Item<P>,
-  { name, isDeadLetter, deadLetters }: Group<P>,
+function placeOf(
+  { payload, groupIndex, order, attempt, copies }: Item,
+  { name, isDeadLetter, deadLetters }: Group,
   session: string | undefined,
   isSeen: boolean,
-): KeptPlace<P> {
+): KeptPlace {
   const deadLetter = isDeadLetter ? deadLetters.get(order) : undefined
   return { payload, kind: 'produce', group: name, groupIndex, order, attempt, copies, session, isSeen, deadLetter }
 }

@@ -1,14 +1,14 @@
-import type { DropReason, Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
-import { cutRun, type Item, type Parcel, waitingItem } from './parcel.ts'
+import type { DropReason, Payload } from './ports.ts'
+import { cutRun, type Item, type Parcel, waitingItem } from './queueEntry.ts'
 
 /** Puts `copies` of an object, or a run, at the end of a group's queue. `parcel` is there if anything else refers to the payload. */
-export function enqueue<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
-  payload: P,
-  parcel: Parcel<P> | undefined,
+export function enqueue(
+  core: Core,
+  group: Group,
+  payload: Payload,
+  parcel: Parcel | undefined,
   copies: number,
   groupIndex: number,
 ): void {
@@ -26,9 +26,9 @@ export function enqueue<P extends Payload>(
 }
 
 /** Drops the oldest waiting objects of a group until so many objects and so many bytes are gone, or nothing waits. */
-export function dropOldest<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
+export function dropOldest(
+  core: Core,
+  group: Group,
   reason: DropReason,
   countExcess: number,
   bytesExcess: number,
@@ -47,12 +47,12 @@ export function dropOldest<P extends Payload>(
 }
 
 /** Drops the oldest waiting objects of a group, of each as many copies as `copiesOf` says, until that is enough or nothing waits. */
-export function dropUntil<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
+export function dropUntil(
+  core: Core,
+  group: Group,
   reason: DropReason,
   isEnough: () => boolean,
-  copiesOf: (item: Item<P>) => number,
+  copiesOf: (item: Item) => number,
 ): void {
   let count = 0
   while (!isEnough()) {
@@ -80,19 +80,19 @@ export function dropUntil<P extends Payload>(
  * So many may wait in a queue that drops its oldest. One that had more when its bounds were set is not cut: it grows no further, and
  * is bounded like any other once it is short enough.
  */
-export function countBound<P extends Payload>(group: Group<P>): number {
+export function countBound(group: Group): number {
   group.countBound = Math.min(group.countBound, group.ready.count)
   return Math.max(group.maxConsumables, group.countBound)
 }
 
 /** The same for the bytes of a group. */
-export function bytesBound<P extends Payload>(core: Core<P>, group: Group<P>): number {
+export function bytesBound(core: Core, group: Group): number {
   group.bytesBound = Math.min(group.bytesBound, group.bytes)
   return Math.max(core.limits.groupBytesMax, group.bytesBound)
 }
 
 /** The same for the bytes of all. */
-export function keptBytesBound<P extends Payload>(core: Core<P>): number {
+export function keptBytesBound(core: Core): number {
   core.keptBytesBound = Math.min(core.keptBytesBound, core.keptBytes)
   return Math.max(core.limits.relayBytesMax, core.keptBytesBound)
 }

@@ -1,9 +1,9 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { placeAnew, watch } from './dispatch.ts'
 import { endLease, giveBack, giveBackAbsent, noteProgress, type ReleaseTerms, releasedAs } from './leases.ts'
-import type { Item } from './parcel.ts'
+import type { Payload } from './ports.ts'
+import type { Item } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** From this number on, leases are those of an earlier run of the relay, under numbers that the endpoint chose. */
@@ -13,10 +13,10 @@ export const reclaimedLeaseMin: number = 2 ** 48
 const reclaimedLeasesMax = 1_000_000
 
 /** Moves one lease of an earlier run to the session that came back. Returns whether there was such a one. */
-export function reclaim<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  payload: P,
+export function reclaim(
+  core: Core,
+  session: Session,
+  payload: Payload,
   group: string,
   attempt: number,
   number: number,
@@ -48,19 +48,14 @@ export function reclaim<P extends Payload>(
 }
 
 /** The session has claimed all that it has: the rest goes back, and nobody is to blame for it. */
-export function endReclaim<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function endReclaim(core: Core, session: Session): void {
   const { earlier } = session
   session.earlier = undefined
   if (earlier !== undefined) giveBackAbsent(core, earlier, 'lost', false)
 }
 
 /** The session's program took what it had claimed as `from` to `to`; what is not there, it did not get. */
-export function acknowledgeReclaimed<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  from: number,
-  to: number,
-): void {
+export function acknowledgeReclaimed(core: Core, session: Session, from: number, to: number): void {
   const items = takeReclaimed(session, from, to, 'acknowledges')
   noteProgress(core, session)
   for (const item of items) {
@@ -78,25 +73,19 @@ export function acknowledgeReclaimed<P extends Payload>(
 }
 
 /** The session gives back what it had claimed as `from` to `to`; what is not there, it did not get. */
-export function releaseReclaimed<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  from: number,
-  to: number,
-  terms: ReleaseTerms,
-): void {
+export function releaseReclaimed(core: Core, session: Session, from: number, to: number, terms: ReleaseTerms): void {
   const items = takeReclaimed(session, from, to, 'releases')
   noteProgress(core, session)
   for (const item of items) giveBack(core, item, releasedAs(terms, true))
 }
 
 /** Takes no more steps than there are claimed leases, however long the range is. */
-function takeReclaimed<P extends Payload>(session: Session<P>, from: number, to: number, does: string): Item<P>[] {
+function takeReclaimed(session: Session, from: number, to: number, does: string): Item[] {
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from > to) {
     throw violation(session, `${does} the leases ${from} to ${to}, which is not a range.`)
   }
   const { reclaimed } = session
-  const items: Item<P>[] = []
+  const items: Item[] = []
   const take = (number: number): void => {
     const item = reclaimed.get(number)
     if (item === undefined) return
@@ -108,6 +97,6 @@ function takeReclaimed<P extends Payload>(session: Session<P>, from: number, to:
   return items
 }
 
-function violation<P extends Payload>(session: Session<P>, what: string): ObjectRelayError {
+function violation(session: Session, what: string): ObjectRelayError {
   return createError('PROTOCOL_VIOLATION', `The session "${session.id}" ${what}`)
 }

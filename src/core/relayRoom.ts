@@ -1,7 +1,6 @@
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
-import type { Parcel } from './parcel.ts'
+import type { Parcel } from './queueEntry.ts'
 import { dropUntil } from './queueing.ts'
 import { evict } from './retained.ts'
 
@@ -13,26 +12,26 @@ export interface Excess {
 }
 
 /** Where it may become free, beside the retained broadcasts of groups without members. */
-interface Sources<P extends Payload> {
+interface Sources {
   /** A queue that drops its oldest. */
-  readonly dropping?: Group<P> | undefined
+  readonly dropping?: Group | undefined
   /** Their retained broadcasts go in any case, because another one takes their place. */
-  readonly replaced?: readonly Group<P>[]
+  readonly replaced?: readonly Group[]
 }
 
 /** When so many in a row would free nothing, the others are let be as well. */
 const VAIN_MAX = 1_024
 
 /** Adds up what would be free if some of what is kept were not. What is referred to from elsewhere frees nothing. */
-class FreedRoom<P extends Payload> {
+class FreedRoom {
   private bytes: number
   private bytesAfter: number
-  private readonly core: Core<P>
+  private readonly core: Core
   /** References that would be gone. */
-  private readonly gone = new Map<Parcel<P>, number>()
+  private readonly gone = new Map<Parcel, number>()
   private vain = 0
 
-  constructor(core: Core<P>, { bytes, bytesAfter }: Excess) {
+  constructor(core: Core, { bytes, bytesAfter }: Excess) {
     this.core = core
     this.bytes = bytes
     this.bytesAfter = bytesAfter
@@ -52,7 +51,7 @@ class FreedRoom<P extends Payload> {
   }
 
   /** So many references to a parcel would be gone; returns whether that is all of them. */
-  dropReferences(parcel: Parcel<P>, count: number): boolean {
+  dropReferences(parcel: Parcel, count: number): boolean {
     const gone = (this.gone.get(parcel) ?? 0) + count
     this.gone.set(parcel, gone)
     // Dead letters take no room here.
@@ -72,7 +71,7 @@ class FreedRoom<P extends Payload> {
 }
 
 /** Whether so much can become free. Nothing changes. */
-export function canFree<P extends Payload>(core: Core<P>, excess: Excess, sources: Sources<P>): boolean {
+export function canFree(core: Core, excess: Excess, sources: Sources): boolean {
   const { dropping, replaced = [] } = sources
   let bytesMax = core.unattended.bytes + (dropping?.ready.bytes ?? 0)
   for (const { last } of replaced) bytesMax += last?.parcel.payload.bytes ?? 0
@@ -89,7 +88,7 @@ export function canFree<P extends Payload>(core: Core<P>, excess: Excess, source
 }
 
 /** Frees so much, which can become free. */
-export function free<P extends Payload>(core: Core<P>, excess: Excess, sources: Sources<P>): void {
+export function free(core: Core, excess: Excess, sources: Sources): void {
   const { keptBytes, blocked } = core
   const keptBytesMax = keptBytes - Math.max(0, excess.bytes)
   const bytesAfterMax = blocked.bytesAfter - Math.max(0, excess.bytesAfter)
@@ -101,14 +100,10 @@ export function free<P extends Payload>(core: Core<P>, excess: Excess, sources: 
 }
 
 /** The groups whose retained broadcasts are to go. */
-function findEvictable<P extends Payload>(
-  core: Core<P>,
-  freed: FreedRoom<P>,
-  { replaced = [] }: Sources<P>,
-): Group<P>[] {
+function findEvictable(core: Core, freed: FreedRoom, { replaced = [] }: Sources): Group[] {
   for (const { last } of replaced) if (last !== undefined) freed.dropReferences(last.parcel, 1)
-  const found: Group<P>[] = []
-  const shared = new Map<Parcel<P>, Group<P>[]>()
+  const found: Group[] = []
+  const shared = new Map<Parcel, Group[]>()
   for (const group of core.unattended) {
     if (freed.isEnough || freed.isVain) break
     const parcel = group.last?.parcel

@@ -1,17 +1,16 @@
 import { AbsentSession } from './absentSession.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { keepDeadLetter } from './deadLetters.ts'
-import { FreshLine } from './freshLine.ts'
+import { FreshLine } from './freshQueue.ts'
 import type { Group } from './group.ts'
 import { isDeadLetterName } from './groupName.ts'
 import { Heap } from './heap.ts'
 import type { KeptPlace } from './journal.ts'
-import { type Item, type Parcel, waitingItem } from './parcel.ts'
+import { type Item, type Parcel, waitingItem } from './queueEntry.ts'
 
 /** Part of a group's queue that came in its order. */
-interface SortedLine<P extends Payload> {
-  readonly line: FreshLine<P>
+interface SortedLine {
+  readonly line: FreshLine
   lastOrder: number
   lastAttempt: number
 }
@@ -20,23 +19,23 @@ interface SortedLine<P extends Payload> {
  * Puts what an earlier run of the relay kept back into its places. Queues of millions come, as a rule, in their order, and
  * are packed as they come; what comes out of order stands in lines of its own until all are merged.
  */
-export class Restoration<P extends Payload> {
-  private readonly core: Core<P>
+export class Restoration {
+  private readonly core: Core
   /** The first place of an object, and its others as far as they have come. */
-  private first: KeptPlace<P> | undefined
-  private others: KeptPlace<P>[] = []
+  private first: KeptPlace | undefined
+  private others: KeptPlace[] = []
   /** Most objects wait in the same group as the one before. */
-  private recentGroup: Group<P> | undefined
-  private recentLines: SortedLine<P>[] = []
-  private readonly lines = new Map<Group<P>, SortedLine<P>[]>()
+  private recentGroup: Group | undefined
+  private recentLines: SortedLine[] = []
+  private readonly lines = new Map<Group, SortedLine[]>()
   /** The highest order of what is on lease. */
-  private readonly leasedOrders = new Map<Group<P>, number>()
+  private readonly leasedOrders = new Map<Group, number>()
 
-  constructor(core: Core<P>) {
+  constructor(core: Core) {
     this.core = core
   }
 
-  add(place: KeptPlace<P>): void {
+  add(place: KeptPlace): void {
     if (this.first?.payload === place.payload) {
       this.others.push(place)
       return
@@ -75,7 +74,7 @@ export class Restoration<P extends Payload> {
     const references = places.reduce((sum, { copies }) => sum + copies, 0)
     const isShared = references > 1 || first.kind === 'broadcast'
     const deadReferences = places.reduce((sum, { group, copies }) => sum + (isDeadLetterName(group) ? copies : 0), 0)
-    const parcel: Parcel<P> | undefined = isShared
+    const parcel: Parcel | undefined = isShared
       ? { payload, references, deadReferences, epoch: 0, large: undefined }
       : undefined
     if (references > deadReferences) core.keptBytes += payload.bytes
@@ -86,7 +85,7 @@ export class Restoration<P extends Payload> {
     }
   }
 
-  private putProduced(group: Group<P>, place: KeptPlace<P>, parcel: Parcel<P> | undefined): void {
+  private putProduced(group: Group, place: KeptPlace, parcel: Parcel | undefined): void {
     const { payload, order, attempt, copies, groupIndex, session, isSeen } = place
     group.nextOrder = Math.max(group.nextOrder, order + 1)
     if (group.isDeadLetter) keepDeadLetter(this.core, group, place, place.deadLetter)
@@ -103,7 +102,7 @@ export class Restoration<P extends Payload> {
     }
   }
 
-  private groupOf(name: string): Group<P> {
+  private groupOf(name: string): Group {
     if (this.recentGroup?.name !== name) {
       const group = this.core.directory.obtain(name)
       let lines = this.lines.get(group)
@@ -117,7 +116,7 @@ export class Restoration<P extends Payload> {
     return this.recentGroup
   }
 
-  private absentSession(id: string): AbsentSession<P> {
+  private absentSession(id: string): AbsentSession {
     const { absent } = this.core
     let session = absent.get(id)
     if (session === undefined) {
@@ -127,13 +126,13 @@ export class Restoration<P extends Payload> {
     return session
   }
 
-  private queue(group: Group<P>, item: Item<P>): void {
+  private queue(group: Group, item: Item): void {
     const { ready } = group
     const lines = this.recentLines
     const index = firstThatTakes(lines, item)
     let sorted = lines[index]
     if (sorted === undefined) {
-      const line = index === 0 ? ready.fresh : new FreshLine<P>(this.core.packing)
+      const line = index === 0 ? ready.fresh : new FreshLine(this.core.packing)
       sorted = { line, lastOrder: 0, lastAttempt: 0 }
       lines.push(sorted)
     }
@@ -144,7 +143,7 @@ export class Restoration<P extends Payload> {
 }
 
 /** The ends of the lines are in falling order, because each item goes to the first line that it fits behind. */
-function firstThatTakes<P extends Payload>(lines: readonly SortedLine<P>[], item: Item<P>): number {
+function firstThatTakes(lines: readonly SortedLine[], item: Item): number {
   let low = 0
   let high = lines.length
   while (low < high) {
@@ -157,16 +156,13 @@ function firstThatTakes<P extends Payload>(lines: readonly SortedLine<P>[], item
 }
 
 /** Of copies of one object, that which was tried more often comes first. */
-function fitsBehind<P extends Payload>(
-  { lastOrder, lastAttempt }: SortedLine<P>,
-  { order, attempt }: Item<P>,
-): boolean {
+function fitsBehind({ lastOrder, lastAttempt }: SortedLine, { order, attempt }: Item): boolean {
   return order === lastOrder ? attempt <= lastAttempt : order > lastOrder
 }
 
 /** Each line gives its memory back as it is read. */
-function merge<P extends Payload>(lines: readonly SortedLine<P>[], merged: FreshLine<P>): FreshLine<P> {
-  const sources = new Heap<FreshLine<P>>(startsBefore, () => {})
+function merge(lines: readonly SortedLine[], merged: FreshLine): FreshLine {
+  const sources = new Heap<FreshLine>(startsBefore, () => {})
   for (const { line } of lines) sources.push(line)
   for (let source = sources.first(); source !== undefined; source = sources.first()) {
     const item = source.shift()
@@ -177,19 +173,14 @@ function merge<P extends Payload>(lines: readonly SortedLine<P>[], merged: Fresh
   return merged
 }
 
-function startsBefore<P extends Payload>(one: FreshLine<P>, other: FreshLine<P>): boolean {
+function startsBefore(one: FreshLine, other: FreshLine): boolean {
   const item = one.first()
   const otherItem = other.first()
   if (item === undefined || otherItem === undefined) return item !== undefined
   return item.order === otherItem.order ? item.attempt > otherItem.attempt : item.order < otherItem.order
 }
 
-function putLast<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
-  { order, groupIndex }: KeptPlace<P>,
-  parcel: Parcel<P>,
-): void {
+function putLast(core: Core, group: Group, { order, groupIndex }: KeptPlace, parcel: Parcel): void {
   const { last } = group
   if (last !== undefined && last.order > order) {
     core.letParcelGo(parcel)

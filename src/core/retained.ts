@@ -1,9 +1,8 @@
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import type { Group, LastBroadcast } from './group.ts'
 
 /** A group has another retained broadcast, or a first one, to which `retained.parcel` counts a reference. */
-export function retain<P extends Payload>(core: Core<P>, group: Group<P>, retained: LastBroadcast<P>): void {
+export function retain(core: Core, group: Group, retained: LastBroadcast): void {
   const before = group.last
   group.last = retained
   core.unattended.changed(group)
@@ -12,7 +11,7 @@ export function retain<P extends Payload>(core: Core<P>, group: Group<P>, retain
 }
 
 /** A group has no retained broadcast any more. */
-export function clearRetained<P extends Payload>(core: Core<P>, group: Group<P>): void {
+export function clearRetained(core: Core, group: Group): void {
   const { last } = group
   if (last === undefined) return
   group.last = undefined
@@ -25,7 +24,7 @@ export function clearRetained<P extends Payload>(core: Core<P>, group: Group<P>)
 }
 
 /** A retained broadcast that nobody is there for makes room. */
-export function evict<P extends Payload>(core: Core<P>, group: Group<P>): void {
+export function evict(core: Core, group: Group): void {
   clearRetained(core, group)
   group.counts.dropped++
   core.counts.dropped++
@@ -33,7 +32,7 @@ export function evict<P extends Payload>(core: Core<P>, group: Group<P>): void {
 }
 
 /** Groups came beyond `groupsMax`, in place of others of which only the retained broadcast is left. */
-export function evictGroups<P extends Payload>(core: Core<P>): void {
+export function evictGroups(core: Core): void {
   const { directory, unattended } = core
   for (const group of unattended.findGroups(directory.takeSurplus(), () => false)) evict(core, group)
 }

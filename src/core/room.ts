@@ -1,10 +1,10 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { type BlockedSends, NEWCOMER } from './blockedSends.ts'
-import type { Overflow, Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { findTaker } from './dispatch.ts'
 import type { Group } from './group.ts'
-import type { Plan } from './parcel.ts'
+import type { Overflow } from './ports.ts'
+import type { Plan } from './queueEntry.ts'
 import { keptBytesBound } from './queueing.ts'
 import { canFree, type Excess, free } from './relayRoom.ts'
 import { isAskedFor, TakerMatching, wouldTake } from './takers.ts'
@@ -13,14 +13,9 @@ import { isAskedFor, TakerMatching, wouldTake } from './takers.ts'
  * The first bound at which an object finds no room, also by what may be dropped for it. Nothing is dropped yet. `turn`: its place among
  * those that wait; what has come before it may be promised something.
  */
-export function findObstacle<P extends Payload>(
-  core: Core<P>,
-  plan: Plan<P>,
-  bytes: number,
-  turn: number,
-): BlockedSends<P> | undefined {
+export function findObstacle(core: Core, plan: Plan, bytes: number, turn: number): BlockedSends | undefined {
   const { groups, copies, directGroups } = plan
-  const matching = directGroups > 1 ? new TakerMatching<P>(bytes) : undefined
+  const matching = directGroups > 1 ? new TakerMatching(bytes) : undefined
   for (let index = 0; index < groups.length; index++) {
     const group = groups[index]
     const count = copies[index]
@@ -39,23 +34,13 @@ export function findObstacle<P extends Payload>(
 }
 
 /** Whether there is room in the relay without anything that would have to go. */
-export function hasRelayRoom<P extends Payload>(
-  { keptBytes, blocked, limits }: Core<P>,
-  bytes: number,
-  turn: number,
-): boolean {
+export function hasRelayRoom({ keptBytes, blocked, limits }: Core, bytes: number, turn: number): boolean {
   const { relayBytesMax } = limits
   return keptBytes + bytes <= relayBytesMax && bytes <= blocked.bytesLeft(turn, relayBytesMax, keptBytes)
 }
 
 /** Whether so many objects, of so many bytes together, find room in a queue that keeps objects. */
-export function hasRoomInQueue<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
-  objects: number,
-  bytes: number,
-  turn: number,
-): boolean {
+export function hasRoomInQueue(core: Core, group: Group, objects: number, bytes: number, turn: number): boolean {
   const { ready, blocked, maxConsumables } = group
   const { groupBytesMax } = core.limits
   if (group.bytes + bytes > groupBytesMax || ready.count + objects > maxConsumables) return false
@@ -69,12 +54,7 @@ export function hasRoomInQueue<P extends Payload>(
  * Makes room for a broadcast, which never waits; returns whether there is. With `replaces`, those that are retained in its groups
  * are about to make room for it.
  */
-export function makeRoomForBroadcast<P extends Payload>(
-  core: Core<P>,
-  { groups }: Plan<P>,
-  bytes: number,
-  replaces: boolean,
-): boolean {
+export function makeRoomForBroadcast(core: Core, { groups }: Plan, bytes: number, replaces: boolean): boolean {
   if (hasRelayRoom(core, bytes, NEWCOMER)) return true
   const excess = relayExcess(core, bytes, NEWCOMER, undefined)
   const sources = replaces ? { replaced: groups } : {}
@@ -84,12 +64,7 @@ export function makeRoomForBroadcast<P extends Payload>(
 }
 
 /** What must be freed in the relay for an object of so many bytes. */
-export function relayExcess<P extends Payload>(
-  core: Core<P>,
-  bytes: number,
-  turn: number,
-  dropping: Group<P> | undefined,
-): Excess {
+export function relayExcess(core: Core, bytes: number, turn: number, dropping: Group | undefined): Excess {
   const { keptBytes, blocked } = core
   const { relayBytesMax } = core.limits
   const bound = dropping === undefined ? relayBytesMax : keptBytesBound(core)
@@ -104,21 +79,17 @@ export function isNone({ bytes, bytesAfter }: Excess): boolean {
 }
 
 /** The relay as a whole has no policy of its own: that of the first group decides, and it drops of its own. */
-export function droppingGroup<P extends Payload>({ groups }: Plan<P>): Group<P> | undefined {
+export function droppingGroup({ groups }: Plan): Group | undefined {
   const group = groups[0]
   return group?.overflow === 'drop-oldest' ? group : undefined
 }
 
-export function overflowAt<P extends Payload>({ group }: BlockedSends<P>, { groups }: Plan<P>): Overflow {
+export function overflowAt({ group }: BlockedSends, { groups }: Plan): Overflow {
   return (group ?? groups[0])?.overflow ?? 'block'
 }
 
 /** What is told a sender whose object found no room at `bound`. */
-export function fullError<P extends Payload>(
-  core: Core<P>,
-  { group }: BlockedSends<P>,
-  bytes: number,
-): ObjectRelayError {
+export function fullError(core: Core, { group }: BlockedSends, bytes: number): ObjectRelayError {
   if (group === undefined) return relayFullError(core, bytes)
   const { name, maxConsumables, ready } = group
   const details = { group: name, waiting: ready.count, bytes: group.bytes }
@@ -131,7 +102,7 @@ export function fullError<P extends Payload>(
 }
 
 /** All groups and backlogs together have no room. */
-export function relayFullError<P extends Payload>({ keptBytes, limits }: Core<P>, bytes: number): ObjectRelayError {
+export function relayFullError({ keptBytes, limits }: Core, bytes: number): ObjectRelayError {
   const { relayBytesMax } = limits
   const details = { keptBytes, relayBytesMax }
   if (keptBytes + bytes <= relayBytesMax) {
@@ -142,13 +113,13 @@ export function relayFullError<P extends Payload>({ keptBytes, limits }: Core<P>
   return createError('QUEUE_FULL', message, { details })
 }
 
-function hasTakers<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
+function hasTakers(
+  core: Core,
+  group: Group,
   copies: number,
   bytes: number,
   turn: number,
-  matching: TakerMatching<P> | undefined,
+  matching: TakerMatching | undefined,
 ): boolean {
   if (group.ready.availableCount > 0 || group.bytes + copies * bytes > core.limits.groupBytesMax) return false
   if (waitsForAnInbox(group, turn)) return false
@@ -157,13 +128,13 @@ function hasTakers<P extends Payload>(
 }
 
 /** Whether the first that waits needs no more than that who asks has taken enough out of its inbox: that comes, unless others fill it again. */
-function waitsForAnInbox<P extends Payload>(group: Group<P>, turn: number): boolean {
+function waitsForAnInbox(group: Group, turn: number): boolean {
   const { first } = group.blocked
   if (first === undefined || first.turn >= turn || first.lacking !== group.blocked) return false
   return first.plan.directGroups === 1 && group.blocked.needOf(first).copies === 1 && isAskedFor(group)
 }
 
 /** Whether there is room for an object when all that waits is dropped: what is on lease is not. */
-function canMakeRoom<P extends Payload>(core: Core<P>, group: Group<P>, copies: number, bytes: number): boolean {
+function canMakeRoom(core: Core, group: Group, copies: number, bytes: number): boolean {
   return group.leasedBytes + copies * bytes <= core.limits.groupBytesMax && copies <= group.maxConsumables
 }

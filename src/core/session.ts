@@ -1,13 +1,13 @@
 import type { AbsentSession } from './absentSession.ts'
 import { Backlog } from './backlog.ts'
 import type { BlockedSend } from './blockedSends.ts'
-import type { JoinOptions, Payload, Route } from './contract.ts'
 import type { Group } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
 import { LeaseTable } from './leaseTable.ts'
-import type { Line } from './line.ts'
 import type { Membership } from './membership.ts'
-import type { Item, Plan } from './parcel.ts'
+import type { JoinOptions, Route } from './ports.ts'
+import type { Item, Plan } from './queueEntry.ts'
+import type { Line } from './tombstoneQueue.ts'
 
 /** Attached to a link, detached from it in its grace time, or over. */
 export type SessionState = 'attached' | 'detached' | 'ended'
@@ -16,7 +16,7 @@ export type SessionState = 'attached' | 'detached' | 'ended'
  * One endpoint's membership as the relay knows it. The shell may read `id`, `name`, `state`, `attached`, `heldBytes` and `earlier`; everything else
  * belongs to the broker.
  */
-export class Session<P extends Payload> {
+export class Session {
   readonly id: string
   /** What people call its endpoint. It stands in the dead letters that it leaves. */
   readonly name: string
@@ -26,7 +26,7 @@ export class Session<P extends Payload> {
   /** Bytes of its objects that are here and found no room. The shell stops moving the sender's window when they are many. */
   heldBytes = 0
 
-  readonly memberships: Map<string, Membership<P>> = new Map()
+  readonly memberships: Map<string, Membership> = new Map()
   /** Bytes of all objects delivered to it. */
   sentBytes = 0
   /** So many bytes in all is its endpoint ready to take. */
@@ -37,25 +37,25 @@ export class Session<P extends Payload> {
   readonly unarrivedBytesMax: number
   /** How many of its memberships are stalled. */
   stalledCount = 0
-  readonly backlog: Backlog<P> = new Backlog()
+  readonly backlog: Backlog = new Backlog()
 
-  readonly leases: LeaseTable<Item<P>> = new LeaseTable()
+  readonly leases: LeaseTable<Item> = new LeaseTable()
   /** What it had on lease in an earlier run of the relay and has claimed, by the numbers that it chose. Its program has seen all of it. */
-  readonly reclaimed: Map<number, Item<P>> = new Map()
+  readonly reclaimed: Map<number, Item> = new Map()
   /** What it had on lease then and may still claim. */
-  earlier: AbsentSession<P> | undefined = undefined
+  earlier: AbsentSession | undefined = undefined
   /** Lease numbers below this were all taken from it: what it still says about them is of no consequence. */
   revokedBefore = 0
   /** Lease numbers of large objects that were aborted on their way, the newest: it may not know yet. */
   readonly abortedLeases: Set<number> = new Set()
 
   /** What it sent and found no room, by group. */
-  readonly held: Map<Group<P>, Line<BlockedSend<P>>> = new Map()
+  readonly held: Map<Group, Line<BlockedSend>> = new Map()
   /** What it began and did not complete, by sequence. */
-  readonly begun: Map<number, LargeObject<P>> = new Map()
+  readonly begun: Map<number, LargeObject> = new Map()
   /** The last route it sent along, for which no look-up is needed. */
   recentRoute: Route | undefined = undefined
-  recentPlan: Plan<P> | undefined = undefined
+  recentPlan: Plan | undefined = undefined
 
   /** When its grace time is over. */
   graceEndsMs = 0

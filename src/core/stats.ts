@@ -1,4 +1,3 @@
-import type { Payload } from './contract.ts'
 import type { BrokerCounts, Core } from './core.ts'
 import type { Group, GroupCounts } from './group.ts'
 import type { Session, SessionState } from './session.ts'
@@ -47,7 +46,7 @@ export interface BrokerStats {
   readonly counts: Readonly<BrokerCounts>
 }
 
-export function readStats<P extends Payload>({ directory, sessions, keptBytes, counts }: Core<P>): BrokerStats {
+export function readStats({ directory, sessions, keptBytes, counts }: Core): BrokerStats {
   return {
     groups: [...directory.groups.values()].map(groupStats),
     sessions: [...sessions.values()].map(sessionStats),
@@ -56,7 +55,7 @@ export function readStats<P extends Payload>({ directory, sessions, keptBytes, c
   }
 }
 
-function groupStats<P extends Payload>({ name, members, ready, leased, leasedBytes, ...group }: Group<P>): GroupStats {
+function groupStats({ name, members, ready, leased, leasedBytes, ...group }: Group): GroupStats {
   let demand = 0
   for (const { credit } of members) demand += credit
   return {
@@ -74,7 +73,7 @@ function groupStats<P extends Payload>({ name, members, ready, leased, leasedByt
   }
 }
 
-function sessionStats<P extends Payload>(session: Session<P>): SessionStats {
+function sessionStats(session: Session): SessionStats {
   const { id, name, state, memberships, leases, reclaimed, sentBytes, limitBytes, backlog, heldBytes, begun } = session
   let demand = 0
   for (const { credit } of memberships.values()) demand += credit

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Deque } from './deque.ts'
 import { Heap } from './heap.ts'
 import { LeaseTable } from './leaseTable.ts'
-import { Line } from './line.ts'
+import { Line } from './tombstoneQueue.ts'
 
 describe('a deque', () => {
   test('is a list from whose front one takes', () => {

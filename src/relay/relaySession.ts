@@ -1,6 +1,6 @@
 import type { Broker } from '../core/broker.ts'
-import type { Delivery } from '../core/contract.ts'
 import { isDeadLetterName } from '../core/groupName.ts'
+import type { Delivery } from '../core/ports.ts'
 import type { Session } from '../core/session.ts'
 import {
   createError,
@@ -55,7 +55,7 @@ import { PastAnswers, UnconfirmedAnswers } from './pastSessions.ts'
 
 /** What a session needs of the relay. */
 export interface RelaySessionHost {
-  readonly broker: Broker<StoredObject>
+  readonly broker: Broker
   readonly store: Store
   readonly gate: OutputGate
   readonly limits: RelayLimits
@@ -120,7 +120,7 @@ export class RelaySession implements LinkHandler, Gated {
   readonly #output: HeldOutput
   readonly #intake: Intake
   readonly #outgoing: OutgoingBodies
-  #session: Session<StoredObject> | undefined
+  #session: Session | undefined
   /** What was heard of the endpoint before this session. */
   readonly #heardBefore: HeardFrames | undefined
   readonly #remembersHeard: boolean
@@ -157,11 +157,11 @@ export class RelaySession implements LinkHandler, Gated {
   }
 
   /** The broker's view of it; given once. */
-  set session(session: Session<StoredObject>) {
+  set session(session: Session) {
     this.#session = session
   }
 
-  get session(): Session<StoredObject> {
+  get session(): Session {
     if (this.#session === undefined) throw new Error('A frame came before the session had joined.')
     return this.#session
   }

@@ -1,22 +1,22 @@
 import type { BlockedSends } from '../../src/core/blockedSends.ts'
 import type { Broker } from '../../src/core/broker.ts'
-import type { Payload } from '../../src/core/contract.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { Group } from '../../src/core/group.ts'
 import { isServedBefore, type Membership } from '../../src/core/membership.ts'
-import type { Item, Parcel } from '../../src/core/parcel.ts'
 import { keptPayloads } from '../../src/core/payloads.ts'
+import type { Payload } from '../../src/core/ports.ts'
+import type { Item, Parcel } from '../../src/core/queueEntry.ts'
 import type { SetAside } from '../../src/core/retries.ts'
 import type { Session } from '../../src/core/session.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 
 /** Whether a member may get an object now, by the words of the rule and without any index. */
-export function mayGet<P extends Payload>({ session, credit, group }: Membership<P>, bytes: number): boolean {
+export function mayGet({ session, credit, group }: Membership, bytes: number): boolean {
   return !group.isPaused && session.takesWork && credit > 0 && session.backlog.count === 0 && hasRoom(session, bytes)
 }
 
 /** What must hold between any two calls of a broker. */
-export function checkInvariants<P extends Payload>(broker: Broker<P>): void {
+export function checkInvariants(broker: Broker): void {
   const { core } = broker
   same('nothing is left to look at', core.touched.length, 0)
   for (const group of core.directory.groups.values()) checkGroup(core, group)
@@ -28,11 +28,11 @@ export function checkInvariants<P extends Payload>(broker: Broker<P>): void {
   checkUnattended(core)
 }
 
-function hasRoom<P extends Payload>({ limitBytes, sentBytes, inboxBytes }: Session<P>, bytes: number): boolean {
+function hasRoom({ limitBytes, sentBytes, inboxBytes }: Session, bytes: number): boolean {
   return sentBytes + bytes <= limitBytes || limitBytes - sentBytes >= inboxBytes
 }
 
-function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
+function checkGroup(core: Core, group: Group): void {
   const { ready, members, takers, stalled, name } = group
   const items = ready.items()
   const aside = ready.asideEntries()
@@ -83,7 +83,7 @@ function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
   checkCountAfter(group)
 }
 
-function checkAside<P extends Payload>({ retries, nowMs }: Core<P>, entry: SetAside<P>): void {
+function checkAside({ retries, nowMs }: Core, entry: SetAside): void {
   const { item, group, dueMs, dueTimes, dueIndex, index } = entry
   same('item.holder', item.holder, undefined)
   same('its place among what is set aside', group.ready.asideEntries()[index], entry)
@@ -93,7 +93,7 @@ function checkAside<P extends Payload>({ retries, nowMs }: Core<P>, entry: SetAs
 }
 
 /** All that is in a dead-letter group: `waiting`, and what is on lease. */
-function checkDeadLetters<P extends Payload>(core: Core<P>, group: Group<P>, waiting: readonly Item<P>[]): void {
+function checkDeadLetters(core: Core, group: Group, waiting: readonly Item[]): void {
   const leased = allLeases(core).filter(({ holder }) => holder?.group === group)
   const orders = new Set([...waiting, ...leased].map(({ order }) => order))
   same(`${group.name}: how each died`, group.deadLetters.size, orders.size)
@@ -109,7 +109,7 @@ export function deadLetterBytes({ endpoint, name = '', error = {} }: DeadLetter)
   return 100 + sum(texts, (text) => text?.length ?? 0)
 }
 
-function checkAllDeadLetters<P extends Payload>({ directory, limits, ...core }: Core<P>): void {
+function checkAllDeadLetters({ directory, limits, ...core }: Core): void {
   const groups = [...directory.groups.values()].filter(({ isDeadLetter }) => isDeadLetter)
   same(
     'core.deadBytes',
@@ -127,11 +127,11 @@ function checkAllDeadLetters<P extends Payload>({ directory, limits, ...core }: 
   if (!isOnLease) atMost('core.deadBytes', core.deadBytes, Math.max(limits.relayBytesMax, core.deadBytesBound))
 }
 
-function firstBytes<P extends Payload>({ output }: Core<P>, { payload }: Item<P>): number {
+function firstBytes({ output }: Core, { payload }: Item): number {
   return payload.objects === 1 ? payload.bytes : output.firstBytes(payload)
 }
 
-function checkMember<P extends Payload>(member: Membership<P>): void {
+function checkMember(member: Membership): void {
   const { session, group, credit, heapIndex } = member
   atLeast('credit', credit, 0)
   atLeast('member.skipped', member.skipped, 0)
@@ -145,7 +145,7 @@ function checkMember<P extends Payload>(member: Membership<P>): void {
   else same('member.stalled', member.stalled, false)
 }
 
-function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): void {
+function checkSession(core: Core, session: Session): void {
   const { backlog, leases, memberships } = session
   const entries = [...backlog]
   same(
@@ -196,7 +196,7 @@ function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): vo
 }
 
 /** Everything that anybody has on lease. */
-function allLeases<P extends Payload>({ sessions, absent }: Core<P>): Item<P>[] {
+function allLeases({ sessions, absent }: Core): Item[] {
   const items = [...absent.values()].flatMap((leases) => [...leases])
   for (const { leases, reclaimed, earlier } of sessions.values()) {
     for (const [, item] of leases) items.push(item)
@@ -206,13 +206,13 @@ function allLeases<P extends Payload>({ sessions, absent }: Core<P>): Item<P>[] 
 }
 
 /** Every parcel counts those that refer to it, and the bytes are those of all payloads together. */
-function checkReferences<P extends Payload>(core: Core<P>): void {
-  const references = new Map<Parcel<P>, number>()
-  const dead = new Map<Parcel<P>, number>()
-  const payloads = new Set<P>()
+function checkReferences(core: Core): void {
+  const references = new Map<Parcel, number>()
+  const dead = new Map<Parcel, number>()
+  const payloads = new Set<Payload>()
   /** What is not only dead letters. */
-  const living = new Set<P>()
-  function refer(payload: P, parcel: Parcel<P> | undefined, count: number, isDead = false): void {
+  const living = new Set<Payload>()
+  function refer(payload: Payload, parcel: Parcel | undefined, count: number, isDead = false): void {
     payloads.add(payload)
     if (!isDead) living.add(payload)
     if (parcel !== undefined && isDead) dead.set(parcel, (dead.get(parcel) ?? 0) + count)
@@ -243,7 +243,7 @@ function checkReferences<P extends Payload>(core: Core<P>): void {
 }
 
 /** Who waits for room at a bound, waits by its turn, and is the first in all lines of its session. */
-function checkBlocked<P extends Payload>(blocked: BlockedSends<P>): void {
+function checkBlocked(blocked: BlockedSends): void {
   let turn = 0
   for (let index = 0; index < blocked.length; index++) {
     const send = blocked.at(index)
@@ -260,7 +260,7 @@ function checkBlocked<P extends Payload>(blocked: BlockedSends<P>): void {
 }
 
 /** What came after the first that waits for room in a queue is counted. */
-function checkCountAfter<P extends Payload>({ name, ready, blocked }: Group<P>): void {
+function checkCountAfter({ name, ready, blocked }: Group): void {
   const after = [...ready.oldestFirst()].filter(({ order }) => order >= ready.from)
   same(
     `${name}: waiting after the first`,
@@ -271,7 +271,7 @@ function checkCountAfter<P extends Payload>({ name, ready, blocked }: Group<P>):
 }
 
 /** Which retained broadcasts nobody is there for. */
-function checkUnattended<P extends Payload>({ directory, unattended }: Core<P>): void {
+function checkUnattended({ directory, unattended }: Core): void {
   const found = new Set(unattended)
   let bytes = 0
   for (const group of directory.groups.values()) {

@@ -1,13 +1,6 @@
 import { Broker } from '../../src/core/broker.ts'
-import type {
-  AcceptedGroup,
-  BrokerEvent,
-  BrokerOptions,
-  BrokerOutput,
-  Delivery,
-  Route,
-} from '../../src/core/contract.ts'
 import type { KeptPlace } from '../../src/core/journal.ts'
+import type { AcceptedGroup, BrokerEvent, BrokerOptions, BrokerOutput, Delivery, Route } from '../../src/core/ports.ts'
 import { reclaimedLeaseMin } from '../../src/core/reclaim.ts'
 import type { Session } from '../../src/core/session.ts'
 import type { DeadLetter, DeathReason, LeaseFailure } from '../../src/deadLetter.ts'
@@ -15,7 +8,7 @@ import { ObjectRelayError } from '../../src/errors.ts'
 import { deadLetterBytes } from './brokerInvariants.ts'
 import { type Asking, BrokerRoom, type RoomFacts } from './brokerRoom.ts'
 import { JournalModel } from './journalModel.ts'
-import { type ModelPayload, ModelRuns } from './modelRuns.ts'
+import { asModelPayload, type ModelPayload, ModelRuns } from './modelRuns.ts'
 
 /** What the clock of the relay says. */
 const dateMs = 1_700_000_000_000
@@ -84,7 +77,7 @@ interface ModelMember {
 
 export interface ModelSession {
   readonly id: string
-  session: Session<ModelPayload> | undefined
+  session: Session | undefined
   state: 'attached' | 'detached' | 'ended'
   /** While it is detached. */
   graceEndsMs: number
@@ -119,7 +112,7 @@ interface ModelGroup {
  * thing that the broker does whether it was right.
  */
 export class BrokerModel implements BrokerOutput<ModelPayload> {
-  broker: Broker<ModelPayload>
+  broker: Broker
   readonly sessions: Map<string, ModelSession> = new Map()
   readonly sent: Sent[] = []
   readonly journal: JournalModel<ModelPayload> = new JournalModel()
@@ -427,7 +420,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   private facts(): RoomFacts {
-    const broker = (): Broker<ModelPayload> => this.broker
+    const broker = (): Broker => this.broker
     const options = (): BrokerOptions<ModelPayload> => this.options
     return {
       get options() {
@@ -491,7 +484,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       if (last !== undefined) refer(last)
     }
     for (const { session } of this.sessions.values())
-      for (const { parcel } of session?.backlog ?? []) refer(this.sentAs(parcel.payload.id))
+      for (const { parcel } of session?.backlog ?? []) refer(this.sentAs(asModelPayload(parcel.payload).id))
     for (const sent of this.sent) if (sent.state === 'admitted') refer(sent)
     return kept
   }
@@ -639,7 +632,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     for (const [key, difference] of counts) must(difference === 0, `the broker has ${difference} more of ${key}`)
   }
 
-  deliver(session: Session<ModelPayload>, delivery: Delivery<ModelPayload>): void {
+  deliver(session: Session, delivery: Delivery<ModelPayload>): void {
     this.notice()
     this.expireAbsent()
     for (const single of this.runs.deliveriesOf(delivery)) this.deliverOne(this.modelOf(session), single)
@@ -657,7 +650,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     model.unarrived += bytes
   }
 
-  accepted(_session: Session<ModelPayload>, sequence: number, objects: number, memberCounts: readonly number[]): void {
+  accepted(_session: Session, sequence: number, objects: number, memberCounts: readonly number[]): void {
     this.notice()
     this.expireAbsent()
     for (let index = 0; index < objects; index++) this.acceptOne(this.sentAs(sequence + index), memberCounts)
@@ -684,7 +677,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.enqueue(sent)
   }
 
-  admitted(_session: Session<ModelPayload>, sequence: number): void {
+  admitted(_session: Session, sequence: number): void {
     const sent = this.sentAs(sequence)
     must(sent.large && sent.state === 'offered', 'a large object is admitted once')
     this.notice()
@@ -695,7 +688,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     sent.state = 'admitted'
   }
 
-  rejected(_session: Session<ModelPayload>, sequence: number, error: ObjectRelayError): void {
+  rejected(_session: Session, sequence: number, error: ObjectRelayError): void {
     this.notice()
     const sent = this.sentAs(sequence)
     must(sent.state === 'offered', 'what was accepted is not rejected')
@@ -709,7 +702,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     sent.state = 'rejected'
   }
 
-  abortDelivery(session: Session<ModelPayload>, payload: ModelPayload, number: number): void {
+  abortDelivery(session: Session, payload: ModelPayload, number: number): void {
     const model = this.modelOf(session)
     const sent = this.sentAs(payload.id)
     const discarded = this.discards.get(number)
@@ -727,13 +720,13 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     if (lease !== undefined) this.credit(memberOf(model, lease.group), 1)
   }
 
-  blocked(session: Session<ModelPayload>, group: string): void {
+  blocked(session: Session, group: string): void {
     const { blocked } = this.modelOf(session)
     must(!blocked.has(group), 'blocked is said once')
     blocked.add(group)
   }
 
-  unblocked(session: Session<ModelPayload>, group: string): void {
+  unblocked(session: Session, group: string): void {
     must(this.modelOf(session).blocked.delete(group), 'unblocked is said after blocked')
   }
 
@@ -1014,7 +1007,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     return sent
   }
 
-  private modelOf({ id }: Session<ModelPayload>): ModelSession {
+  private modelOf({ id }: Session): ModelSession {
     const model = this.sessions.get(id)
     if (model === undefined) throw new Error(`${id} is over`)
     return model
@@ -1066,7 +1059,7 @@ function compareText(one: string, other: string): number {
   return one < other ? -1 : Number(one > other)
 }
 
-function sessionOf({ session, id }: ModelSession): Session<ModelPayload> {
+function sessionOf({ session, id }: ModelSession): Session {
   if (session === undefined) throw new Error(`${id} has not joined`)
   return session
 }

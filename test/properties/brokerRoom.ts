@@ -1,6 +1,6 @@
 import type { BlockedSend, BlockedSends } from '../../src/core/blockedSends.ts'
-import type { AcceptedGroup, BrokerOptions, Overflow, Route } from '../../src/core/contract.ts'
 import type { Core } from '../../src/core/core.ts'
+import type { AcceptedGroup, BrokerOptions, Overflow, Route } from '../../src/core/ports.ts'
 import type { ModelPayload } from './modelRuns.ts'
 
 /** An object that is to find room. */
@@ -20,7 +20,7 @@ export interface Asking {
 /** What must be known of a relay to say what it has room for. */
 export interface RoomFacts {
   readonly options: BrokerOptions<ModelPayload>
-  readonly core: Core<ModelPayload>
+  readonly core: Core
   /** What waits in a queue, the oldest first. */
   waiting(group: string): readonly { readonly sent: Wanted }[]
   /** Whether something waits there that may be delivered. */
@@ -126,9 +126,9 @@ export class BrokerRoom {
     return this.rules(group).overflow ?? 'block'
   }
 
-  private firstAt(group: string | undefined, turn: number): BlockedSend<ModelPayload> | undefined {
+  private firstAt(group: string | undefined, turn: number): BlockedSend | undefined {
     const { core } = this.facts
-    const blocked: BlockedSends<ModelPayload> | undefined =
+    const blocked: BlockedSends | undefined =
       group === undefined ? core.blocked : core.directory.groups.get(group)?.blocked
     const first = blocked?.first
     return first !== undefined && first.turn < turn ? first : undefined

@@ -1,26 +1,26 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
-import type { AcceptedGroup, BrokerLimits, BrokerOptions, Packing, Payload, Route } from './contract.ts'
 import { Group } from './group.ts'
 import { deadLetterName, groupOfDeadLetters, isDeadLetterName, isGroupName } from './groupName.ts'
-import type { Plan, PlanBounds } from './parcel.ts'
+import type { AcceptedGroup, BrokerLimits, BrokerOptions, Packing, Route } from './ports.ts'
+import type { Plan, PlanBounds } from './queueEntry.ts'
 import type { Session } from './session.ts'
 import type { UnattendedBroadcasts } from './unattended.ts'
 
 /** Which groups there are and which there may be. Groups are made when they are first used and forgotten when they are empty. */
-export class Directory<P extends Payload> {
-  readonly groups: Map<string, Group<P>> = new Map()
+export class Directory {
+  readonly groups: Map<string, Group> = new Map()
   /** Whether there are groups that accept an object only when a member takes it at once. */
   hasDirectGroups: boolean
   /** So many of the groups are there only because others are about to go for them. */
   surplus = 0
-  private readonly unattended: UnattendedBroadcasts<P>
+  private readonly unattended: UnattendedBroadcasts
   private readonly accepted: ReadonlyMap<string, AcceptedGroup> | undefined
   private readonly limits: BrokerLimits
-  private readonly packing: Packing<P> | undefined
-  private plans = new WeakMap<Route, Plan<P>>()
+  private readonly packing: Packing | undefined
+  private plans = new WeakMap<Route, Plan>()
 
-  constructor({ acceptedGroups, limits, packing }: BrokerOptions<P>, unattended: UnattendedBroadcasts<P>) {
+  constructor({ acceptedGroups, limits, packing }: BrokerOptions, unattended: UnattendedBroadcasts) {
     this.limits = limits
     this.unattended = unattended
     this.packing = packing
@@ -55,17 +55,17 @@ export class Directory<P extends Payload> {
   }
 
   /** The group `name`, made if need be; ask {@link Directory.refusal} before. */
-  obtain(name: string): Group<P> {
+  obtain(name: string): Group {
     const known = this.groups.get(name)
     if (known !== undefined) return known
     const policy = this.policyOf(isDeadLetterName(name) ? groupOfDeadLetters(name) : name)
-    const group = new Group<P>(name, this.limits, policy, this.packing)
+    const group = new Group(name, this.limits, policy, this.packing)
     this.groups.set(name, group)
     return group
   }
 
   /** The group for what died in `group`. It counts as one with it, so that `groupsMax` does not lose what died. */
-  deadLettersOf(group: Group<P>): Group<P> {
+  deadLettersOf(group: Group): Group {
     return this.obtain(deadLetterName(group.name))
   }
 
@@ -81,7 +81,7 @@ export class Directory<P extends Payload> {
   }
 
   /** Another policy holds for a group; `undefined`: that of the options. Plans that are in use are to be renewed. */
-  setPolicy(group: Group<P>, policy: AcceptedGroup | undefined): void {
+  setPolicy(group: Group, policy: AcceptedGroup | undefined): void {
     group.policy = policy
     for (const one of [group, this.groups.get(deadLetterName(group.name))])
       one?.setBounds(this.limits, this.policyOf(group.name))
@@ -89,7 +89,7 @@ export class Directory<P extends Payload> {
     this.plans = new WeakMap()
   }
 
-  forgetIfEmpty(group: Group<P>): void {
+  forgetIfEmpty(group: Group): void {
     if (group.forgotten || !group.isEmpty || this.isPermanent(group.name)) return
     group.forgotten = true
     this.groups.delete(group.name)
@@ -101,7 +101,7 @@ export class Directory<P extends Payload> {
   }
 
   /** Looks the groups of `route` up, once as long as they exist; or says why they cannot be used. */
-  plan(session: Session<P>, route: Route): Plan<P> | ObjectRelayError {
+  plan(session: Session, route: Route): Plan | ObjectRelayError {
     let plan = session.recentRoute === route ? session.recentPlan : this.plans.get(route)
     if (plan?.groups.every(isKnown) !== true) {
       checkRoute(route, this.limits)
@@ -130,7 +130,7 @@ export class Directory<P extends Payload> {
     return isDeadLetterName(name) && this.accepted.has(groupOfDeadLetters(name))
   }
 
-  private makePlan({ kind, groups: names, copies }: Route): Plan<P> {
+  private makePlan({ kind, groups: names, copies }: Route): Plan {
     const groups = names.map((name) => this.obtain(name))
     const produced = kind === 'produce'
     const { objectBytesMax, relayBytesMax, groupBytesMax } = this.limits
@@ -151,7 +151,7 @@ export function notAccepted(group: string): ObjectRelayError {
   return createError('GROUP_NOT_ACCEPTED', message, { details: { group } })
 }
 
-function isKnown<P extends Payload>(group: Group<P>): boolean {
+function isKnown(group: Group): boolean {
   return !group.forgotten
 }
 
@@ -159,7 +159,7 @@ function isKnown<P extends Payload>(group: Group<P>): boolean {
 const unbounded = { directGroups: 0, drops: false, tooManyFor: undefined }
 
 /** Of a route of produced objects. */
-export function boundsOf<P extends Payload>({ groups, copies }: Pick<Plan<P>, 'groups' | 'copies'>): PlanBounds<P> {
+export function boundsOf({ groups, copies }: Pick<Plan, 'groups' | 'copies'>): PlanBounds {
   return {
     directGroups: groups.filter(({ maxConsumables }) => maxConsumables === 0).length,
     drops: groups.some(({ overflow }) => overflow === 'drop-oldest'),
@@ -168,7 +168,7 @@ export function boundsOf<P extends Payload>({ groups, copies }: Pick<Plan<P>, 'g
 }
 
 /** With `maxConsumables: 0` members may take any number at once. */
-function isBeyond<P extends Payload>(copies: number, { maxConsumables }: Group<P>): boolean {
+function isBeyond(copies: number, { maxConsumables }: Group): boolean {
   return maxConsumables > 0 && copies > maxConsumables
 }
 

@@ -27,7 +27,7 @@ export interface Route {
 }
 
 /** One object on its way to one session, or a run of them. */
-export interface Delivery<P extends Payload> {
+export interface Delivery<P extends Payload = Payload> {
   readonly payload: P
   readonly kind: Kind
   /** The group whose member gets it; the dead-letter group for what comes from there. */
@@ -73,26 +73,26 @@ export type BrokerEvent =
 
 /**
  * What the broker asks of the shell. All is called synchronously, from within calls of the broker; none of it may throw or call
- * the broker in turn.
+ * the broker in turn. The payloads are those that the shell gave, so an implementation may name their type.
  */
-export interface BrokerOutput<P extends Payload> {
-  deliver(session: Session<P>, delivery: Delivery<P>): void
+export interface BrokerOutput<P extends Payload = Payload> {
+  deliver(session: Session, delivery: Delivery<P>): void
   /**
    * So many objects are kept, whose sequences follow each other. `memberCounts` is in the order of the route's groups and is used
    * again by the next call: read it now.
    */
-  accepted(session: Session<P>, sequence: number, objects: number, memberCounts: readonly number[]): void
-  rejected(session: Session<P>, sequence: number, error: ObjectRelayError): void
+  accepted(session: Session, sequence: number, objects: number, memberCounts: readonly number[]): void
+  rejected(session: Session, sequence: number, error: ObjectRelayError): void
   /** The bytes of a large object that was begun may come: its place is reserved. */
-  admitted(session: Session<P>, sequence: number): void
+  admitted(session: Session, sequence: number): void
   /**
    * A delivery of a large object will not be completed: its sender gave it up, or the session gave it back before it was whole.
    * Once for each such delivery; `leaseNumber` tells which, and is -1 for a broadcast.
    */
-  abortDelivery(session: Session<P>, payload: P, leaseNumber: number): void
+  abortDelivery(session: Session, payload: P, leaseNumber: number): void
   /** Something for this group is held back: the sender should keep what else goes there. */
-  blocked(session: Session<P>, group: string): void
-  unblocked(session: Session<P>, group: string): void
+  blocked(session: Session, group: string): void
+  unblocked(session: Session, group: string): void
   /** The core refers to this payload no more. Once for each payload that was given to `send` or `begin`, rejected ones too, or cut off. */
   released(payload: P): void
   /** The bytes of the first object of a run. */
@@ -157,7 +157,7 @@ export interface BrokerOptions<P extends Payload = Payload> {
  * object that is in one place, once, and was never delivered is packed; the payload is forgotten meanwhile, and what is
  * unpacked need not be identical to it.
  */
-export interface Packing<P extends Payload> {
+export interface Packing<P extends Payload = Payload> {
   /** What the payload is told by, or NaN if it cannot be packed now. The journal has been told of it before. */
   pack(payload: P): number
   /** The payload that was packed as `packed` and has so many bytes. */
@@ -169,7 +169,7 @@ export interface Packing<P extends Payload> {
 }
 
 /** Short queues pay nothing, and a page of 16 KiB is little beside what such a queue costs anyway. */
-export const packingDefaults: Readonly<Pick<Packing<Payload>, 'unpackedObjects' | 'pageObjects'>> = {
+export const packingDefaults: Readonly<Pick<Packing, 'unpackedObjects' | 'pageObjects'>> = {
   unpackedObjects: 4096,
   pageObjects: 1024,
 }

@@ -1,18 +1,18 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import type { Payload, Route } from './contract.ts'
 import type { Core } from './core.ts'
 import { reject } from './entering.ts'
-import type { Plan } from './parcel.ts'
+import type { Payload, Route } from './ports.ts'
+import type { Plan } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** Where an object goes; `undefined` if it was rejected because it can never get there. */
-export function planFor<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function planFor(
+  core: Core,
+  session: Session,
   sequence: number,
   route: Route,
-  payload: P,
-): Plan<P> | undefined {
+  payload: Payload,
+): Plan | undefined {
   if (core.stopped) {
     const message = 'The relay is stopping and accepts nothing more. Send to it again when it has been started again.'
     reject(core, session, sequence, undefined, payload, createError('RELAY_STOPPED', message))
@@ -28,7 +28,7 @@ export function planFor<P extends Payload>(
   return undefined
 }
 
-function neverFits<P extends Payload>({ tooManyFor, bytesMax }: Plan<P>, { bytes }: P): ObjectRelayError {
+function neverFits({ tooManyFor, bytesMax }: Plan, { bytes }: Payload): ObjectRelayError {
   if (tooManyFor !== undefined) {
     const { name, maxConsumables } = tooManyFor
     const message = `More copies were sent to the group "${name}" than may wait there (${maxConsumables}). Send fewer, or raise its maxConsumables.`

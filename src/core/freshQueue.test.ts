@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Packing } from './contract.ts'
-import { FreshLine } from './freshLine.ts'
-import { type Item, waitingItem } from './parcel.ts'
+import { FreshLine } from './freshQueue.ts'
+import type { Packing, Payload } from './ports.ts'
+import { type Item, waitingItem } from './queueEntry.ts'
 
 interface Numbered {
   readonly bytes: number
@@ -20,14 +20,24 @@ function packing(unpackedObjects: number, pageObjects: number): Packing<Numbered
   }
 }
 
-function itemOf(order: number, groupIndex = 0): Item<Numbered> {
-  return waitingItem({ place: order, bytes: order * 3, objects: 1 }, undefined, order, 1, 1, groupIndex)
+function itemOf(order: number, groupIndex = 0): Item {
+  const payload: Numbered = { place: order, bytes: order * 3, objects: 1 }
+  return waitingItem(payload, undefined, order, 1, 1, groupIndex)
+}
+
+function numbered(payload: Payload): Numbered {
+  if (isNumbered(payload)) return payload
+  throw new Error('The queue was not given this payload.')
+}
+
+function isNumbered(payload: Payload): payload is Numbered {
+  return 'place' in payload
 }
 
 type Facts = [order: number, place: number, bytes: number, groupIndex: number]
 
-function facts({ order, payload, groupIndex }: Item<Numbered>): Facts {
-  return [order, payload.place, payload.bytes, groupIndex]
+function facts({ order, payload, groupIndex }: Item): Facts {
+  return [order, numbered(payload).place, payload.bytes, groupIndex]
 }
 
 const someChanges = fc.array(fc.record({ what: fc.nat(9), count: fc.nat(12) }), { maxLength: 80 })
@@ -37,7 +47,7 @@ describe('a line of fresh objects', () => {
     fc.assert(
       fc.property(someChanges, fc.nat(3), fc.integer({ min: 1, max: 4 }), (changes, unpackedObjects, pageObjects) => {
         const line = new FreshLine(packing(unpackedObjects, pageObjects))
-        let list: Item<Numbered>[] = []
+        let list: Item[] = []
         let order = 1
         for (const { what, count } of changes) {
           if (what < 4) {
@@ -60,9 +70,9 @@ describe('a line of fresh objects', () => {
             // Half of what is read is moved; some of that cannot be packed any more.
             let read = 0
             for (const { payload } of line) {
-              if (read % 2 === 0) payload.place += 6
+              if (read % 2 === 0) numbered(payload).place += 6
               const expected = list[read]?.payload
-              if (read++ % 2 === 0 && expected !== undefined && expected !== payload) expected.place += 6
+              if (read++ % 2 === 0 && expected !== undefined && expected !== payload) numbered(expected).place += 6
               if (read > count) break
             }
           }

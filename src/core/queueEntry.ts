@@ -1,11 +1,11 @@
-import type { BrokerOutput, Payload } from './contract.ts'
 import type { Group } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Membership } from './membership.ts'
+import type { BrokerOutput, Payload } from './ports.ts'
 
 /** A payload that several places refer to: copies, groups, backlogs, or the sender that has not sent all of it yet. */
-export interface Parcel<P extends Payload> {
-  readonly payload: P
+export interface Parcel {
+  readonly payload: Payload
   /** How many; the payload is released with the last. */
   references: number
   /** The epoch of those who wait for room in the relay in which it was accepted. */
@@ -13,18 +13,18 @@ export interface Parcel<P extends Payload> {
   /** How many of those are dead letters. */
   deadReferences: number
   /** The large object that it is part of, while not all of it has arrived. */
-  large: LargeObject<P> | undefined
+  large: LargeObject | undefined
 }
 
 /**
  * An object in the queue of a group, or on lease from it; or a run of objects, whose orders follow each other. A million of them may
  * wait, so that it has no field that can be done without: the one and only copy of an object, or of a run, needs no parcel.
  */
-export interface Item<P extends Payload> {
-  readonly payload: P
-  readonly parcel: Parcel<P> | undefined
+export interface Item {
+  readonly payload: Payload
+  readonly parcel: Parcel | undefined
   /** Who has it on lease; `undefined` while it waits. */
-  holder: Membership<P> | undefined
+  holder: Membership | undefined
   /** Its place in the queue of its group, which it keeps when it is given back; of a run, that of the first. */
   order: number
   /** The number of its next delivery, or of the present one. */
@@ -35,19 +35,19 @@ export interface Item<P extends Payload> {
 }
 
 /** A waiting object. A literal: no larger than its seven fields. */
-export function waitingItem<P extends Payload>(
-  payload: P,
-  parcel: Parcel<P> | undefined,
+export function waitingItem(
+  payload: Payload,
+  parcel: Parcel | undefined,
   order: number,
   attempt: number,
   copies: number,
   groupIndex: number,
-): Item<P> {
+): Item {
   return { payload, parcel, holder: undefined, order, attempt, copies, groupIndex }
 }
 
 /** Cuts the first `objects` objects off a run, fewer than it has. They wait, or are on lease, as it does. */
-export function cutRun<P extends Payload>(output: BrokerOutput<P>, run: Item<P>, objects: number): Item<P> {
+export function cutRun(output: BrokerOutput, run: Item, objects: number): Item {
   const part = waitingItem(output.cut(run.payload, objects), undefined, run.order, run.attempt, 1, run.groupIndex)
   part.holder = run.holder
   run.order += objects
@@ -55,8 +55,8 @@ export function cutRun<P extends Payload>(output: BrokerOutput<P>, run: Item<P>,
 }
 
 /** Where an object goes, looked up: the groups of its route, and what follows from their bounds. */
-export interface Plan<P extends Payload> extends PlanBounds<P> {
-  readonly groups: readonly Group<P>[]
+export interface Plan extends PlanBounds {
+  readonly groups: readonly Group[]
   /** Copies for each group. */
   readonly copies: readonly number[]
   readonly copiesTotal: number
@@ -67,11 +67,11 @@ export interface Plan<P extends Payload> extends PlanBounds<P> {
 }
 
 /** What follows for a route from the policies of its groups, until one of them is replaced. */
-export interface PlanBounds<P extends Payload> {
+export interface PlanBounds {
   /** How many of the groups accept an object only when a member takes it at once. */
   directGroups: number
   /** Whether any of them drops its oldest when it is full. */
   drops: boolean
   /** The group that can never take so many copies. */
-  tooManyFor: Group<P> | undefined
+  tooManyFor: Group | undefined
 }

@@ -1,7 +1,7 @@
-import type { Packing, Payload } from './contract.ts'
-import { FreshLine } from './freshLine.ts'
+import { FreshLine } from './freshQueue.ts'
 import { Heap } from './heap.ts'
-import type { Item } from './parcel.ts'
+import type { Packing } from './ports.ts'
+import type { Item } from './queueEntry.ts'
 import type { SetAside } from './retries.ts'
 
 /**
@@ -9,7 +9,7 @@ import type { SetAside } from './retries.ts'
  * was before it when it was delivered; so it stands apart, and only there does the order need work. What was cut off the front of a
  * run stands there too.
  */
-export class ReadyQueue<P extends Payload> {
+export class ReadyQueue {
   /** How many objects wait, copies counted, and those that are set aside. */
   count = 0
   /** Their bytes, copies counted. */
@@ -24,12 +24,12 @@ export class ReadyQueue<P extends Payload> {
   fromCount = 0
 
   /** Those that were never given back, or were restored. */
-  fresh: FreshLine<P>
-  private readonly returned: Heap<Item<P>> = new Heap<Item<P>>(isEarlier, ignore)
+  fresh: FreshLine
+  private readonly returned: Heap<Item> = new Heap<Item>(isEarlier, ignore)
   /** What waits and is not to be delivered yet. */
-  private readonly aside: Heap<SetAside<P>> = new Heap<SetAside<P>>(isAsideEarlier, keepIndex)
+  private readonly aside: Heap<SetAside> = new Heap<SetAside>(isAsideEarlier, keepIndex)
 
-  constructor(packing: Packing<P> | undefined) {
+  constructor(packing: Packing | undefined) {
     this.fresh = new FreshLine(packing)
   }
 
@@ -49,51 +49,51 @@ export class ReadyQueue<P extends Payload> {
   }
 
   /** Adds one that was never delivered from here; its order is higher than that of all before. */
-  push(item: Item<P>): void {
+  push(item: Item): void {
     this.pushTo(this.fresh, item)
   }
 
   /** Adds one to a line that will be part of this queue. */
-  pushTo(line: FreshLine<P>, item: Item<P>): void {
+  pushTo(line: FreshLine, item: Item): void {
     line.push(item)
     this.add(item.order, item.copies * item.payload.objects, item.copies * item.payload.bytes)
   }
 
   /** Puts one that was delivered back into its old place. */
-  giveBack(item: Item<P>): void {
+  giveBack(item: Item): void {
     this.returned.push(item)
     this.add(item.order, 1, item.payload.bytes)
   }
 
   /** Keeps one that was delivered, and is not to be delivered yet. */
-  setAside(entry: SetAside<P>): void {
+  setAside(entry: SetAside): void {
     this.aside.push(entry)
     this.add(entry.item.order, 1, entry.item.payload.bytes)
   }
 
   /** One that was set aside may be delivered now, from its old place. */
-  bringBack(entry: SetAside<P>): void {
+  bringBack(entry: SetAside): void {
     this.aside.removeAt(entry.index)
     this.returned.push(entry.item)
   }
 
   /** What is set aside, in no order. */
-  asideEntries(): readonly SetAside<P>[] {
+  asideEntries(): readonly SetAside[] {
     return this.aside.values()
   }
 
   /** Puts what was cut off the oldest before it. */
-  putFirst(part: Item<P>): void {
+  putFirst(part: Item): void {
     this.returned.push(part)
   }
 
   /** The oldest of those that may be delivered. */
-  first(): Item<P> | undefined {
+  first(): Item | undefined {
     return this.returned.first() ?? this.fresh.first()
   }
 
   /** The oldest of all. */
-  oldest(): Item<P> | undefined {
+  oldest(): Item | undefined {
     const first = this.first()
     const aside = this.aside.first()?.item
     if (first === undefined || aside === undefined) return first ?? aside
@@ -101,7 +101,7 @@ export class ReadyQueue<P extends Payload> {
   }
 
   /** Takes one copy of the oldest that may be delivered, all of it if it is a run. It is the same item if it was the last copy. */
-  take(): Item<P> | undefined {
+  take(): Item | undefined {
     const item = this.first()
     if (item === undefined) return undefined
     this.add(item.order, -item.payload.objects, -item.payload.bytes)
@@ -115,7 +115,7 @@ export class ReadyQueue<P extends Payload> {
   }
 
   /** Takes `copies` of the oldest out, no more than there are. */
-  drop(item: Item<P>, copies: number): void {
+  drop(item: Item, copies: number): void {
     if (copies === item.copies) {
       this.remove(item)
       return
@@ -125,7 +125,7 @@ export class ReadyQueue<P extends Payload> {
   }
 
   /** Takes all copies of `item` out, wherever it stands. */
-  remove(item: Item<P>): void {
+  remove(item: Item): void {
     this.add(item.order, -item.copies * item.payload.objects, -item.copies * item.payload.bytes)
     if (item !== this.first() && this.removeAside(item)) return
     // Among those, only a large object that came back before it was whole is not the first, which is rare: a search will do.
@@ -137,7 +137,7 @@ export class ReadyQueue<P extends Payload> {
     this.fresh.remove(item)
   }
 
-  private removeAside(item: Item<P>): boolean {
+  private removeAside(item: Item): boolean {
     const first = this.aside.first()
     // What is dropped is the first, what is aborted may be any.
     const entry = first?.item === item ? first : this.aside.values().find((other) => other.item === item)
@@ -159,7 +159,7 @@ export class ReadyQueue<P extends Payload> {
   }
 
   /** All items from the oldest on, those that are set aside included. */
-  *oldestFirst(): Generator<Item<P>, void, undefined> {
+  *oldestFirst(): Generator<Item, void, undefined> {
     const before = [...this.returned.values()]
     for (const { item } of this.aside.values()) before.push(item)
     before.sort(byAge)
@@ -173,14 +173,14 @@ export class ReadyQueue<P extends Payload> {
   }
 
   /** All items in no order. */
-  *everything(): Generator<Item<P>> {
+  *everything(): Generator<Item> {
     yield* this.returned.values()
     for (const { item } of this.aside.values()) yield item
     yield* this.fresh
   }
 
   /** All items that may be delivered, from the oldest on; for tests. */
-  items(): Item<P>[] {
+  items(): Item[] {
     return [...[...this.returned.values()].sort(byAge), ...this.fresh]
   }
 
@@ -191,20 +191,20 @@ export class ReadyQueue<P extends Payload> {
   }
 }
 
-function byAge<P extends Payload>(one: Item<P>, other: Item<P>): number {
+function byAge(one: Item, other: Item): number {
   return one.order - other.order || other.attempt - one.attempt
 }
 
 /** Of copies of one object, that which was tried more often. */
-function isEarlier<P extends Payload>(one: Item<P>, other: Item<P>): boolean {
+function isEarlier(one: Item, other: Item): boolean {
   return one.order === other.order ? one.attempt > other.attempt : one.order < other.order
 }
 
-function isAsideEarlier<P extends Payload>({ item }: SetAside<P>, { item: other }: SetAside<P>): boolean {
+function isAsideEarlier({ item }: SetAside, { item: other }: SetAside): boolean {
   return isEarlier(item, other)
 }
 
-function keepIndex<P extends Payload>(entry: SetAside<P>, index: number): void {
+function keepIndex(entry: SetAside, index: number): void {
   entry.index = index
 }
 
