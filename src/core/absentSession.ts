@@ -1,15 +1,15 @@
 import type { Group } from './group.ts'
 import { Membership } from './membership.ts'
 import type { Payload } from './ports.ts'
-import type { Item } from './queueEntry.ts'
+import type { QueueEntry } from './queueEntry.ts'
 import { Session } from './session.ts'
 
 /** Leases of one object that whoever claims them cannot tell apart. */
 interface EqualLeases {
   readonly holder: Membership
   readonly attempt: number
-  readonly items: Item[]
-  readonly seenItems: Item[]
+  readonly entries: QueueEntry[]
+  readonly seenEntries: QueueEntry[]
 }
 
 /**
@@ -24,7 +24,7 @@ export class AbsentSession {
   /** Stands for it as a holder; nobody else knows it. */
   private readonly session: Session
   private readonly leases = new Map<Payload, EqualLeases[]>()
-  private readonly seen = new Set<Item>()
+  private readonly seen = new Set<QueueEntry>()
 
   constructor(id: string) {
     this.session = new Session(id, { broadcasts: 'every', inboxBytes: 1 })
@@ -35,47 +35,47 @@ export class AbsentSession {
     return this.session.id
   }
 
-  /** `item` of `group` is on lease to it. */
-  add(item: Item, group: Group, isSeen: boolean): void {
+  /** `entry` of `group` is on lease to it. */
+  add(entry: QueueEntry, group: Group, isSeen: boolean): void {
     const holder = this.membershipOf(group)
     holder.leases++
-    item.holder = holder
+    entry.holder = holder
     this.size++
-    if (isSeen) this.seen.add(item)
-    const { payload, attempt } = item
+    if (isSeen) this.seen.add(entry)
+    const { payload, attempt } = entry
     const known = this.leases.get(payload)
     const equal = known?.find((leases) => leases.holder === holder && leases.attempt === attempt)
-    if (equal !== undefined) (isSeen ? equal.seenItems : equal.items).push(item)
+    if (equal !== undefined) (isSeen ? equal.seenEntries : equal.entries).push(entry)
     else {
-      const added = { holder, attempt, items: isSeen ? [] : [item], seenItems: isSeen ? [item] : [] }
+      const added = { holder, attempt, entries: isSeen ? [] : [entry], seenEntries: isSeen ? [entry] : [] }
       if (known === undefined) this.leases.set(payload, [added])
       else known.push(added)
     }
   }
 
   /** Whether its program had seen what it has on lease. */
-  hasSeen(item: Item): boolean {
-    return this.seen.has(item)
+  hasSeen(entry: QueueEntry): boolean {
+    return this.seen.has(entry)
   }
 
   /** Takes one lease out, of equal ones one that was seen; its holder is as before. */
-  take(payload: Payload, group: string, attempt: number): Item | undefined {
+  take(payload: Payload, group: string, attempt: number): QueueEntry | undefined {
     const known = this.leases.get(payload) ?? []
     const index = known.findIndex((leases) => leases.attempt === attempt && leases.holder.group.name === group)
     const equal = known[index]
-    const item = equal?.seenItems.pop() ?? equal?.items.pop()
-    if (equal === undefined || item === undefined) return undefined
+    const entry = equal?.seenEntries.pop() ?? equal?.entries.pop()
+    if (equal === undefined || entry === undefined) return undefined
     this.size--
-    if (equal.items.length + equal.seenItems.length === 0) known.splice(index, 1)
+    if (equal.entries.length + equal.seenEntries.length === 0) known.splice(index, 1)
     if (known.length === 0) this.leases.delete(payload)
-    return item
+    return entry
   }
 
-  *[Symbol.iterator](): Generator<Item, void, undefined> {
+  *[Symbol.iterator](): Generator<QueueEntry, void, undefined> {
     for (const known of this.leases.values()) {
-      for (const { items, seenItems } of known) {
-        yield* items
-        yield* seenItems
+      for (const { entries, seenEntries } of known) {
+        yield* entries
+        yield* seenEntries
       }
     }
   }

@@ -1,10 +1,10 @@
 import { type BlockedSend, type BlockedSends, NEWCOMER } from './blockedSends.ts'
-import { hold, leaveLines, waitsBehind } from './blocking.ts'
+import { hold, unblock, waitsBehind } from './blocking.ts'
 import type { Core } from './core.ts'
 import { enter, reject } from './entering.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Payload, Route } from './ports.ts'
-import type { Plan } from './queueEntry.ts'
+import type { ResolvedRoute } from './queueEntry.ts'
 import { findObstacle, fullError, hasRelayRoom, hasRoomInQueue, overflowAt } from './room.ts'
 import type { Session } from './session.ts'
 import { isAskedFor } from './takers.ts'
@@ -14,26 +14,27 @@ export function admitNew(
   core: Core,
   session: Session,
   sequence: number,
-  plan: Plan,
+  route: ResolvedRoute,
   payload: Payload,
   large: LargeObject | undefined,
 ): void {
-  if (waitsBehind(session, plan)) {
-    hold(core, session, sequence, plan, payload, large, undefined)
+  if (waitsBehind(session, route)) {
+    hold(core, session, sequence, route, payload, large, undefined)
     return
   }
-  const obstacle = findObstacle(core, plan, payload.bytes, NEWCOMER)
-  if (obstacle === undefined) enter(core, session, sequence, plan, payload, large)
-  else if (overflowAt(obstacle, plan) === 'block') hold(core, session, sequence, plan, payload, large, obstacle)
-  else reject(core, session, sequence, plan, payload, fullError(core, obstacle, payload.bytes))
+  const obstacle = findObstacle(core, route, payload.bytes, NEWCOMER)
+  if (obstacle === undefined) enter(core, session, sequence, route, payload, large)
+  else if (overflowAt(obstacle, route) === 'block') hold(core, session, sequence, route, payload, large, obstacle)
+  else reject(core, session, sequence, route, payload, fullError(core, obstacle, payload.bytes))
 }
 
 /** Whether a run goes to the queue of one group, in which there is room for all of it, so that it can enter as one object does. */
 export function mayEnterTogether(core: Core, session: Session, route: Route, { bytes, objects }: Payload): boolean {
-  const plan = route.kind === 'produce' && !core.stopped ? core.directory.plan(session, route) : undefined
-  if (plan === undefined || plan instanceof Error || plan.copiesTotal !== 1 || bytes > plan.bytesMax) return false
-  const group = plan.groups[0]
-  if (group === undefined || session.held.has(group)) return false
+  const resolved = route.kind === 'produce' && !core.stopped ? core.registry.resolve(session, route) : undefined
+  if (resolved === undefined || resolved instanceof Error || resolved.copiesTotal !== 1 || bytes > resolved.bytesMax)
+    return false
+  const group = resolved.groups[0]
+  if (group === undefined || session.blockedSends.has(group)) return false
   return hasRoomInQueue(core, group, objects, bytes, NEWCOMER) && hasRelayRoom(core, bytes, NEWCOMER)
 }
 
@@ -79,23 +80,23 @@ function mayHaveRoom(core: Core, bound: BlockedSends): boolean {
     const left = Math.min(relayBytesMax - keptBytes, bound.bytesLeft(NEWCOMER, relayBytesMax, keptBytes))
     return bound.mayAnyNeed(left + unattended.bytes)
   }
-  const { ready, maxConsumables } = group
-  if (maxConsumables === 0 ? !isAskedFor(group) : ready.count >= maxConsumables) return false
+  const { queue, maxConsumables } = group
+  if (maxConsumables === 0 ? !isAskedFor(group) : queue.count >= maxConsumables) return false
   return bound.mayAnyNeed(Math.min(groupBytesMax - group.bytes, bound.bytesLeft(NEWCOMER, groupBytesMax, group.bytes)))
 }
 
 /** Returns whether the send waits no more: it got in, or was rejected. */
 function tryToEnter(core: Core, send: BlockedSend): boolean {
-  const { session, sequence, plan, payload, large, turn } = send
-  const obstacle = findObstacle(core, plan, payload.bytes, turn)
+  const { session, sequence, route, payload, large, turn } = send
+  const obstacle = findObstacle(core, route, payload.bytes, turn)
   // Since it began to wait, the policy may have become one that it can never fit.
-  if (obstacle !== undefined && plan.tooManyFor === undefined && overflowAt(obstacle, plan) === 'block') {
+  if (obstacle !== undefined && route.tooManyFor === undefined && overflowAt(obstacle, route) === 'block') {
     obstacle.add(send)
     return false
   }
   // It is there before another one becomes the first, and not after that.
-  if (obstacle === undefined) enter(core, session, sequence, plan, payload, large, turn)
-  else reject(core, session, sequence, plan, payload, fullError(core, obstacle, payload.bytes))
-  leaveLines(core, send)
+  if (obstacle === undefined) enter(core, session, sequence, route, payload, large, turn)
+  else reject(core, session, sequence, route, payload, fullError(core, obstacle, payload.bytes))
+  unblock(core, send)
   return true
 }

@@ -1,11 +1,11 @@
 import type { Membership } from './membership.ts'
-import type { Parcel } from './queueEntry.ts'
-import { Line } from './tombstoneQueue.ts'
+import type { SharedPayload } from './queueEntry.ts'
+import { TombstoneQueue } from './tombstoneQueue.ts'
 
 /** A broadcast that waits until its member has room. */
 export interface BacklogEntry {
   readonly member: Membership
-  parcel: Parcel
+  shared: SharedPayload
   order: number
   groupIndex: number
   gone: boolean
@@ -14,7 +14,7 @@ export interface BacklogEntry {
 /** The broadcasts that wait for one session, of all its groups, the oldest first. */
 export class Backlog {
   bytes = 0
-  private readonly entries: Line<BacklogEntry> = new Line((entry) => entry.gone)
+  private readonly entries: TombstoneQueue<BacklogEntry> = new TombstoneQueue((entry) => entry.gone)
 
   get count(): number {
     return this.entries.length
@@ -26,19 +26,19 @@ export class Backlog {
 
   push(entry: BacklogEntry): void {
     this.entries.push(entry)
-    this.bytes += entry.parcel.payload.bytes
+    this.bytes += entry.shared.payload.bytes
   }
 
   remove(entry: BacklogEntry): void {
     entry.gone = true
-    this.bytes -= entry.parcel.payload.bytes
+    this.bytes -= entry.shared.payload.bytes
     this.entries.left()
   }
 
   /** Another broadcast takes the place of one. */
-  replace(entry: BacklogEntry, parcel: Parcel, order: number, groupIndex: number): void {
-    this.bytes += parcel.payload.bytes - entry.parcel.payload.bytes
-    entry.parcel = parcel
+  replace(entry: BacklogEntry, shared: SharedPayload, order: number, groupIndex: number): void {
+    this.bytes += shared.payload.bytes - entry.shared.payload.bytes
+    entry.shared = shared
     entry.order = order
     entry.groupIndex = groupIndex
   }

@@ -1,9 +1,9 @@
 import type { Group } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Payload } from './ports.ts'
-import type { Plan } from './queueEntry.ts'
+import type { ResolvedRoute } from './queueEntry.ts'
 import type { Session } from './session.ts'
-import { Line } from './tombstoneQueue.ts'
+import { TombstoneQueue } from './tombstoneQueue.ts'
 
 /**
  * A produced object that found no room. It stands in its session's line of each of its groups, so that nothing overtakes it there; once
@@ -12,7 +12,7 @@ import { Line } from './tombstoneQueue.ts'
 export interface BlockedSend {
   readonly session: Session
   readonly sequence: number
-  readonly plan: Plan
+  readonly route: ResolvedRoute
   readonly payload: Payload
   /** Set if not the object but only its beginning is here. */
   readonly large: LargeObject | undefined
@@ -93,9 +93,9 @@ export class BlockedSends {
     if (index === 0) this.firstChanged()
   }
 
-  needOf({ plan, payload }: BlockedSend): Need {
+  needOf({ route, payload }: BlockedSend): Need {
     if (this.group === undefined) return { bytes: payload.bytes, copies: 1 }
-    const copies = plan.copies[plan.groups.indexOf(this.group)] ?? 0
+    const copies = route.copies[route.groups.indexOf(this.group)] ?? 0
     return { bytes: copies * payload.bytes, copies }
   }
 
@@ -122,7 +122,7 @@ export class BlockedSends {
     this.epoch++
     this.bytesAfter = 0
     const { group } = this
-    group?.ready.countFrom(this.sends.length > 0 ? group.nextOrder : Number.POSITIVE_INFINITY)
+    group?.queue.countFrom(this.sends.length > 0 ? group.nextOrder : Number.POSITIVE_INFINITY)
     if (this.sends.length === 0) this.bytesMin = Number.POSITIVE_INFINITY
   }
 
@@ -139,6 +139,6 @@ export class BlockedSends {
 }
 
 /** What a session holds back for one group. */
-export function createHeldLine(): Line<BlockedSend> {
-  return new Line((send) => send.gone)
+export function createBlockedQueue(): TombstoneQueue<BlockedSend> {
+  return new TombstoneQueue((send) => send.gone)
 }

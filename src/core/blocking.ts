@@ -1,13 +1,13 @@
-import { type BlockedSend, type BlockedSends, createHeldLine } from './blockedSends.ts'
+import { type BlockedSend, type BlockedSends, createBlockedQueue } from './blockedSends.ts'
 import type { Core } from './core.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Payload } from './ports.ts'
-import type { Plan } from './queueEntry.ts'
+import type { ResolvedRoute } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** Whether a session holds back something that the object must not overtake. */
-export function waitsBehind({ held }: Session, { groups }: Plan): boolean {
-  return held.size > 0 && groups.some((group) => held.has(group))
+export function waitsBehind({ blockedSends }: Session, { groups }: ResolvedRoute): boolean {
+  return blockedSends.size > 0 && groups.some((group) => blockedSends.has(group))
 }
 
 /** Holds an object back: it lacks room at `bound`, or stands behind others of its session. */
@@ -15,7 +15,7 @@ export function hold(
   core: Core,
   session: Session,
   sequence: number,
-  plan: Plan,
+  route: ResolvedRoute,
   payload: Payload,
   large: LargeObject | undefined,
   bound: BlockedSends | undefined,
@@ -24,7 +24,7 @@ export function hold(
   const send: BlockedSend = {
     session,
     sequence,
-    plan,
+    route,
     payload,
     large,
     turn,
@@ -32,54 +32,54 @@ export function hold(
     lacking: undefined,
     gone: false,
   }
-  for (const group of plan.groups) {
-    let line = session.held.get(group)
+  for (const group of route.groups) {
+    let line = session.blockedSends.get(group)
     if (line === undefined) {
-      line = createHeldLine()
-      session.held.set(group, line)
-      group.heldLines++
+      line = createBlockedQueue()
+      session.blockedSends.set(group, line)
+      group.blockedSenders++
       core.output.blocked(session, group.name)
     }
     line.push(send)
   }
-  if (large === undefined) session.heldBytes += payload.bytes
-  else large.held = send
+  if (large === undefined) session.blockedBytes += payload.bytes
+  else large.blocked = send
   bound?.add(send)
 }
 
 /** The sender of a held object gave it up, or left. */
-export function giveUpHeld(core: Core, send: BlockedSend): void {
+export function abandonSend(core: Core, send: BlockedSend): void {
   send.gone = true
-  for (const group of send.plan.groups) {
-    send.session.held.get(group)?.left()
-    core.touch(group)
+  for (const group of send.route.groups) {
+    send.session.blockedSends.get(group)?.left()
+    core.markDirty(group)
   }
   stopWaiting(core, send)
   core.output.released(send.payload)
 }
 
 /** A held object goes in, or is rejected: it is the first in all lines of its session. */
-export function leaveLines(core: Core, send: BlockedSend): void {
-  for (const group of send.plan.groups) send.session.held.get(group)?.shift()
+export function unblock(core: Core, send: BlockedSend): void {
+  for (const group of send.route.groups) send.session.blockedSends.get(group)?.shift()
   stopWaiting(core, send)
 }
 
 /** Who waited behind it, or had less room because of it, may have enough now. */
 function stopWaiting(core: Core, send: BlockedSend): void {
-  const { session, plan, payload, large, bounds } = send
-  if (large === undefined) session.heldBytes -= payload.bytes
+  const { session, route, payload, large, bounds } = send
+  if (large === undefined) session.blockedBytes -= payload.bytes
   for (const bound of bounds) {
     bound.remove(send)
-    if (bound.group !== undefined) core.touch(bound.group)
+    if (bound.group !== undefined) core.markDirty(bound.group)
   }
-  for (const group of plan.groups) {
-    const line = session.held.get(group)
+  for (const group of route.groups) {
+    const line = session.blockedSends.get(group)
     const next = line?.first()
     if (next === undefined) {
       if (line === undefined) continue
-      session.held.delete(group)
-      group.heldLines--
-      core.touch(group)
+      session.blockedSends.delete(group)
+      group.blockedSenders--
+      core.markDirty(group)
       if (session.state !== 'ended') core.output.unblocked(session, group.name)
     } else if (next.turn === 0 && isFirstEverywhere(next)) {
       next.turn = ++core.turns
@@ -89,5 +89,5 @@ function stopWaiting(core: Core, send: BlockedSend): void {
 }
 
 function isFirstEverywhere(send: BlockedSend): boolean {
-  return send.plan.groups.every((group) => send.session.held.get(group)?.first() === send)
+  return send.route.groups.every((group) => send.session.blockedSends.get(group)?.first() === send)
 }

@@ -15,11 +15,11 @@ import * as lifecycle from './lifecycle.ts'
 import { keptPayloads } from './payloads.ts'
 import { keptPlaces } from './places.ts'
 import type { AcceptedGroup, BrokerOptions, BrokerOutput, GroupSetting, JoinOptions, Payload, Route } from './ports.ts'
-import type { Plan } from './queueEntry.ts'
+import type { ResolvedRoute } from './queueEntry.ts'
 import { acknowledgeReclaimed, endReclaim, reclaim, reclaimedLeaseMin, releaseReclaimed } from './reclaim.ts'
 import { Restoration } from './restore.ts'
 import { evictGroups } from './retained.ts'
-import { planFor } from './routing.ts'
+import { resolveRoute } from './routing.ts'
 import type { Session } from './session.ts'
 import { type BrokerStats, readStats } from './stats.ts'
 
@@ -50,7 +50,7 @@ export class Broker {
    */
   join(id: string, groups: readonly string[], options: JoinOptions): Session {
     const session = lifecycle.join(this.core, id, groups, options)
-    this.settle()
+    this.runDirty()
     return session
   }
 
@@ -63,7 +63,7 @@ export class Broker {
   attach(session: Session): void {
     checkNotEnded(session)
     lifecycle.attach(this.core, session)
-    this.settle()
+    this.runDirty()
   }
 
   /**
@@ -74,7 +74,7 @@ export class Broker {
   leave(session: Session, reason: DeathReason, { attemptCounted = true, absentFromMs }: LeaveOptions = {}): void {
     if (absentFromMs !== undefined) lifecycle.keepAbsent(this.core, session, absentFromMs)
     lifecycle.leave(this.core, session, reason, attemptCounted)
-    this.settle()
+    this.runDirty()
   }
 
   /**
@@ -84,29 +84,29 @@ export class Broker {
   send(session: Session, sequence: number, route: Route, payload: Payload): void {
     checkNotEnded(session)
     this.sendWhole(session, sequence, route, payload)
-    this.settle()
+    this.runDirty()
   }
 
   /** A large object of `payload.bytes` begins. It is admitted or rejected, now or when there is room. */
   begin(session: Session, sequence: number, route: Route, payload: Payload): void {
     checkNotEnded(session)
     checkBegin(this.core, session, sequence, route.kind)
-    const plan = planFor(this.core, session, sequence, route, payload)
-    if (plan !== undefined) beginLarge(this.core, session, sequence, route.kind, plan, payload)
-    this.settle()
+    const resolved = resolveRoute(this.core, session, sequence, route, payload)
+    if (resolved !== undefined) beginLarge(this.core, session, sequence, route.kind, resolved, payload)
+    this.runDirty()
   }
 
   /** The last byte of an admitted large object arrived. */
   complete(session: Session, sequence: number): void {
     checkNotEnded(session)
     completeLarge(this.core, session, sequence)
-    this.settle()
+    this.runDirty()
   }
 
   /** The sender gives a large object up. */
   abort(session: Session, sequence: number): void {
     abortLarge(this.core, session, sequence)
-    this.settle()
+    this.runDirty()
   }
 
   /** The session asks for `count` more objects of a group, or with -1 for all that wait now. Returns the credit that this added. */
@@ -122,10 +122,10 @@ export class Broker {
       throw createError('INVALID_ARGUMENT', message, { details: { group, count } })
     }
     // Who asks for all twice, before its window let the first lot through, does not ask for more.
-    const added = count === -1 ? Math.max(0, member.group.ready.availableCount - member.credit) : count
+    const added = count === -1 ? Math.max(0, member.group.queue.availableCount - member.credit) : count
     noteProgress(this.core, session)
     if (added > 0) addCredit(this.core, member, added)
-    this.settle()
+    this.runDirty()
     return added
   }
 
@@ -137,7 +137,7 @@ export class Broker {
     checkNotEnded(session)
     if (from >= reclaimedLeaseMin) acknowledgeReclaimed(this.core, session, from, to)
     else acknowledge(this.core, session, from, to)
-    this.settle()
+    this.runDirty()
   }
 
   /**
@@ -158,7 +158,7 @@ export class Broker {
     this.core.nowMs = nowMs
     if (from >= reclaimedLeaseMin) releaseReclaimed(this.core, session, from, to, terms)
     else release(this.core, session, from, to, terms)
-    this.settle()
+    this.runDirty()
   }
 
   /**
@@ -167,7 +167,7 @@ export class Broker {
    */
   setPaused(group: string, isPaused: boolean): void {
     setPaused(this.core, group, isPaused)
-    this.settle()
+    this.runDirty()
   }
 
   /**
@@ -176,7 +176,7 @@ export class Broker {
    */
   setPolicy(group: string, policy: AcceptedGroup | undefined): void {
     setPolicy(this.core, group, policy)
-    this.settle()
+    this.runDirty()
   }
 
   /** What was set of a group in an earlier run holds again: call it before {@link Broker.restore}. */
@@ -216,15 +216,15 @@ export class Broker {
   reclaim(session: Session, payload: Payload, group: string, attempt: number, leaseNumber: number): boolean {
     checkNotEnded(session)
     const isFound = reclaim(this.core, session, payload, group, attempt, leaseNumber)
-    this.settle()
+    this.runDirty()
     return isFound
   }
 
-  /** The session has claimed all that it will: the rest goes back to the front of the queues, without an attempt counted. */
+  /** The session has claimed all that it will: the park goes back to the front of the queues, without an attempt counted. */
   endReclaim(session: Session): void {
     checkNotEnded(session)
     endReclaim(this.core, session)
-    this.settle()
+    this.runDirty()
   }
 
   /** The endpoint is ready to take `limitBytes` bytes of objects in all since it joined. */
@@ -236,7 +236,7 @@ export class Broker {
     }
     session.limitBytes = limitBytes
     drainBacklog(this.core, session)
-    this.settle()
+    this.runDirty()
   }
 
   /** Of all bytes that were delivered to the session, `bytes` have come to its endpoint. */
@@ -246,13 +246,13 @@ export class Broker {
     session.arrivedBytes = bytes
     if (session.backlog.count === 0) return
     drainBacklog(this.core, session)
-    this.settle()
+    this.runDirty()
   }
 
   /** Time has come to `nowMs`. */
   advance(nowMs: number): void {
     lifecycle.advance(this.core, nowMs)
-    this.settle()
+    this.runDirty()
   }
 
   /** When {@link Broker.advance} should be called next. */
@@ -289,45 +289,45 @@ export class Broker {
       this.sendWhole(session, sequence + firstObjects, route, payload)
       return
     }
-    const plan = planFor(core, session, sequence, route, payload)
-    if (plan === undefined) return
-    if (route.kind === 'produce') admitNew(core, session, sequence, plan, payload, undefined)
-    else if (route.kind === 'clear') this.clear(session, sequence, plan, payload)
-    else broadcastWhole(core, session, sequence, route.kind, plan, payload)
+    const resolved = resolveRoute(core, session, sequence, route, payload)
+    if (resolved === undefined) return
+    if (route.kind === 'produce') admitNew(core, session, sequence, resolved, payload, undefined)
+    else if (route.kind === 'clear') this.clear(session, sequence, resolved, payload)
+    else broadcastWhole(core, session, sequence, route.kind, resolved, payload)
   }
 
-  private clear(session: Session, sequence: number, plan: Plan, payload: Payload): void {
-    clearBroadcasts(this.core, plan)
-    accept(this.core, session, sequence, plan)
+  private clear(session: Session, sequence: number, resolved: ResolvedRoute, payload: Payload): void {
+    clearBroadcasts(this.core, resolved)
+    accept(this.core, session, sequence, resolved)
     this.core.output.released(payload)
   }
 
-  /** Moves what can move in the groups that were touched, until nothing more can. */
-  private settle(): void {
+  /** Moves what can move in the groups that were dirtyGroups, until nothing more can. */
+  private runDirty(): void {
     const { core } = this
-    const { touched, shortened } = core
-    if (shortened.size > 0) {
-      for (const session of shortened) drainBacklog(core, session)
-      shortened.clear()
+    const { dirtyGroups, sessionsToDrain } = core
+    if (sessionsToDrain.size > 0) {
+      for (const session of sessionsToDrain) drainBacklog(core, session)
+      sessionsToDrain.clear()
     }
     do {
-      for (let index = 0; index < touched.length; index++) {
-        const group = touched[index]
+      for (let index = 0; index < dirtyGroups.length; index++) {
+        const group = dirtyGroups[index]
         if (group === undefined) continue
-        group.touched = false
+        group.isDirty = false
         dispatch(core, group)
         if (group.isDeadLetter) trimDeadLetters(core, group)
         if (group.blocked.length > 0) admitBlocked(core, group.blocked)
         if (group.members.size > 0) continue
         core.unattended.classify(group)
-        core.directory.forgetIfEmpty(group)
+        core.registry.forgetIfEmpty(group)
       }
       // To set its length is a slow call, even if there is nothing in it.
-      while (touched.length > 0) touched.pop()
+      while (dirtyGroups.length > 0) dirtyGroups.pop()
       if (core.nextSends.length > 0) admitNext(core)
       if (core.blocked.length > 0) admitBlocked(core, core.blocked)
-      if (core.directory.surplus > 0) evictGroups(core)
-    } while (touched.length > 0 || core.nextSends.length > 0)
+      if (core.registry.surplus > 0) evictGroups(core)
+    } while (dirtyGroups.length > 0 || core.nextSends.length > 0)
   }
 }
 

@@ -2,12 +2,12 @@ import type { AbsentSession } from './absentSession.ts'
 import { type BlockedSend, BlockedSends } from './blockedSends.ts'
 import { forgetDeadLetter, hasMoreDead, keepDeadIndex } from './deadLetters.ts'
 import type { Group } from './group.ts'
-import { Directory } from './groupRegistry.ts'
+import { GroupRegistry } from './groupRegistry.ts'
 import { Heap } from './heap.ts'
 import type { BrokerJournal } from './journal.ts'
 import type { BrokerLimits, BrokerOptions, BrokerOutput, Packing } from './ports.ts'
-import type { Item, Parcel } from './queueEntry.ts'
-import { isDueBefore, keepDueIndex, type SetAside } from './retries.ts'
+import type { QueueEntry, SharedPayload } from './queueEntry.ts'
+import { type DelayedEntry, isDueBefore, keepDueIndex } from './retries.ts'
 import type { Session } from './session.ts'
 import { UnattendedBroadcasts } from './unattended.ts'
 
@@ -28,7 +28,7 @@ export class Core {
   readonly limits: BrokerLimits
   readonly output: BrokerOutput
   readonly journal: BrokerJournal
-  readonly directory: Directory
+  readonly registry: GroupRegistry
   readonly packing: Packing | undefined
   readonly sessions: Map<string, Session> = new Map()
   /** Sessions of an earlier run that have not come back, in the order in which their grace time ends. */
@@ -44,9 +44,9 @@ export class Core {
   /** The groups with dead letters. */
   readonly deadGroups: Heap<Group> = new Heap<Group>(hasMoreDead, keepDeadIndex)
   /** What waits for its next attempt. */
-  readonly retries: Heap<SetAside> = new Heap<SetAside>(isDueBefore, keepDueIndex)
+  readonly retries: Heap<DelayedEntry> = new Heap<DelayedEntry>(isDueBefore, keepDueIndex)
   /** Of objects that were tried in vain and are not gone: the id of the session that tried last. */
-  readonly failedAt: WeakMap<Item, string> = new WeakMap()
+  readonly failedAt: WeakMap<QueueEntry, string> = new WeakMap()
   /** What waits until fewer bytes are kept. */
   readonly blocked: BlockedSends = new BlockedSends(undefined)
   /** Who was behind another of its session and has its turn now: whether they get in is to be seen. */
@@ -56,9 +56,9 @@ export class Core {
   /** Retained broadcasts that go when room is needed. */
   readonly unattended: UnattendedBroadcasts = new UnattendedBroadcasts()
   /** Groups in which something may be able to move. */
-  readonly touched: Group[] = []
-  /** Sessions whose backlog lost what was aborted, so that they may have room for the rest. */
-  readonly shortened: Set<Session> = new Set()
+  readonly dirtyGroups: Group[] = []
+  /** Sessions whose backlog lost what was aborted, so that they may have room for the park. */
+  readonly sessionsToDrain: Set<Session> = new Set()
   /** Counts what is ordered by time, so that no clock is needed. */
   ticks = 0
   /** The latest time that the shell told. */
@@ -84,14 +84,14 @@ export class Core {
     this.output = output
     this.journal = journal
     this.packing = options.packing
-    this.directory = new Directory(options, this.unattended)
+    this.registry = new GroupRegistry(options, this.unattended)
   }
 
   /** Something in `group` changed: the broker looks at it before its call returns. */
-  touch(group: Group): void {
-    if (group.touched) return
-    group.touched = true
-    this.touched.push(group)
+  markDirty(group: Group): void {
+    if (group.isDirty) return
+    group.isDirty = true
+    this.dirtyGroups.push(group)
   }
 
   /** A payload of so many bytes is kept from now on. */
@@ -101,38 +101,38 @@ export class Core {
   }
 
   /** So many copies of an object of `group` are not needed any more. */
-  letItemGo(item: Item, group: Group, copies = 1): void {
-    const { payload, parcel, order } = item
+  unrefEntry(entry: QueueEntry, group: Group, copies = 1): void {
+    const { payload, shared, order } = entry
     const { isDeadLetter } = group
-    if (isDeadLetter) forgetDeadLetter(this, group, item)
+    if (isDeadLetter) forgetDeadLetter(this, group, entry)
     if (group.blocked.length > 0) leaveGroup(group, order, copies * payload.bytes)
-    if (parcel === undefined) {
-      if (!isDeadLetter) this.letBytesGo(payload.bytes, this.isAfterFirst(group, order))
+    if (shared === undefined) {
+      if (!isDeadLetter) this.freeBytes(payload.bytes, this.isAfterFirst(group, order))
       this.output.released(payload)
     } else if (isDeadLetter) {
-      parcel.deadReferences -= copies
-      parcel.references -= copies
+      shared.deadReferences -= copies
+      shared.references -= copies
       // Its bytes were taken off when the last of the others went.
-      if (parcel.references === 0) this.output.released(payload)
+      if (shared.references === 0) this.output.released(payload)
     } else {
-      this.letParcelGo(parcel, copies)
+      this.unref(shared, copies)
     }
   }
 
-  /** `count` places refer to the parcel no more, none of which is a dead letter. */
-  letParcelGo(parcel: Parcel, count = 1): void {
-    parcel.references -= count
-    if (parcel.references > parcel.deadReferences) return
-    this.letBytesGo(parcel.payload.bytes, this.isParcelAfterFirst(parcel))
-    if (parcel.references === 0) this.output.released(parcel.payload)
+  /** `count` places refer to the shared no more, none of which is a dead letter. */
+  unref(shared: SharedPayload, count = 1): void {
+    shared.references -= count
+    if (shared.references > shared.deadReferences) return
+    this.freeBytes(shared.payload.bytes, this.isSharedAfterFirst(shared))
+    if (shared.references === 0) this.output.released(shared.payload)
   }
 
   /** A copy in the queue of `group` is about to become a dead letter, whose bytes take no room from anybody. */
-  died(group: Group, { payload, parcel, order }: Item): void {
+  died(group: Group, { payload, shared, order }: QueueEntry): void {
     if (group.blocked.length > 0) leaveGroup(group, order, payload.bytes)
-    if (parcel === undefined) this.letBytesGo(payload.bytes, this.isAfterFirst(group, order))
-    else if (++parcel.deadReferences === parcel.references)
-      this.letBytesGo(payload.bytes, this.isParcelAfterFirst(parcel))
+    if (shared === undefined) this.freeBytes(payload.bytes, this.isAfterFirst(group, order))
+    else if (++shared.deadReferences === shared.references)
+      this.freeBytes(payload.bytes, this.isSharedAfterFirst(shared))
   }
 
   /** Whether the object at that order of a group, which is there only, came after the first that waits for room in the relay. */
@@ -141,16 +141,16 @@ export class Core {
   }
 
   /** The same of an object that several places refer to. */
-  isParcelAfterFirst({ epoch }: Parcel): boolean {
+  isSharedAfterFirst({ epoch }: SharedPayload): boolean {
     return this.blocked.length > 0 && epoch === this.blocked.epoch
   }
 
-  private letBytesGo(bytes: number, isAfterFirst: boolean): void {
+  private freeBytes(bytes: number, isAfterFirst: boolean): void {
     this.keptBytes -= bytes
     if (isAfterFirst) this.blocked.bytesAfter -= bytes
   }
 }
 
-function leaveGroup({ blocked, ready }: Group, order: number, bytes: number): void {
-  if (order >= ready.from) blocked.bytesAfter -= bytes
+function leaveGroup({ blocked, queue }: Group, order: number, bytes: number): void {
+  if (order >= queue.from) blocked.bytesAfter -= bytes
 }

@@ -1,47 +1,47 @@
 import type { DeadLetter, FailureError } from '../deadLetter.ts'
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
-import type { Item } from './queueEntry.ts'
+import type { QueueEntry } from './queueEntry.ts'
 import { dropOldest } from './queueing.ts'
 
 /** What a record takes besides its texts. */
 const recordBytes = 100
 
 /** An object was tried too often: it goes to the dead-letter group, with what is known of its last attempt. */
-export function bury(
+export function deadLetter(
   core: Core,
   group: Group,
-  item: Item,
+  entry: QueueEntry,
   lease: { readonly attempt: number; readonly isSeen: boolean },
   deadLetter: DeadLetter,
 ): void {
-  const dead = core.directory.deadLettersOf(group)
-  const { payload, order } = item
-  core.died(group, item)
+  const dead = core.registry.deadLettersOf(group)
+  const { payload, order } = entry
+  core.died(group, entry)
   group.counts.dead++
   core.counts.dead++
   core.output.event({ type: 'objectDead', group: group.name, deadLetter })
-  item.order = dead.nextOrder++
-  item.attempt = 1
-  core.failedAt.delete(item)
-  const large = item.parcel?.large
+  entry.order = dead.nextOrder++
+  entry.attempt = 1
+  core.failedAt.delete(entry)
+  const large = entry.shared?.large
   if (large === undefined) {
     const { attempt, isSeen } = lease
-    core.journal.buried(payload, group.name, attempt, deadLetter.endpoint, isSeen, dead.name, item.order, order)
-    core.journal.died(payload, dead.name, item.order, deadLetter)
+    core.journal.buried(payload, group.name, attempt, deadLetter.endpoint, isSeen, dead.name, entry.order, order)
+    core.journal.died(payload, dead.name, entry.order, deadLetter)
   } else {
-    large.waiting.set(item, dead)
+    large.waiting.set(entry, dead)
   }
-  keepDeadLetter(core, dead, item, deadLetter)
-  dead.ready.push(item)
-  core.touch(dead)
+  keepDeadLetter(core, dead, entry, deadLetter)
+  dead.queue.push(entry)
+  core.markDirty(dead)
 }
 
 /** Notes how an object in a dead-letter group died. */
 export function keepDeadLetter(
   core: Core,
   dead: Group,
-  { payload, order }: Pick<Item, 'payload' | 'order'>,
+  { payload, order }: Pick<QueueEntry, 'payload' | 'order'>,
   deadLetter: DeadLetter | undefined,
 ): void {
   if (deadLetter !== undefined) dead.deadLetters.set(order, deadLetter)
@@ -49,7 +49,7 @@ export function keepDeadLetter(
 }
 
 /** A dead letter is gone. */
-export function forgetDeadLetter(core: Core, dead: Group, { payload, order }: Item): void {
+export function forgetDeadLetter(core: Core, dead: Group, { payload, order }: QueueEntry): void {
   const deadLetter = dead.deadLetters.get(order)
   dead.deadLetters.delete(order)
   changeDeadBytes(core, dead, -payload.bytes - bytesOf(deadLetter))
@@ -62,15 +62,15 @@ export function forgetDeadLetter(core: Core, dead: Group, { payload, order }: It
 export function trimDeadLetters(core: Core, dead: Group): void {
   dead.bytesBound = Math.min(dead.bytesBound, dead.deadBytes)
   const bound = Math.max(dead.deadBytesMax, dead.bytesBound)
-  while (dead.deadBytes > bound && dead.ready.count > 1) dropOldest(core, dead, 'dead-overflow', 1, 0)
+  while (dead.deadBytes > bound && dead.queue.count > 1) dropOldest(core, dead, 'dead-overflow', 1, 0)
   core.deadBytesBound = Math.min(core.deadBytesBound, core.deadBytes)
   const boundOfAll = Math.max(core.limits.relayBytesMax, core.deadBytesBound)
   while (core.deadBytes > boundOfAll) {
     const largest = core.deadGroups.first()
     // All of it is on lease.
-    if (largest === undefined || largest.ready.count === 0) return
+    if (largest === undefined || largest.queue.count === 0) return
     dropOldest(core, largest, 'dead-overflow', 1, 0)
-    core.touch(largest)
+    core.markDirty(largest)
   }
 }
 

@@ -1,13 +1,13 @@
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
 import { isServedBefore, type Membership } from './membership.ts'
-import { cutRun, type Item } from './queueEntry.ts'
+import { cutRun, type QueueEntry } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** Gives the waiting objects of `group` to its members, the oldest first, as long as the oldest finds one that may have it. */
 export function dispatch(core: Core, group: Group): void {
   for (;;) {
-    const first = group.ready.first()
+    const first = group.queue.first()
     if (first === undefined) return
     const { objects, bytes } = first.payload
     // What was tried in vain goes to another member if it can.
@@ -16,11 +16,11 @@ export function dispatch(core: Core, group: Group): void {
     if (member === undefined) return
     const part = objects === 1 ? 1 : partFor(member, objects, bytes)
     if (part < objects) {
-      group.ready.putFirst(cutRun(core.output, first, part))
+      group.queue.putFirst(cutRun(core.output, first, part))
       continue
     }
-    const item = group.ready.take()
-    if (item !== undefined) deliver(core, member, item)
+    const entry = group.queue.take()
+    if (entry !== undefined) deliver(core, member, entry)
   }
 }
 
@@ -73,7 +73,7 @@ export function addCredit(core: Core, member: Membership, count: number): void {
   if (member.credit === 0) member.since = ++core.ticks
   member.credit = Math.min(member.credit + count, Number.MAX_SAFE_INTEGER)
   offer(core, member)
-  core.touch(member.group)
+  core.markDirty(member.group)
 }
 
 /** A member may be served: if it has asked, its session takes work and its group is not paused, it stands in a heap from now on. */
@@ -81,7 +81,7 @@ export function offer(core: Core, member: Membership): void {
   const { group, session, credit, heapIndex } = member
   if (credit === 0 || heapIndex >= 0 || group.isPaused || !session.takesWork) return
   group.takers.push(member)
-  core.touch(group)
+  core.markDirty(group)
 }
 
 /** The number of leases of a member changed. */
@@ -101,20 +101,20 @@ export function offerAgain(core: Core, session: Session): void {
 
 /** The session has more room than before: its stalled members are looked at again, who waits longest first. */
 export function wake(core: Core, session: Session): void {
-  if (core.directory.hasDirectGroups) touchDirect(core, session)
+  if (core.registry.hasDirectGroups) touchDirect(core, session)
   if (session.stalledCount === 0) return
   const stalled = [...session.memberships.values()].filter((member) => member.stalled)
   stalled.sort((one, other) => one.since - other.since)
   for (const member of stalled) {
     unstall(member)
-    core.touch(member.group)
+    core.markDirty(member.group)
   }
 }
 
 /** An object that waits to be taken at once may need more room than a member has who could take a smaller one, and is not stalled. */
 function touchDirect(core: Core, { memberships }: Session): void {
   for (const { group } of memberships.values())
-    if (group.maxConsumables === 0 && group.blocked.length > 0) core.touch(group)
+    if (group.maxConsumables === 0 && group.blocked.length > 0) core.markDirty(group)
 }
 
 /** Takes a member out of the heap that it is in, if any. */
@@ -148,11 +148,11 @@ export function unstall(member: Membership): void {
 }
 
 /** Lends an object, or a run, to a member. */
-export function deliver(core: Core, member: Membership, item: Item): void {
+export function deliver(core: Core, member: Membership, entry: QueueEntry): void {
   const { session, group } = member
-  const { payload, groupIndex, attempt } = item
+  const { payload, groupIndex, attempt } = entry
   const { bytes, objects } = payload
-  item.holder = member
+  entry.holder = member
   session.sentBytes += bytes
   member.leases += objects
   member.credit -= objects
@@ -163,13 +163,13 @@ export function deliver(core: Core, member: Membership, item: Item): void {
   group.leasedBytes += bytes
   group.counts.delivered += objects
   core.counts.delivered += objects
-  const leaseNumber = session.leases.add(item, objects)
-  const large = item.parcel?.large
+  const leaseNumber = session.leases.add(entry, objects)
+  const large = entry.shared?.large
   if (large === undefined) {
-    core.journal.leased(payload, group.name, attempt, session.id, item.order)
+    core.journal.leased(payload, group.name, attempt, session.id, entry.order)
   } else {
-    large.waiting.delete(item)
-    large.leases.set(item, leaseNumber)
+    large.waiting.delete(entry)
+    large.leases.set(entry, leaseNumber)
   }
   if (core.limits.progressMs > 0) watch(core, session, objects)
   core.output.deliver(session, {
@@ -178,7 +178,7 @@ export function deliver(core: Core, member: Membership, item: Item): void {
     group: group.name,
     groupIndex,
     attempt,
-    deadLetter: group.isDeadLetter ? group.deadLetters.get(item.order) : undefined,
+    deadLetter: group.isDeadLetter ? group.deadLetters.get(entry.order) : undefined,
     skipped: 0,
     leaseNumber,
   })

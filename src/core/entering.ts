@@ -5,7 +5,7 @@ import { dispatch } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { LargeObject } from './largeObject.ts'
 import type { Payload } from './ports.ts'
-import type { Parcel, Plan } from './queueEntry.ts'
+import type { ResolvedRoute, SharedPayload } from './queueEntry.ts'
 import { bytesBound, countBound, dropOldest, enqueue } from './queueing.ts'
 import { free } from './relayRoom.ts'
 import { droppingGroup, hasRelayRoom, isNone, relayExcess } from './room.ts'
@@ -17,34 +17,34 @@ export function enter(
   core: Core,
   session: Session,
   sequence: number,
-  plan: Plan,
+  route: ResolvedRoute,
   payload: Payload,
   large: LargeObject | undefined,
   turn: number = NEWCOMER,
 ): void {
-  const { groups, copies, copiesTotal, directGroups } = plan
-  if (plan.drops || !hasRelayRoom(core, payload.bytes, turn)) makeRoom(core, plan, payload.bytes, turn)
+  const { groups, copies, copiesTotal, directGroups } = route
+  if (route.drops || !hasRelayRoom(core, payload.bytes, turn)) makeRoom(core, route, payload.bytes, turn)
   core.keep(payload.bytes)
-  const takers = directGroups > 1 ? matchTakers(plan, payload.bytes) : undefined
+  const takers = directGroups > 1 ? matchTakers(route, payload.bytes) : undefined
   const { epoch } = core.blocked
-  let parcel: Parcel | undefined = large?.parcel
-  if (parcel === undefined && copiesTotal > 1)
-    parcel = { payload, references: 0, deadReferences: 0, epoch, large: undefined }
-  if (parcel !== undefined) {
-    parcel.references += copiesTotal
-    parcel.epoch = epoch
+  let shared: SharedPayload | undefined = large?.shared
+  if (shared === undefined && copiesTotal > 1)
+    shared = { payload, references: 0, deadReferences: 0, epoch, large: undefined }
+  if (shared !== undefined) {
+    shared.references += copiesTotal
+    shared.epoch = epoch
   }
-  if (large !== undefined) large.held = undefined
+  if (large !== undefined) large.blocked = undefined
   for (let index = 0; index < groups.length; index++) {
     const group = groups[index]
     const count = copies[index]
     if (group === undefined || count === undefined) continue
-    enqueue(core, group, payload, parcel, count, index)
+    enqueue(core, group, payload, shared, count, index)
     if (large === undefined) group.counts.accepted += count * payload.objects
   }
   if (large === undefined) {
     core.counts.accepted += copiesTotal * payload.objects
-    accept(core, session, sequence, plan, payload.objects)
+    accept(core, session, sequence, route, payload.objects)
   } else {
     core.output.admitted(session, sequence)
   }
@@ -55,9 +55,9 @@ export function enter(
 }
 
 /** Drops what was found to be in the way. */
-function makeRoom(core: Core, plan: Plan, bytes: number, turn: number): void {
-  const { groups, copies } = plan
-  const dropping = droppingGroup(plan)
+function makeRoom(core: Core, route: ResolvedRoute, bytes: number, turn: number): void {
+  const { groups, copies } = route
+  const dropping = droppingGroup(route)
   const excess = relayExcess(core, bytes, turn, dropping)
   const { keptBytes } = core
   const { bytesAfter } = core.blocked
@@ -74,14 +74,14 @@ function makeRoom(core: Core, plan: Plan, bytes: number, turn: number): void {
 }
 
 function makeRoomInQueue(core: Core, group: Group, copies: number, bytes: number): void {
-  const countExcess = group.ready.count + copies - countBound(group)
+  const countExcess = group.queue.count + copies - countBound(group)
   const bytesExcess = group.bytes + copies * bytes - bytesBound(core, group)
   if (countExcess > 0 || bytesExcess > 0) dropOldest(core, group, 'overflow', countExcess, bytesExcess)
 }
 
 /** Tells the sender that an object is kept, or a run of them. */
-export function accept(core: Core, session: Session, sequence: number, plan: Plan, objects = 1): void {
-  const { groups, memberCounts } = plan
+export function accept(core: Core, session: Session, sequence: number, route: ResolvedRoute, objects = 1): void {
+  const { groups, memberCounts } = route
   for (let index = 0; index < groups.length; index++) memberCounts[index] = groups[index]?.members.size ?? 0
   core.output.accepted(session, sequence, objects, memberCounts)
 }
@@ -91,13 +91,13 @@ export function reject(
   core: Core,
   session: Session,
   sequence: number,
-  plan: Plan | undefined,
+  route: ResolvedRoute | undefined,
   payload: Payload,
   error: ObjectRelayError,
 ): void {
   session.begun.delete(sequence)
   // Some of its groups may have been made for it.
-  for (const group of plan?.groups ?? []) core.touch(group)
+  for (const group of route?.groups ?? []) core.markDirty(group)
   core.counts.rejected++
   core.output.rejected(session, sequence, error)
   core.output.released(payload)

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { FreshLine } from './freshQueue.ts'
+import { FreshQueue } from './freshQueue.ts'
 import type { Packing, Payload } from './ports.ts'
-import { type Item, waitingItem } from './queueEntry.ts'
+import { type QueueEntry, waitingEntry } from './queueEntry.ts'
 
 interface Numbered {
   readonly bytes: number
@@ -20,9 +20,9 @@ function packing(unpackedObjects: number, pageObjects: number): Packing<Numbered
   }
 }
 
-function itemOf(order: number, groupIndex = 0): Item {
+function itemOf(order: number, groupIndex = 0): QueueEntry {
   const payload: Numbered = { place: order, bytes: order * 3, objects: 1 }
-  return waitingItem(payload, undefined, order, 1, 1, groupIndex)
+  return waitingEntry(payload, undefined, order, 1, 1, groupIndex)
 }
 
 function numbered(payload: Payload): Numbered {
@@ -36,7 +36,7 @@ function isNumbered(payload: Payload): payload is Numbered {
 
 type Facts = [order: number, place: number, bytes: number, groupIndex: number]
 
-function facts({ order, payload, groupIndex }: Item): Facts {
+function facts({ order, payload, groupIndex }: QueueEntry): Facts {
   return [order, numbered(payload).place, payload.bytes, groupIndex]
 }
 
@@ -46,26 +46,26 @@ describe('a line of fresh objects', () => {
   test('is a list, from the middle of which some leave, however it is packed', () => {
     fc.assert(
       fc.property(someChanges, fc.nat(3), fc.integer({ min: 1, max: 4 }), (changes, unpackedObjects, pageObjects) => {
-        const line = new FreshLine(packing(unpackedObjects, pageObjects))
-        let list: Item[] = []
+        const line = new FreshQueue(packing(unpackedObjects, pageObjects))
+        let list: QueueEntry[] = []
         let order = 1
         for (const { what, count } of changes) {
           if (what < 4) {
             for (let added = 0; added < count; added++, order += 1 + (what === 3 ? 2 ** 31 : 0)) {
               // Only what is not packed has an identity, and is ever taken out of the middle.
-              const item = itemOf(order, added % 3 === 0 ? 1 : 0)
-              list.push(item)
-              line.push(item)
+              const entry = itemOf(order, added % 3 === 0 ? 1 : 0)
+              list.push(entry)
+              line.push(entry)
             }
           } else if (what < 6) {
             for (let taken = 0; taken < count; taken++) {
-              const [item, expected] = [line.shift(), list.shift()]
-              expect(item && facts(item)).toEqual(expected && facts(expected))
+              const [entry, expected] = [line.shift(), list.shift()]
+              expect(entry && facts(entry)).toEqual(expected && facts(expected))
             }
           } else if (what < 8) {
             const leaving = list.filter(({ groupIndex }, index) => groupIndex === 1 && (index + count) % 2 === 0)
-            for (const item of leaving) line.remove(item)
-            list = list.filter((item) => !leaving.includes(item))
+            for (const entry of leaving) line.remove(entry)
+            list = list.filter((entry) => !leaving.includes(entry))
           } else {
             // Half of what is read is moved; some of that cannot be packed any more.
             let read = 0
@@ -86,7 +86,7 @@ describe('a line of fresh objects', () => {
   })
 
   test('takes 16 bytes for each object that waits far behind', () => {
-    const line = new FreshLine(packing(4096, 1024))
+    const line = new FreshQueue(packing(4096, 1024))
     for (let order = 1; order <= 20_000; order++) line.push(itemOf(order * 7 + 1))
     globalThis.gc?.()
     const before = process.memoryUsage()
@@ -98,13 +98,13 @@ describe('a line of fresh objects', () => {
   })
 
   test('does not keep what left it behind one that stays', () => {
-    const line = new FreshLine(packing(1, 4))
+    const line = new FreshQueue(packing(1, 4))
     line.push(itemOf(1, 1))
     let kept = 0
     for (let order = 2; order < 10_000; order++) {
-      const item = itemOf(order, 1)
-      line.push(item)
-      line.remove(item)
+      const entry = itemOf(order, 1)
+      line.push(entry)
+      line.remove(entry)
       kept = Math.max(kept, JSON.stringify(line).length)
     }
     expect([...line]).toHaveLength(1)

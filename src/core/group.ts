@@ -1,16 +1,16 @@
 import type { DeadLetter } from '../deadLetter.ts'
 import { BlockedSends } from './blockedSends.ts'
 import { isDeadLetterName } from './groupName.ts'
-import { ReadyQueue } from './groupQueue.ts'
+import { GroupQueue } from './groupQueue.ts'
 import { Heap } from './heap.ts'
 import type { LargeObject } from './largeObject.ts'
 import { hadMoreRoom, isServedBefore, keepHeapIndex, type Membership } from './membership.ts'
 import type { AcceptedGroup, BrokerLimits, Overflow, Packing } from './ports.ts'
-import type { Parcel } from './queueEntry.ts'
+import type { SharedPayload } from './queueEntry.ts'
 
 /** The newest whole broadcast of a group, for members to come. */
-export interface LastBroadcast {
-  readonly parcel: Parcel
+export interface RetainedBroadcast {
+  readonly shared: SharedPayload
   readonly order: number
   readonly groupIndex: number
 }
@@ -32,7 +32,7 @@ export class Group {
   /** It was looked up and then forgotten, because nothing was left in it: look it up again. */
   forgotten = false
   /** It waits for the broker to see what can move in it. */
-  touched = false
+  isDirty = false
 
   readonly members: Set<Membership> = new Set()
   /** The members that asked and may be served. */
@@ -40,7 +40,7 @@ export class Group {
   /** Those among them that had no room for what was the first object. */
   readonly stalled: Heap<Membership> = new Heap<Membership>(hadMoreRoom, keepHeapIndex)
 
-  readonly ready: ReadyQueue
+  readonly queue: GroupQueue
   leased = 0
   leasedBytes = 0
   nextOrder = 0
@@ -49,12 +49,12 @@ export class Group {
   bytesBound = 0
   /** What waits for room here, and how many sessions hold something back for this group. */
   readonly blocked: BlockedSends = new BlockedSends(this)
-  heldLines = 0
+  blockedSenders = 0
   /** What came into this queue in that epoch of those who wait for room in the relay, has this order or a higher one. */
   relayEpoch = -1
   relayOrder = 0
 
-  last: LastBroadcast | undefined = undefined
+  retained: RetainedBroadcast | undefined = undefined
   broadcastOrder = 0
   /** The order of the newest broadcast that was whole, retained or not. */
   wholeOrder = 0
@@ -79,7 +79,7 @@ export class Group {
   constructor(name: string, limits: GroupLimits, accepted?: AcceptedGroup, packing?: Packing) {
     this.name = name
     this.isDeadLetter = isDeadLetterName(name)
-    this.ready = new ReadyQueue(packing)
+    this.queue = new GroupQueue(packing)
     this.setBounds(limits, accepted)
   }
 
@@ -94,23 +94,23 @@ export class Group {
   }
 
   keepWhatIsThere(): void {
-    this.countBound = this.ready.count
+    this.countBound = this.queue.count
     this.bytesBound = this.isDeadLetter ? this.deadBytes : this.bytes
   }
 
   /** Bytes waiting or on lease. */
   get bytes(): number {
-    return this.ready.bytes + this.leasedBytes
+    return this.queue.bytes + this.leasedBytes
   }
 
   /** Whether there is nothing in it that would have to be remembered. */
   get isEmpty(): boolean {
-    return this.last === undefined && this.hasNothingElse
+    return this.retained === undefined && this.hasNothingElse
   }
 
   /** Whether all that has to be remembered of it is its retained broadcast. */
   get hasOnlyRetained(): boolean {
-    return this.last !== undefined && this.hasNothingElse
+    return this.retained !== undefined && this.hasNothingElse
   }
 
   private get hasNothingElse(): boolean {
@@ -118,9 +118,9 @@ export class Group {
       this.members.size === 0 &&
       !this.isPaused &&
       this.policy === undefined &&
-      this.ready.count === 0 &&
+      this.queue.count === 0 &&
       this.leased === 0 &&
-      this.heldLines === 0 &&
+      this.blockedSenders === 0 &&
       this.begunBroadcasts.size === 0
     )
   }

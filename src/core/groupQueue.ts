@@ -1,22 +1,22 @@
-import { FreshLine } from './freshQueue.ts'
+import { FreshQueue } from './freshQueue.ts'
 import { Heap } from './heap.ts'
 import type { Packing } from './ports.ts'
-import type { Item } from './queueEntry.ts'
-import type { SetAside } from './retries.ts'
+import type { QueueEntry } from './queueEntry.ts'
+import type { DelayedEntry } from './retries.ts'
 
 /**
  * The waiting objects of a group in their order. What was given back comes before what was never delivered, because it
  * was before it when it was delivered; so it stands apart, and only there does the order need work. What was cut off the front of a
  * run stands there too.
  */
-export class ReadyQueue {
+export class GroupQueue {
   /** How many objects wait, copies counted, and those that are set aside. */
   count = 0
   /** Their bytes, copies counted. */
   bytes = 0
   /** How many places there are before those that were never delivered: of what was given back, and of what was cut off a run. */
-  get returnedCount(): number {
-    return this.returned.size
+  get redeliveryCount(): number {
+    return this.redeliveries.size
   }
 
   /** How many of those that wait have this order or a higher one. */
@@ -24,22 +24,22 @@ export class ReadyQueue {
   fromCount = 0
 
   /** Those that were never given back, or were restored. */
-  fresh: FreshLine
-  private readonly returned: Heap<Item> = new Heap<Item>(isEarlier, ignore)
+  fresh: FreshQueue
+  private readonly redeliveries: Heap<QueueEntry> = new Heap<QueueEntry>(isEarlier, ignore)
   /** What waits and is not to be delivered yet. */
-  private readonly aside: Heap<SetAside> = new Heap<SetAside>(isAsideEarlier, keepIndex)
+  private readonly delayed: Heap<DelayedEntry> = new Heap<DelayedEntry>(isDelayedEarlier, setDelayedIndex)
 
   constructor(packing: Packing | undefined) {
-    this.fresh = new FreshLine(packing)
+    this.fresh = new FreshQueue(packing)
   }
 
   /** How many of those that wait may be delivered. */
   get availableCount(): number {
-    return this.count - this.aside.size
+    return this.count - this.delayed.size
   }
 
-  get asideCount(): number {
-    return this.aside.size
+  get delayedCount(): number {
+    return this.delayed.size
   }
 
   /** Counts those that come from now on, whose order is `from` or higher. */
@@ -49,101 +49,101 @@ export class ReadyQueue {
   }
 
   /** Adds one that was never delivered from here; its order is higher than that of all before. */
-  push(item: Item): void {
-    this.pushTo(this.fresh, item)
+  push(entry: QueueEntry): void {
+    this.pushTo(this.fresh, entry)
   }
 
   /** Adds one to a line that will be part of this queue. */
-  pushTo(line: FreshLine, item: Item): void {
-    line.push(item)
-    this.add(item.order, item.copies * item.payload.objects, item.copies * item.payload.bytes)
+  pushTo(line: FreshQueue, entry: QueueEntry): void {
+    line.push(entry)
+    this.add(entry.order, entry.copies * entry.payload.objects, entry.copies * entry.payload.bytes)
   }
 
   /** Puts one that was delivered back into its old place. */
-  giveBack(item: Item): void {
-    this.returned.push(item)
-    this.add(item.order, 1, item.payload.bytes)
+  requeue(entry: QueueEntry): void {
+    this.redeliveries.push(entry)
+    this.add(entry.order, 1, entry.payload.bytes)
   }
 
   /** Keeps one that was delivered, and is not to be delivered yet. */
-  setAside(entry: SetAside): void {
-    this.aside.push(entry)
-    this.add(entry.item.order, 1, entry.item.payload.bytes)
+  delay(delayed: DelayedEntry): void {
+    this.delayed.push(delayed)
+    this.add(delayed.entry.order, 1, delayed.entry.payload.bytes)
   }
 
   /** One that was set aside may be delivered now, from its old place. */
-  bringBack(entry: SetAside): void {
-    this.aside.removeAt(entry.index)
-    this.returned.push(entry.item)
+  endDelay(delayed: DelayedEntry): void {
+    this.delayed.removeAt(delayed.index)
+    this.redeliveries.push(delayed.entry)
   }
 
   /** What is set aside, in no order. */
-  asideEntries(): readonly SetAside[] {
-    return this.aside.values()
+  delayedEntries(): readonly DelayedEntry[] {
+    return this.delayed.values()
   }
 
   /** Puts what was cut off the oldest before it. */
-  putFirst(part: Item): void {
-    this.returned.push(part)
+  putFirst(part: QueueEntry): void {
+    this.redeliveries.push(part)
   }
 
   /** The oldest of those that may be delivered. */
-  first(): Item | undefined {
-    return this.returned.first() ?? this.fresh.first()
+  first(): QueueEntry | undefined {
+    return this.redeliveries.first() ?? this.fresh.first()
   }
 
   /** The oldest of all. */
-  oldest(): Item | undefined {
+  oldest(): QueueEntry | undefined {
     const first = this.first()
-    const aside = this.aside.first()?.item
+    const aside = this.delayed.first()?.entry
     if (first === undefined || aside === undefined) return first ?? aside
     return isEarlier(aside, first) ? aside : first
   }
 
-  /** Takes one copy of the oldest that may be delivered, all of it if it is a run. It is the same item if it was the last copy. */
-  take(): Item | undefined {
-    const item = this.first()
-    if (item === undefined) return undefined
-    this.add(item.order, -item.payload.objects, -item.payload.bytes)
-    if (item.copies > 1) {
-      item.copies--
-      return { ...item, copies: 1 }
+  /** Takes one copy of the oldest that may be delivered, all of it if it is a run. It is the same entry if it was the last copy. */
+  take(): QueueEntry | undefined {
+    const entry = this.first()
+    if (entry === undefined) return undefined
+    this.add(entry.order, -entry.payload.objects, -entry.payload.bytes)
+    if (entry.copies > 1) {
+      entry.copies--
+      return { ...entry, copies: 1 }
     }
-    if (this.returned.size > 0) this.returned.removeAt(0)
+    if (this.redeliveries.size > 0) this.redeliveries.removeAt(0)
     else this.fresh.shift()
-    return item
+    return entry
   }
 
   /** Takes `copies` of the oldest out, no more than there are. */
-  drop(item: Item, copies: number): void {
-    if (copies === item.copies) {
-      this.remove(item)
+  drop(entry: QueueEntry, copies: number): void {
+    if (copies === entry.copies) {
+      this.remove(entry)
       return
     }
-    item.copies -= copies
-    this.add(item.order, -copies, -copies * item.payload.bytes)
+    entry.copies -= copies
+    this.add(entry.order, -copies, -copies * entry.payload.bytes)
   }
 
-  /** Takes all copies of `item` out, wherever it stands. */
-  remove(item: Item): void {
-    this.add(item.order, -item.copies * item.payload.objects, -item.copies * item.payload.bytes)
-    if (item !== this.first() && this.removeAside(item)) return
+  /** Takes all copies of `entry` out, wherever it stands. */
+  remove(entry: QueueEntry): void {
+    this.add(entry.order, -entry.copies * entry.payload.objects, -entry.copies * entry.payload.bytes)
+    if (entry !== this.first() && this.removeDelayed(entry)) return
     // Among those, only a large object that came back before it was whole is not the first, which is rare: a search will do.
-    const index = this.returned.values().indexOf(item)
+    const index = this.redeliveries.values().indexOf(entry)
     if (index >= 0) {
-      this.returned.removeAt(index)
+      this.redeliveries.removeAt(index)
       return
     }
-    this.fresh.remove(item)
+    this.fresh.remove(entry)
   }
 
-  private removeAside(item: Item): boolean {
-    const first = this.aside.first()
+  private removeDelayed(entry: QueueEntry): boolean {
+    const first = this.delayed.first()
     // What is dropped is the first, what is aborted may be any.
-    const entry = first?.item === item ? first : this.aside.values().find((other) => other.item === item)
-    if (entry === undefined) return false
-    this.aside.removeAt(entry.index)
-    entry.dueTimes?.removeAt(entry.dueIndex)
+    const delayed = first?.entry === entry ? first : this.delayed.values().find((other) => other.entry === entry)
+    if (delayed === undefined) return false
+    this.delayed.removeAt(delayed.index)
+    delayed.dueTimes?.removeAt(delayed.dueIndex)
     return true
   }
 
@@ -152,36 +152,40 @@ export class ReadyQueue {
    * What is on lease may have to be put back behind it.
    */
   separate(leasedOrder: number): void {
-    for (let item = this.fresh.first(); item !== undefined && item.order <= leasedOrder; item = this.fresh.first()) {
+    for (
+      let entry = this.fresh.first();
+      entry !== undefined && entry.order <= leasedOrder;
+      entry = this.fresh.first()
+    ) {
       this.fresh.shift()
-      this.returned.push(item)
+      this.redeliveries.push(entry)
     }
   }
 
-  /** All items from the oldest on, those that are set aside included. */
-  *oldestFirst(): Generator<Item, void, undefined> {
-    const before = [...this.returned.values()]
-    for (const { item } of this.aside.values()) before.push(item)
+  /** All entries from the oldest on, those that are set aside included. */
+  *oldestFirst(): Generator<QueueEntry, void, undefined> {
+    const before = [...this.redeliveries.values()]
+    for (const { entry } of this.delayed.values()) before.push(entry)
     before.sort(byAge)
     let next = 0
-    for (const item of this.fresh) {
-      for (let earlier = before[next]; earlier !== undefined && isEarlier(earlier, item); earlier = before[++next])
+    for (const entry of this.fresh) {
+      for (let earlier = before[next]; earlier !== undefined && isEarlier(earlier, entry); earlier = before[++next])
         yield earlier
-      yield item
+      yield entry
     }
     yield* before.slice(next)
   }
 
-  /** All items in no order. */
-  *everything(): Generator<Item> {
-    yield* this.returned.values()
-    for (const { item } of this.aside.values()) yield item
+  /** All entries in no order. */
+  *everything(): Generator<QueueEntry> {
+    yield* this.redeliveries.values()
+    for (const { entry } of this.delayed.values()) yield entry
     yield* this.fresh
   }
 
-  /** All items that may be delivered, from the oldest on; for tests. */
-  items(): Item[] {
-    return [...[...this.returned.values()].sort(byAge), ...this.fresh]
+  /** All entries that may be delivered, from the oldest on; for tests. */
+  entries(): QueueEntry[] {
+    return [...[...this.redeliveries.values()].sort(byAge), ...this.fresh]
   }
 
   private add(order: number, objects: number, bytes: number): void {
@@ -191,21 +195,21 @@ export class ReadyQueue {
   }
 }
 
-function byAge(one: Item, other: Item): number {
+function byAge(one: QueueEntry, other: QueueEntry): number {
   return one.order - other.order || other.attempt - one.attempt
 }
 
 /** Of copies of one object, that which was tried more often. */
-function isEarlier(one: Item, other: Item): boolean {
+function isEarlier(one: QueueEntry, other: QueueEntry): boolean {
   return one.order === other.order ? one.attempt > other.attempt : one.order < other.order
 }
 
-function isAsideEarlier({ item }: SetAside, { item: other }: SetAside): boolean {
-  return isEarlier(item, other)
+function isDelayedEarlier({ entry }: DelayedEntry, { entry: other }: DelayedEntry): boolean {
+  return isEarlier(entry, other)
 }
 
-function keepIndex(entry: SetAside, index: number): void {
-  entry.index = index
+function setDelayedIndex(delayed: DelayedEntry, index: number): void {
+  delayed.index = index
 }
 
 function ignore(): void {}

@@ -3,12 +3,12 @@ import { fixedLimits } from '../limits.ts'
 import { Group } from './group.ts'
 import { deadLetterName, groupOfDeadLetters, isDeadLetterName, isGroupName } from './groupName.ts'
 import type { AcceptedGroup, BrokerLimits, BrokerOptions, Packing, Route } from './ports.ts'
-import type { Plan, PlanBounds } from './queueEntry.ts'
+import type { ResolvedRoute, RouteBounds } from './queueEntry.ts'
 import type { Session } from './session.ts'
 import type { UnattendedBroadcasts } from './unattended.ts'
 
 /** Which groups there are and which there may be. Groups are made when they are first used and forgotten when they are empty. */
-export class Directory {
+export class GroupRegistry {
   readonly groups: Map<string, Group> = new Map()
   /** Whether there are groups that accept an object only when a member takes it at once. */
   hasDirectGroups: boolean
@@ -18,7 +18,7 @@ export class Directory {
   private readonly accepted: ReadonlyMap<string, AcceptedGroup> | undefined
   private readonly limits: BrokerLimits
   private readonly packing: Packing | undefined
-  private plans = new WeakMap<Route, Plan>()
+  private resolvedRoutes = new WeakMap<Route, ResolvedRoute>()
 
   constructor({ acceptedGroups, limits, packing }: BrokerOptions, unattended: UnattendedBroadcasts) {
     this.limits = limits
@@ -54,8 +54,8 @@ export class Directory {
     return Math.max(0, count)
   }
 
-  /** The group `name`, made if need be; ask {@link Directory.refusal} before. */
-  obtain(name: string): Group {
+  /** The group `name`, made if need be; ask {@link GroupRegistry.refusal} before. */
+  getOrCreate(name: string): Group {
     const known = this.groups.get(name)
     if (known !== undefined) return known
     const policy = this.policyOf(isDeadLetterName(name) ? groupOfDeadLetters(name) : name)
@@ -66,7 +66,7 @@ export class Directory {
 
   /** The group for what died in `group`. It counts as one with it, so that `groupsMax` does not lose what died. */
   deadLettersOf(group: Group): Group {
-    return this.obtain(deadLetterName(group.name))
+    return this.getOrCreate(deadLetterName(group.name))
   }
 
   /** How many more members the group `name` may have. */
@@ -80,13 +80,13 @@ export class Directory {
     return this.groups.get(name)?.policy ?? this.accepted?.get(name)
   }
 
-  /** Another policy holds for a group; `undefined`: that of the options. Plans that are in use are to be renewed. */
+  /** Another policy holds for a group; `undefined`: that of the options. Resolved routes in use have to be renewed. */
   setPolicy(group: Group, policy: AcceptedGroup | undefined): void {
     group.policy = policy
     for (const one of [group, this.groups.get(deadLetterName(group.name))])
       one?.setBounds(this.limits, this.policyOf(group.name))
     if (group.maxConsumables === 0) this.hasDirectGroups = true
-    this.plans = new WeakMap()
+    this.resolvedRoutes = new WeakMap()
   }
 
   forgetIfEmpty(group: Group): void {
@@ -101,20 +101,20 @@ export class Directory {
   }
 
   /** Looks the groups of `route` up, once as long as they exist; or says why they cannot be used. */
-  plan(session: Session, route: Route): Plan | ObjectRelayError {
-    let plan = session.recentRoute === route ? session.recentPlan : this.plans.get(route)
-    if (plan?.groups.every(isKnown) !== true) {
+  resolve(session: Session, route: Route): ResolvedRoute | ObjectRelayError {
+    let resolved = session.recentRoute === route ? session.recentResolved : this.resolvedRoutes.get(route)
+    if (resolved?.groups.every(isKnown) !== true) {
       checkRoute(route, this.limits)
       const reserved = route.groups.find(isDeadLetterName)
       if (reserved !== undefined) return reservedName(reserved)
       const refusal = this.refusalOf(route)
       if (refusal !== undefined) return refusal
-      plan = this.makePlan(route)
-      this.plans.set(route, plan)
+      resolved = this.makeResolved(route)
+      this.resolvedRoutes.set(route, resolved)
     }
     session.recentRoute = route
-    session.recentPlan = plan
-    return plan
+    session.recentResolved = resolved
+    return resolved
   }
 
   /** To clear is no use of a group: it makes room. */
@@ -130,8 +130,8 @@ export class Directory {
     return isDeadLetterName(name) && this.accepted.has(groupOfDeadLetters(name))
   }
 
-  private makePlan({ kind, groups: names, copies }: Route): Plan {
-    const groups = names.map((name) => this.obtain(name))
+  private makeResolved({ kind, groups: names, copies }: Route): ResolvedRoute {
+    const groups = names.map((name) => this.getOrCreate(name))
     const produced = kind === 'produce'
     const { objectBytesMax, relayBytesMax, groupBytesMax } = this.limits
     const perGroup = produced ? Math.floor(groupBytesMax / Math.max(...copies)) : Number.POSITIVE_INFINITY
@@ -159,7 +159,7 @@ function isKnown(group: Group): boolean {
 const unbounded = { directGroups: 0, drops: false, tooManyFor: undefined }
 
 /** Of a route of produced objects. */
-export function boundsOf({ groups, copies }: Pick<Plan, 'groups' | 'copies'>): PlanBounds {
+export function boundsOf({ groups, copies }: Pick<ResolvedRoute, 'groups' | 'copies'>): RouteBounds {
   return {
     directGroups: groups.filter(({ maxConsumables }) => maxConsumables === 0).length,
     drops: groups.some(({ overflow }) => overflow === 'drop-oldest'),

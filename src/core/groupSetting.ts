@@ -24,7 +24,7 @@ export function setPolicy(core: Core, name: string, given: AcceptedGroup | undef
 
 /** What was set of a group holds from now on. */
 export function applySetting(core: Core, name: string, { isPaused, policy }: GroupSetting): void {
-  const group = core.directory.obtain(name)
+  const group = core.registry.getOrCreate(name)
   if (policy !== group.policy) applyPolicy(core, group, policy)
   group.isPaused = isPaused
   for (const member of group.members) {
@@ -34,29 +34,29 @@ export function applySetting(core: Core, name: string, { isPaused, policy }: Gro
 }
 
 function applyPolicy(core: Core, group: Group, policy: AcceptedGroup | undefined): void {
-  const { directory, sessions } = core
-  directory.setPolicy(group, policy)
+  const { registry, sessions } = core
+  registry.setPolicy(group, policy)
   for (const session of sessions.values()) {
     session.recentRoute = undefined
-    // What waits for room does so with the plan that it came with.
-    for (const { plan } of session.held.get(group) ?? []) Object.assign(plan, boundsOf(plan))
+    // What waits for room does so with the route that it came with.
+    for (const { route } of session.blockedSends.get(group) ?? []) Object.assign(route, boundsOf(route))
   }
 }
 
-function settingOf({ directory }: Core, name: string): GroupSetting {
-  return directory.groups.get(name) ?? { isPaused: false, policy: undefined }
+function settingOf({ registry }: Core, name: string): GroupSetting {
+  return registry.groups.get(name) ?? { isPaused: false, policy: undefined }
 }
 
 function set(core: Core, name: string, setting: GroupSetting): void {
-  const { directory, journal } = core
+  const { registry, journal } = core
   if (!isGroupName(name))
     throw wrongGroup(`${JSON.stringify(name)} is not a name of a group. Use 1 to 128 bytes of text.`)
   // What an earlier run has set of a group that is not accepted any more can still be undone.
-  const refusal = directory.groups.has(name) ? undefined : directory.refusal(new Set([name]))
+  const refusal = registry.groups.has(name) ? undefined : registry.refusal(new Set([name]))
   if (refusal !== undefined) throw refusal
   applySetting(core, name, setting)
-  for (const group of [directory.groups.get(name), directory.groups.get(deadLetterName(name))])
-    if (group !== undefined) core.touch(group)
+  for (const group of [registry.groups.get(name), registry.groups.get(deadLetterName(name))])
+    if (group !== undefined) core.markDirty(group)
   journal.groupSet(name, setting)
 }
 

@@ -62,7 +62,7 @@ describe('a large object', () => {
     relay.produce(one, 'a', 'g', 60)
     const large = relay.begin(one, 'large', 'produce', 'g', 60)
     expect(relay.said()).toEqual(['accepted 0 (1)', 'blocked one g'])
-    expect(one.heldBytes).toBe(0)
+    expect(one.blockedBytes).toBe(0)
     expect(codeOf(() => relay.broker.complete(one, large))).toBe('PROTOCOL_VIOLATION')
     const other = relay.begin(one, 'other', 'produce', 'g', 10)
     relay.broker.abort(one, large)

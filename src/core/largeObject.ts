@@ -2,7 +2,7 @@ import { createError, type ObjectRelayError } from '../errors.ts'
 import { admitNew } from './admission.ts'
 import type { BacklogEntry } from './backlog.ts'
 import type { BlockedSend } from './blockedSends.ts'
-import { giveUpHeld } from './blocking.ts'
+import { abandonSend } from './blocking.ts'
 import { abortBroadcast, beginBroadcast, completeBroadcast } from './broadcasts.ts'
 import type { Core } from './core.ts'
 import { addCredit } from './dispatch.ts'
@@ -11,7 +11,7 @@ import type { Group } from './group.ts'
 import { endLease } from './leases.ts'
 import type { Membership } from './membership.ts'
 import type { Payload, RouteKind } from './ports.ts'
-import type { Item, Parcel, Plan } from './queueEntry.ts'
+import type { QueueEntry, ResolvedRoute, SharedPayload } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** So many aborted deliveries are remembered, in case the endpoint speaks of them before it knows. */
@@ -21,15 +21,15 @@ const abortedLeasesMax = 1024
 export interface LargeObject {
   readonly sequence: number
   readonly kind: RouteKind
-  readonly plan: Plan
-  readonly parcel: Parcel
+  readonly route: ResolvedRoute
+  readonly shared: SharedPayload
   /** Set while it is held back and not admitted. */
-  held: BlockedSend | undefined
+  blocked: BlockedSend | undefined
   /** Produced: where it waits. */
-  readonly waiting: Map<Item, Group>
+  readonly waiting: Map<QueueEntry, Group>
   /** Produced: the lease number of each delivery that is on lease. */
-  readonly leases: Map<Item, number>
-  /** Broadcast: its order in each group of the plan. */
+  readonly leases: Map<QueueEntry, number>
+  /** Broadcast: its order in each group of the route. */
   readonly orders: number[]
   /** Broadcast: who is getting it, once for each delivery. */
   readonly recipients: Session[]
@@ -46,7 +46,7 @@ interface LargePlace {
   readonly group: Group
   readonly groupIndex: number
   readonly order: number
-  readonly items: Item[]
+  readonly entries: QueueEntry[]
 }
 
 /** A large object begins: it takes its place as if it were whole. */
@@ -55,16 +55,16 @@ export function beginLarge(
   session: Session,
   sequence: number,
   kind: RouteKind,
-  plan: Plan,
+  route: ResolvedRoute,
   payload: Payload,
 ): void {
-  const parcel: Parcel = { payload, references: 1, deadReferences: 0, epoch: 0, large: undefined }
+  const shared: SharedPayload = { payload, references: 1, deadReferences: 0, epoch: 0, large: undefined }
   const large: LargeObject = {
     sequence,
     kind,
-    plan,
-    parcel,
-    held: undefined,
+    route,
+    shared,
+    blocked: undefined,
     waiting: new Map(),
     leases: new Map(),
     orders: [],
@@ -73,42 +73,42 @@ export function beginLarge(
     strangers: new Set(),
     missed: [],
   }
-  parcel.large = large
+  shared.large = large
   session.begun.set(sequence, large)
-  if (kind === 'produce') admitNew(core, session, sequence, plan, payload, large)
+  if (kind === 'produce') admitNew(core, session, sequence, route, payload, large)
   else beginBroadcast(core, session, large)
 }
 
 /** The last byte of a large object arrived: from now on it is as any other. */
 export function completeLarge(core: Core, session: Session, sequence: number): void {
   const large = session.begun.get(sequence)
-  if (large === undefined || large.held !== undefined) {
+  if (large === undefined || large.blocked !== undefined) {
     throw violation(session, sequence, 'completes an object that was not begun or not admitted')
   }
-  const { plan, parcel, kind } = large
+  const { route, shared, kind } = large
   session.begun.delete(sequence)
   if (kind !== 'produce') {
     completeBroadcast(core, large)
   } else {
-    for (const [index, group] of plan.groups.entries()) group.counts.accepted += plan.copies[index] ?? 0
-    core.counts.accepted += plan.copiesTotal
+    for (const [index, group] of route.groups.entries()) group.counts.accepted += route.copies[index] ?? 0
+    core.counts.accepted += route.copiesTotal
     journalWhole(core, session, large)
   }
-  parcel.large = undefined
-  accept(core, session, sequence, plan)
-  for (const group of plan.groups) core.touch(group)
-  core.letParcelGo(parcel)
+  shared.large = undefined
+  accept(core, session, sequence, route)
+  for (const group of route.groups) core.markDirty(group)
+  core.unref(shared)
 }
 
 /** Nothing was told of it before. So all copies are told of as if they had been queued now, and then what became of them. */
 function journalWhole({ journal }: Core, { id }: Session, large: LargeObject): void {
-  const { payload } = large.parcel
-  for (const { group, groupIndex, order, items } of placesOf(large)) {
-    const copies = items.reduce((sum, item) => sum + item.copies, 0)
+  const { payload } = large.shared
+  for (const { group, groupIndex, order, entries } of placesOf(large)) {
+    const copies = entries.reduce((sum, entry) => sum + entry.copies, 0)
     journal.queued(payload, group.name, groupIndex, order, copies)
     const deadLetter = group.deadLetters.get(order)
     if (deadLetter !== undefined) journal.died(payload, group.name, order, deadLetter)
-    for (const { attempt, holder } of items) {
+    for (const { attempt, holder } of entries) {
       // Who gave it back before is not known any more, and does not matter: its sender is a session that there is.
       for (let tried = 1; tried < attempt; tried++) {
         journal.leased(payload, group.name, tried, id, order)
@@ -122,26 +122,26 @@ function journalWhole({ journal }: Core, { id }: Session, large: LargeObject): v
 /** All its copies by where they are. */
 function placesOf({ waiting, leases }: LargeObject): Iterable<LargePlace> {
   const places = new Map<string, LargePlace>()
-  function add(item: Item, group: Group): void {
-    const { order, groupIndex } = item
+  function add(entry: QueueEntry, group: Group): void {
+    const { order, groupIndex } = entry
     const key = `${order} ${group.name}`
     const place = places.get(key)
-    if (place === undefined) places.set(key, { group, groupIndex, order, items: [item] })
-    else place.items.push(item)
+    if (place === undefined) places.set(key, { group, groupIndex, order, entries: [entry] })
+    else place.entries.push(entry)
   }
-  for (const [item, group] of waiting) add(item, group)
-  for (const item of leases.keys()) if (item.holder !== undefined) add(item, item.holder.group)
+  for (const [entry, group] of waiting) add(entry, group)
+  for (const entry of leases.keys()) if (entry.holder !== undefined) add(entry, entry.holder.group)
   return places.values()
 }
 
-/** The rest of a large object will not come. An object that was rejected meanwhile is no mistake of the sender. */
+/** The park of a large object will not come. An object that was rejected meanwhile is no mistake of the sender. */
 export function abortLarge(core: Core, session: Session, sequence: number): void {
   const large = session.begun.get(sequence)
   if (large === undefined) return
   session.begun.delete(sequence)
-  const { parcel, held, kind } = large
-  if (held !== undefined) {
-    giveUpHeld(core, held)
+  const { shared, blocked, kind } = large
+  if (blocked !== undefined) {
+    abandonSend(core, blocked)
     return
   }
   if (kind !== 'produce') {
@@ -150,8 +150,8 @@ export function abortLarge(core: Core, session: Session, sequence: number): void
     abortWaiting(core, large)
     abortLeases(core, large)
   }
-  parcel.large = undefined
-  core.letParcelGo(parcel)
+  shared.large = undefined
+  core.unref(shared)
 }
 
 /** A sender is over: what it did not complete will never be whole. */
@@ -169,25 +169,25 @@ export function checkBegin(core: Core, session: Session, sequence: number, kind:
 }
 
 function abortWaiting(core: Core, { waiting }: LargeObject): void {
-  for (const [item, group] of waiting) {
-    const { copies } = item
-    group.ready.remove(item)
-    core.letItemGo(item, group, copies)
-    core.touch(group)
+  for (const [entry, group] of waiting) {
+    const { copies } = entry
+    group.queue.remove(entry)
+    core.unrefEntry(entry, group, copies)
+    core.markDirty(group)
   }
 }
 
 /** Its receivers get their credit back, for they have got nothing for it. */
-function abortLeases(core: Core, { leases, parcel }: LargeObject): void {
-  for (const [item, number] of leases) {
-    const { holder } = item
+function abortLeases(core: Core, { leases, shared }: LargeObject): void {
+  for (const [entry, number] of leases) {
+    const { holder } = entry
     if (holder === undefined) continue
     const { session } = holder
     session.leases.take(number)
-    endLease(item, holder)
+    endLease(entry, holder)
     rememberAborted(session.abortedLeases, number)
-    core.output.abortDelivery(session, parcel.payload, number)
-    core.letItemGo(item, holder.group)
+    core.output.abortDelivery(session, shared.payload, number)
+    core.unrefEntry(entry, holder.group)
     addCredit(core, holder, 1)
   }
 }

@@ -2,38 +2,38 @@ import type { DeadLetter, DeathReason, LeaseFailure } from '../deadLetter.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
 import type { AbsentSession } from './absentSession.ts'
 import type { Core } from './core.ts'
-import { bury } from './deadLetters.ts'
+import { deadLetter } from './deadLetters.ts'
 import { addCredit, offerAgain, placeAnew } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { Membership } from './membership.ts'
-import { cutRun, type Item } from './queueEntry.ts'
-import { rest, retryDelay, retryLater } from './retries.ts'
+import { cutRun, type QueueEntry } from './queueEntry.ts'
+import { park, retryDelay, retryLater } from './retries.ts'
 import type { Session } from './session.ts'
 
 /** The session's program took the leases `from` to `to`. */
 export function acknowledge(core: Core, session: Session, from: number, to: number): void {
   const first = checkRange(session, from, to, 'acknowledges')
   for (let number = first; number <= to; number++) {
-    if (session.leases.get(number)?.parcel?.large === undefined) continue
+    if (session.leases.get(number)?.shared?.large === undefined) continue
     throw violation(session, `acknowledges the lease ${number}, an object of which it has not got all bytes yet`)
   }
   noteProgress(core, session)
   for (let number = first; number <= to; ) {
     const isSeen = session.leases.isSeen(number)
-    const item = takeLease(core, session, number, to)
-    if (item?.holder === undefined) {
+    const entry = takeLease(core, session, number, to)
+    if (entry?.holder === undefined) {
       session.abortedLeases.delete(number++)
       continue
     }
-    const { objects } = item.payload
-    const { group } = item.holder
+    const { objects } = entry.payload
+    const { group } = entry.holder
     number += objects
-    endLease(item, item.holder)
+    endLease(entry, entry.holder)
     group.counts.acknowledged += objects
     core.counts.acknowledged += objects
-    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, isSeen, item.order)
-    core.letItemGo(item, group)
-    if (group.blocked.length > 0) core.touch(group)
+    core.journal.acknowledged(entry.payload, group.name, entry.attempt, session.id, isSeen, entry.order)
+    core.unrefEntry(entry, group)
+    if (group.blocked.length > 0) core.markDirty(group)
   }
 }
 
@@ -45,15 +45,15 @@ export function see(core: Core, session: Session, from: number, to: number): voi
   checkDelivered(session, from, to, 'has seen')
   const { leases, revokedBefore } = session
   const first = Math.max(from, revokedBefore)
-  leases.visit(first, to, ({ parcel }, number) => {
-    if (parcel?.large === undefined) return
+  leases.visit(first, to, ({ shared }, number) => {
+    if (shared?.large === undefined) return
     throw violation(session, `has seen the lease ${number}, an object of which it has not got all bytes yet`)
   })
   const starts: number[] = []
-  let last: Item | undefined
-  leases.visit(first, to, (item, number) => {
-    if (item !== last && !leases.isSeen(number)) starts.push(number)
-    last = item
+  let last: QueueEntry | undefined
+  leases.visit(first, to, (entry, number) => {
+    if (entry !== last && !leases.isSeen(number)) starts.push(number)
+    last = entry
   })
   for (const number of starts) seePart(core, session, number, to)
 }
@@ -61,16 +61,16 @@ export function see(core: Core, session: Session, from: number, to: number): voi
 /** A run is seen as a whole or not at all: what was seen of it, up to `to`, is cut out. */
 function seePart(core: Core, session: Session, number: number, to: number): void {
   const { leases } = session
-  let item = leases.get(number)
-  if (item?.holder === undefined) return
-  const before = item.payload.objects === 1 ? 0 : number - leases.firstOf(number)
-  if (before > 0) leases.replace(cutRun(core.output, item, before), number - before, before)
+  let entry = leases.get(number)
+  if (entry?.holder === undefined) return
+  const before = entry.payload.objects === 1 ? 0 : number - leases.firstOf(number)
+  if (before > 0) leases.replace(cutRun(core.output, entry, before), number - before, before)
   const wanted = to - number + 1
-  if (wanted < item.payload.objects) {
-    item = cutRun(core.output, item, wanted)
-    leases.replace(item, number, wanted)
+  if (wanted < entry.payload.objects) {
+    entry = cutRun(core.output, entry, wanted)
+    leases.replace(entry, number, wanted)
   }
-  const { payload, holder, attempt, order } = item
+  const { payload, holder, attempt, order } = entry
   for (let index = 0; index < payload.objects; index++) leases.markSeen(number + index)
   if (holder !== undefined) core.journal.seen(payload, holder.group.name, attempt, session.id, order)
 }
@@ -101,11 +101,11 @@ export function release(core: Core, session: Session, from: number, to: number, 
   noteProgress(core, session)
   for (let number = first; number <= to; ) {
     const isSeen = session.leases.isSeen(number)
-    const item = takeLease(core, session, number, to)
-    if (item === undefined) session.abortedLeases.delete(number++)
+    const entry = takeLease(core, session, number, to)
+    if (entry === undefined) session.abortedLeases.delete(number++)
     else {
-      const { objects } = item.payload
-      giveBackFrom(core, session, item, number, releasedAs(terms, isSeen))
+      const { objects } = entry.payload
+      requeueFrom(core, session, entry, number, releasedAs(terms, isSeen))
       number += objects
     }
   }
@@ -115,54 +115,54 @@ export function releasedAs(terms: ReleaseTerms, isSeen: boolean): LeaseEnd {
   return { isSeen, attemptCounted: terms.attemptCounted, reason: terms.failure?.reason ?? 'released', terms }
 }
 
-/** Takes the lease `number` out, and those of the same run behind it up to `to`. The rest of a run stays on lease. */
-function takeLease(core: Core, session: Session, number: number, to: number): Item | undefined {
+/** Takes the lease `number` out, and those of the same run behind it up to `to`. The park of a run stays on lease. */
+function takeLease(core: Core, session: Session, number: number, to: number): QueueEntry | undefined {
   const { leases } = session
-  const item = leases.get(number)
-  if (item === undefined || item.payload.objects === 1) return leases.take(number)
+  const entry = leases.get(number)
+  if (entry === undefined || entry.payload.objects === 1) return leases.take(number)
   const before = number - leases.firstOf(number)
-  if (before > 0) leases.replace(cutRun(core.output, item, before), number - before, before)
+  if (before > 0) leases.replace(cutRun(core.output, entry, before), number - before, before)
   const wanted = to - number + 1
-  const { objects } = item.payload
+  const { objects } = entry.payload
   leases.take(number, Math.min(wanted, objects))
-  return wanted < objects ? cutRun(core.output, item, wanted) : item
+  return wanted < objects ? cutRun(core.output, entry, wanted) : entry
 }
 
 /**
  * Takes all leases from a session that is over, or makes no progress. If `attemptsCounted`, what its program has seen was tried in
  * vain; nobody has tried what it has not seen.
  */
-export function takeLeasesBack(core: Core, session: Session, reason: DeathReason, attemptsCounted: boolean): number {
+export function revokeLeases(core: Core, session: Session, reason: DeathReason, attemptsCounted: boolean): number {
   const count = session.leaseCount
   const { leases, reclaimed, earlier } = session
-  for (const [number, item] of [...leases]) {
+  for (const [number, entry] of [...leases]) {
     const isSeen = leases.isSeen(number)
-    leases.take(number, item.payload.objects)
-    giveBackFrom(core, session, item, number, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
+    leases.take(number, entry.payload.objects)
+    requeueFrom(core, session, entry, number, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
   }
   session.revokedBefore = leases.next
   session.abortedLeases.clear()
   const claimed = [...reclaimed.values()]
   reclaimed.clear()
   session.earlier = undefined
-  for (const item of claimed) giveBack(core, item, { isSeen: true, attemptCounted: attemptsCounted, reason })
-  if (earlier !== undefined) giveBackAbsent(core, earlier, reason, attemptsCounted)
+  for (const entry of claimed) requeue(core, entry, { isSeen: true, attemptCounted: attemptsCounted, reason })
+  if (earlier !== undefined) requeueAbsent(core, earlier, reason, attemptsCounted)
   return count
 }
 
 /** Takes everything from a session that has not come back, or does not want it. */
-export function giveBackAbsent(core: Core, absent: AbsentSession, reason: DeathReason, attemptsCounted: boolean): void {
-  for (const item of absent) {
-    const isSeen = absent.hasSeen(item)
-    giveBack(core, item, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
+export function requeueAbsent(core: Core, absent: AbsentSession, reason: DeathReason, attemptsCounted: boolean): void {
+  for (const entry of absent) {
+    const isSeen = absent.hasSeen(entry)
+    requeue(core, entry, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
   }
 }
 
 /** A lease is over, or those of a run: its holder, and the group that it is of, have so many less. */
-export function endLease(item: Item, holder: Membership): void {
+export function endLease(entry: QueueEntry, holder: Membership): void {
   const { group } = holder
-  item.holder = undefined
-  const { objects, bytes } = item.payload
+  entry.holder = undefined
+  const { objects, bytes } = entry.payload
   holder.leases -= objects
   placeAnew(holder)
   group.leased -= objects
@@ -178,55 +178,61 @@ export function noteProgress(core: Core, session: Session): void {
 }
 
 /** Takes an object from a session, which needs no more of it if it is not whole yet. */
-function giveBackFrom(core: Core, session: Session, item: Item, number: number, end: LeaseEnd): void {
-  const { holder } = item
-  giveBack(core, item, end)
-  const isPartial = item.parcel?.large !== undefined
+function requeueFrom(core: Core, session: Session, entry: QueueEntry, number: number, end: LeaseEnd): void {
+  const { holder } = entry
+  requeue(core, entry, end)
+  const isPartial = entry.shared?.large !== undefined
   if (!isPartial || holder === undefined || session.state === 'ended') return
-  core.output.abortDelivery(session, item.payload, number)
+  core.output.abortDelivery(session, entry.payload, number)
   // It has got nothing for its credit.
   addCredit(core, holder, 1)
 }
 
 /** A lease is over, and the object waits again. A run is one no more: each of its objects has a fate of its own now. */
-export function giveBack(core: Core, item: Item, end: LeaseEnd): void {
-  while (item.payload.objects > 1) giveBackOne(core, cutRun(core.output, item, 1), end)
-  giveBackOne(core, item, end)
+export function requeue(core: Core, entry: QueueEntry, end: LeaseEnd): void {
+  while (entry.payload.objects > 1) requeueOne(core, cutRun(core.output, entry, 1), end)
+  requeueOne(core, entry, end)
 }
 
-function giveBackOne(core: Core, item: Item, end: LeaseEnd): void {
-  const { holder, attempt } = item
+function requeueOne(core: Core, entry: QueueEntry, end: LeaseEnd): void {
+  const { holder, attempt } = entry
   if (holder === undefined) return
   const { group, session } = holder
-  endLease(item, holder)
+  endLease(entry, holder)
   core.counts.released++
-  core.touch(group)
-  const large = item.parcel?.large
-  large?.leases.delete(item)
+  core.markDirty(group)
+  const large = entry.shared?.large
+  large?.leases.delete(entry)
   const isLast = end.attemptCounted && (attempt >= core.limits.attemptsMax || end.terms?.isFinal === true)
   if (isLast && !group.isDeadLetter) {
-    bury(core, group, item, { attempt, isSeen: end.isSeen }, deadLetterOf(core, session, attempt, end))
+    deadLetter(core, group, entry, { attempt, isSeen: end.isSeen }, deadLetterOf(core, session, attempt, end))
     return
   }
-  if (end.attemptCounted) item.attempt = isLast ? 1 : attempt + 1
+  if (end.attemptCounted) entry.attempt = isLast ? 1 : attempt + 1
   if (large === undefined) {
-    core.journal.returned(item.payload, group.name, attempt, session.id, end.isSeen, item.attempt, item.order)
+    core.journal.returned(entry.payload, group.name, attempt, session.id, end.isSeen, entry.attempt, entry.order)
   } else {
-    large.waiting.set(item, group)
+    large.waiting.set(entry, group)
   }
-  if (end.attemptCounted) core.failedAt.set(item, session.id)
-  if (isLast) rest(group, item)
-  else waitAgain(core, group, item, attempt, end)
+  if (end.attemptCounted) core.failedAt.set(entry, session.id)
+  if (isLast) park(group, entry)
+  else waitAgain(core, group, entry, attempt, end)
 }
 
 /** After an attempt that failed it waits for a while; what nobody has tried, or a vanished program tried, may be delivered at once. */
-function waitAgain(core: Core, group: Group, item: Item, attempt: number, { attemptCounted, terms }: LeaseEnd): void {
+function waitAgain(
+  core: Core,
+  group: Group,
+  entry: QueueEntry,
+  attempt: number,
+  { attemptCounted, terms }: LeaseEnd,
+): void {
   const isFailed = attemptCounted && terms !== undefined
   const delayMs = isFailed
     ? retryDelay(terms.retryDelayMs ?? group.retryDelayMs, attempt, core.limits.retryDelayMaxMs)
     : 0
-  if (delayMs > 0) retryLater(core, group, item, delayMs)
-  else group.ready.giveBack(item)
+  if (delayMs > 0) retryLater(core, group, entry, delayMs)
+  else group.queue.requeue(entry)
 }
 
 function deadLetterOf(core: Core, { id, name }: Session, attempts: number, { reason, terms }: LeaseEnd): DeadLetter {

@@ -1,16 +1,16 @@
 import type { DeathReason } from '../deadLetter.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
-import { giveUpHeld } from './blocking.ts'
-import { drainBacklog, emptyBacklog, welcome } from './broadcasts.ts'
+import { abandonSend } from './blocking.ts'
+import { drainBacklog, emptyBacklog, offerRetained } from './broadcasts.ts'
 import type { Core } from './core.ts'
 import { leaveHeap, offerAgain, watch, withdraw } from './dispatch.ts'
 import { isGroupName } from './groupName.ts'
 import { notAccepted } from './groupRegistry.ts'
 import { abortAllLarge } from './largeObject.ts'
-import { giveBackAbsent, takeLeasesBack } from './leases.ts'
+import { requeueAbsent, revokeLeases } from './leases.ts'
 import { Membership } from './membership.ts'
 import type { JoinOptions } from './ports.ts'
-import { endRest, retryWhatIsDue } from './retries.ts'
+import { retryDue, unpark } from './retries.ts'
 import { Session } from './session.ts'
 
 /** Makes a session a member of its groups, or throws before anything changed. */
@@ -20,13 +20,13 @@ export function join(core: Core, id: string, groups: readonly string[], options:
   const session = new Session(id, options)
   core.sessions.set(id, session)
   for (const name of names) {
-    const group = core.directory.obtain(name)
+    const group = core.registry.getOrCreate(name)
     const member = new Membership(session, group)
     session.memberships.set(name, member)
     group.members.add(member)
     core.unattended.changed(group)
-    welcome(core, member)
-    if (group.isDeadLetter) endRest(core, group)
+    offerRetained(core, member)
+    if (group.isDeadLetter) unpark(core, group)
   }
   session.earlier = core.absent.get(id)
   if (session.earlier === undefined) return session
@@ -67,13 +67,13 @@ export function leave(core: Core, session: Session, reason: DeathReason, attempt
     leaveHeap(member)
     member.group.members.delete(member)
     core.unattended.changed(member.group)
-    core.touch(member.group)
+    core.markDirty(member.group)
   }
-  takeLeasesBack(core, session, reason, attemptsCounted)
+  revokeLeases(core, session, reason, attemptsCounted)
   emptyBacklog(core, session)
   abortAllLarge(core, session)
-  const held = new Set([...session.held.values()].flatMap((line) => [...line]))
-  for (const object of held) giveUpHeld(core, object)
+  const held = new Set([...session.blockedSends.values()].flatMap((line) => [...line]))
+  for (const object of held) abandonSend(core, object)
   for (const member of session.memberships.values()) member.credit = 0
 }
 
@@ -98,13 +98,13 @@ export function advance(core: Core, nowMs: number): void {
   for (const absent of core.absent.values()) {
     if (absent.graceEndsMs > nowMs) break
     core.absent.delete(absent.id)
-    giveBackAbsent(core, absent, 'lost', true)
+    requeueAbsent(core, absent, 'lost', true)
   }
   for (const session of core.watched) {
     if (session.progressDueMs > nowMs) break
     checkProgress(core, session)
   }
-  retryWhatIsDue(core)
+  retryDue(core)
 }
 
 /** When {@link advance} has something to do. */
@@ -130,7 +130,7 @@ export function nextDeadlineMs(core: Core): number | undefined {
 function holdsWhole({ leases, leaseCount }: Session): boolean {
   // Those of an earlier run are all whole.
   if (leaseCount > leases.size) return true
-  for (const [, { parcel }] of leases) if (parcel?.large === undefined) return true
+  for (const [, { shared }] of leases) if (shared?.large === undefined) return true
   return false
 }
 
@@ -147,7 +147,7 @@ function checkProgress(core: Core, session: Session): void {
   session.watched = false
   session.hung = true
   withdraw(session)
-  const count = takeLeasesBack(core, session, 'progress', true)
+  const count = revokeLeases(core, session, 'progress', true)
   core.output.event({ type: 'leasesRevoked', session: session.id, count })
 }
 
@@ -170,9 +170,9 @@ function checkJoin(core: Core, id: string, names: Set<string>, options: JoinOpti
     throw wrong('inboxBytes', `inboxBytes is ${inboxBytes}. Give a positive integer.`)
   }
   // What is for good goes before what is for a while: nobody waits for a place to be told then that there is none for it.
-  for (const name of names) if (!core.directory.accepts(name)) throw notAccepted(name)
-  for (const name of names) if (core.directory.memberRoom(name) <= 0) throw groupFull(core, name, options.nowMs)
-  const refusal = core.directory.refusal(names)
+  for (const name of names) if (!core.registry.accepts(name)) throw notAccepted(name)
+  for (const name of names) if (core.registry.memberRoom(name) <= 0) throw groupFull(core, name, options.nowMs)
+  const refusal = core.registry.refusal(names)
   if (refusal !== undefined) throw refusal
 }
 
@@ -188,9 +188,9 @@ function groupFull(core: Core, name: string, nowMs: number | undefined): ObjectR
 }
 
 /** When the first grace time of a member that is away ends; undefined if none is. */
-function placeFreeAtMs({ directory }: Core, name: string): number | undefined {
+function placeFreeAtMs({ registry }: Core, name: string): number | undefined {
   let freeAtMs = Number.POSITIVE_INFINITY
-  for (const { session } of directory.groups.get(name)?.members ?? [])
+  for (const { session } of registry.groups.get(name)?.members ?? [])
     if (session.state === 'detached') freeAtMs = Math.min(freeAtMs, session.graceEndsMs)
   return freeAtMs === Number.POSITIVE_INFINITY ? undefined : freeAtMs
 }

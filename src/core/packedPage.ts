@@ -1,5 +1,5 @@
 import type { Packing } from './ports.ts'
-import { type Item, waitingItem } from './queueEntry.ts'
+import { type QueueEntry, waitingEntry } from './queueEntry.ts'
 
 const orderSpan = 2 ** 32
 
@@ -8,17 +8,17 @@ const orderSpan = 2 ** 32
  * beside it as it is.
  */
 export class PackedPage {
-  /** How many entries there are, those of items that were taken out included. */
+  /** How many entries there are, those of unpacked that were taken out included. */
   length = 0
   /** The order of its first entry. */
   readonly oldestOrder: number
   private readonly packing: Packing
-  /** NaN for an entry that is the next of the items. */
+  /** NaN for an entry that is the next of the unpacked. */
   private readonly handles: Float64Array
   private readonly sizes: Uint32Array
   /** Beyond the first. */
   private readonly orders: Uint32Array
-  private items: Item[] | undefined = undefined
+  private unpacked: QueueEntry[] | undefined = undefined
 
   constructor(packing: Packing, oldestOrder: number) {
     const capacity = packing.pageObjects
@@ -30,45 +30,45 @@ export class PackedPage {
     this.orders = new Uint32Array(memory, capacity * 12, capacity)
   }
 
-  hasRoomFor({ order }: Item): boolean {
+  hasRoomFor({ order }: QueueEntry): boolean {
     return this.length < this.handles.length && order - this.oldestOrder < orderSpan
   }
 
-  push(item: Item): void {
+  push(entry: QueueEntry): void {
     const index = this.length++
-    const handle = packed(this.packing, item)
+    const handle = packed(this.packing, entry)
     this.handles[index] = handle
-    this.sizes[index] = item.payload.bytes
-    this.orders[index] = item.order - this.oldestOrder
+    this.sizes[index] = entry.payload.bytes
+    this.orders[index] = entry.order - this.oldestOrder
     if (!Number.isNaN(handle)) return
-    if (this.items === undefined) this.items = [item]
-    else this.items.push(item)
+    if (this.unpacked === undefined) this.unpacked = [entry]
+    else this.unpacked.push(entry)
   }
 
   /** Gives all to `take`, unpacked, those that were taken out too; the page is of no use afterwards. */
-  unpackAll(take: (item: Item) => void): void {
+  unpackAll(take: (entry: QueueEntry) => void): void {
     let next = 0
     for (let index = 0; index < this.length; index++) {
-      const item = this.isPacked(index) ? this.unpack(index) : this.items?.[next++]
-      if (item !== undefined) take(item)
+      const entry = this.isPacked(index) ? this.unpack(index) : this.unpacked?.[next++]
+      if (entry !== undefined) take(entry)
     }
   }
 
   /** All that were not taken out. The shell may move the bytes of each while it has it: it is packed again afterwards. */
-  *[Symbol.iterator](): Generator<Item, void, undefined> {
+  *[Symbol.iterator](): Generator<QueueEntry, void, undefined> {
     let next = 0
     for (let index = 0; index < this.length; index++) {
       if (!this.isPacked(index)) {
-        const item = this.items?.[next++]
-        if (item !== undefined && item.copies > 0) yield item
+        const entry = this.unpacked?.[next++]
+        if (entry !== undefined && entry.copies > 0) yield entry
         continue
       }
-      const item = this.unpack(index)
+      const entry = this.unpack(index)
       try {
-        yield item
+        yield entry
       } finally {
         // Also when whoever reads them has seen enough.
-        if (!this.packAgain(index, item, next)) next++
+        if (!this.packAgain(index, entry, next)) next++
       }
     }
   }
@@ -77,24 +77,24 @@ export class PackedPage {
     return !Number.isNaN(this.handles[index])
   }
 
-  private unpack(index: number): Item {
+  private unpack(index: number): QueueEntry {
     const payload = this.packing.unpack(this.handles[index] ?? 0, this.sizes[index] ?? 0)
-    return waitingItem(payload, undefined, this.oldestOrder + (this.orders[index] ?? 0), 1, 1, 0)
+    return waitingEntry(payload, undefined, this.oldestOrder + (this.orders[index] ?? 0), 1, 1, 0)
   }
 
-  /** Returns whether it is still told by numbers; otherwise it is the item number `next` now. */
-  private packAgain(index: number, item: Item, next: number): boolean {
-    const handle = packed(this.packing, item)
+  /** Returns whether it is still told by numbers; otherwise it is the entry number `next` now. */
+  private packAgain(index: number, entry: QueueEntry, next: number): boolean {
+    const handle = packed(this.packing, entry)
     this.handles[index] = handle
     if (!Number.isNaN(handle)) return true
-    if (this.items === undefined) this.items = [item]
-    else this.items.splice(next, 0, item)
+    if (this.unpacked === undefined) this.unpacked = [entry]
+    else this.unpacked.splice(next, 0, entry)
     return false
   }
 }
 
-/** What only a single object in a single place, which was never delivered, can be told by; else NaN. Copies share a parcel. */
-function packed(packing: Packing, { payload, parcel, attempt, groupIndex }: Item): number {
-  const isPlain = parcel === undefined && attempt === 1 && groupIndex === 0 && payload.bytes < 2 ** 32
+/** What only a single object in a single place, which was never delivered, can be told by; else NaN. Copies share a shared. */
+function packed(packing: Packing, { payload, shared, attempt, groupIndex }: QueueEntry): number {
+  const isPlain = shared === undefined && attempt === 1 && groupIndex === 0 && payload.bytes < 2 ** 32
   return isPlain ? packing.pack(payload) : Number.NaN
 }

@@ -1,34 +1,34 @@
 import type { AbsentSession } from './absentSession.ts'
 import type { Core } from './core.ts'
-import type { Group, LastBroadcast } from './group.ts'
+import type { Group, RetainedBroadcast } from './group.ts'
 import type { KeptPlace } from './journal.ts'
-import type { Item } from './queueEntry.ts'
+import type { QueueEntry } from './queueEntry.ts'
 
 /** Where whole objects wait, who has them on lease, and the last broadcasts. */
-export function* keptPlaces({ directory, sessions, absent }: Core): Generator<KeptPlace> {
-  for (const group of directory.groups.values()) {
-    for (const item of group.ready.everything()) if (isWhole(item)) yield placeOf(item, group, undefined, false)
-    if (group.last !== undefined) yield lastPlace(group, group.last)
+export function* keptPlaces({ registry, sessions, absent }: Core): Generator<KeptPlace> {
+  for (const group of registry.groups.values()) {
+    for (const entry of group.queue.everything()) if (isWhole(entry)) yield placeOf(entry, group, undefined, false)
+    if (group.retained !== undefined) yield retainedPlace(group, group.retained)
   }
   for (const leases of absent.values()) yield* absentPlaces(leases)
   for (const { id, leases, reclaimed, earlier } of sessions.values()) {
-    for (const [number, item] of leases) yield* leasedPlace(item, id, leases.isSeen(number))
-    for (const item of reclaimed.values()) yield* leasedPlace(item, id, true)
+    for (const [number, entry] of leases) yield* leasedPlace(entry, id, leases.isSeen(number))
+    for (const entry of reclaimed.values()) yield* leasedPlace(entry, id, true)
     if (earlier !== undefined) yield* absentPlaces(earlier)
   }
 }
 
 function* absentPlaces(absent: AbsentSession): Generator<KeptPlace> {
-  for (const item of absent) yield* leasedPlace(item, absent.id, absent.hasSeen(item))
+  for (const entry of absent) yield* leasedPlace(entry, absent.id, absent.hasSeen(entry))
 }
 
-function* leasedPlace(item: Item, session: string, isSeen: boolean): Generator<KeptPlace> {
-  if (isWhole(item) && item.holder !== undefined) yield placeOf(item, item.holder.group, session, isSeen)
+function* leasedPlace(entry: QueueEntry, session: string, isSeen: boolean): Generator<KeptPlace> {
+  if (isWhole(entry) && entry.holder !== undefined) yield placeOf(entry, entry.holder.group, session, isSeen)
 }
 
-function lastPlace({ name }: Group, { parcel, order, groupIndex }: LastBroadcast): KeptPlace {
+function retainedPlace({ name }: Group, { shared, order, groupIndex }: RetainedBroadcast): KeptPlace {
   return {
-    payload: parcel.payload,
+    payload: shared.payload,
     kind: 'broadcast',
     group: name,
     groupIndex,
@@ -41,12 +41,12 @@ function lastPlace({ name }: Group, { parcel, order, groupIndex }: LastBroadcast
   }
 }
 
-function isWhole({ parcel }: Item): boolean {
-  return parcel?.large === undefined
+function isWhole({ shared }: QueueEntry): boolean {
+  return shared?.large === undefined
 }
 
 function placeOf(
-  { payload, groupIndex, order, attempt, copies }: Item,
+  { payload, groupIndex, order, attempt, copies }: QueueEntry,
   { name, isDeadLetter, deadLetters }: Group,
   session: string | undefined,
   isSeen: boolean,

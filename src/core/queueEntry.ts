@@ -4,7 +4,7 @@ import type { Membership } from './membership.ts'
 import type { BrokerOutput, Payload } from './ports.ts'
 
 /** A payload that several places refer to: copies, groups, backlogs, or the sender that has not sent all of it yet. */
-export interface Parcel {
+export interface SharedPayload {
   readonly payload: Payload
   /** How many; the payload is released with the last. */
   references: number
@@ -18,11 +18,11 @@ export interface Parcel {
 
 /**
  * An object in the queue of a group, or on lease from it; or a run of objects, whose orders follow each other. A million of them may
- * wait, so that it has no field that can be done without: the one and only copy of an object, or of a run, needs no parcel.
+ * wait, so that it has no field that can be done without: the one and only copy of an object, or of a run, needs no shared.
  */
-export interface Item {
+export interface QueueEntry {
   readonly payload: Payload
-  readonly parcel: Parcel | undefined
+  readonly shared: SharedPayload | undefined
   /** Who has it on lease; `undefined` while it waits. */
   holder: Membership | undefined
   /** Its place in the queue of its group, which it keeps when it is given back; of a run, that of the first. */
@@ -35,27 +35,27 @@ export interface Item {
 }
 
 /** A waiting object. A literal: no larger than its seven fields. */
-export function waitingItem(
+export function waitingEntry(
   payload: Payload,
-  parcel: Parcel | undefined,
+  shared: SharedPayload | undefined,
   order: number,
   attempt: number,
   copies: number,
   groupIndex: number,
-): Item {
-  return { payload, parcel, holder: undefined, order, attempt, copies, groupIndex }
+): QueueEntry {
+  return { payload, shared, holder: undefined, order, attempt, copies, groupIndex }
 }
 
 /** Cuts the first `objects` objects off a run, fewer than it has. They wait, or are on lease, as it does. */
-export function cutRun(output: BrokerOutput, run: Item, objects: number): Item {
-  const part = waitingItem(output.cut(run.payload, objects), undefined, run.order, run.attempt, 1, run.groupIndex)
+export function cutRun(output: BrokerOutput, run: QueueEntry, objects: number): QueueEntry {
+  const part = waitingEntry(output.cut(run.payload, objects), undefined, run.order, run.attempt, 1, run.groupIndex)
   part.holder = run.holder
   run.order += objects
   return part
 }
 
 /** Where an object goes, looked up: the groups of its route, and what follows from their bounds. */
-export interface Plan extends PlanBounds {
+export interface ResolvedRoute extends RouteBounds {
   readonly groups: readonly Group[]
   /** Copies for each group. */
   readonly copies: readonly number[]
@@ -67,7 +67,7 @@ export interface Plan extends PlanBounds {
 }
 
 /** What follows for a route from the policies of its groups, until one of them is replaced. */
-export interface PlanBounds {
+export interface RouteBounds {
   /** How many of the groups accept an object only when a member takes it at once. */
   directGroups: number
   /** Whether any of them drops its oldest when it is full. */

@@ -65,7 +65,7 @@ describe('a produced object', () => {
     const relay = new TestBroker()
     const alice = relay.join('alice', 'g')
     relay.produce(alice, 'a', { g: 1_000_000 }, 1)
-    expect(relay.broker.core.directory.groups.get('g')?.ready.items()).toHaveLength(1)
+    expect(relay.broker.core.registry.groups.get('g')?.queue.entries()).toHaveLength(1)
     expect(relay.broker.stats().groups[0]?.waiting).toBe(1_000_000)
   })
 

@@ -1,28 +1,28 @@
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
 import type { DropReason, Payload } from './ports.ts'
-import { cutRun, type Item, type Parcel, waitingItem } from './queueEntry.ts'
+import { cutRun, type QueueEntry, type SharedPayload, waitingEntry } from './queueEntry.ts'
 
-/** Puts `copies` of an object, or a run, at the end of a group's queue. `parcel` is there if anything else refers to the payload. */
+/** Puts `copies` of an object, or a run, at the end of a group's queue. `shared` is there if anything else refers to the payload. */
 export function enqueue(
   core: Core,
   group: Group,
   payload: Payload,
-  parcel: Parcel | undefined,
+  shared: SharedPayload | undefined,
   copies: number,
   groupIndex: number,
 ): void {
-  const item = waitingItem(payload, parcel, group.nextOrder, 1, copies, groupIndex)
+  const entry = waitingEntry(payload, shared, group.nextOrder, 1, copies, groupIndex)
   group.nextOrder += payload.objects
-  const large = parcel?.large
-  if (large === undefined) core.journal.queued(payload, group.name, groupIndex, item.order, copies)
-  else large.waiting.set(item, group)
-  group.ready.push(item)
+  const large = shared?.large
+  if (large === undefined) core.journal.queued(payload, group.name, groupIndex, entry.order, copies)
+  else large.waiting.set(entry, group)
+  group.queue.push(entry)
   if (group.blocked.length > 0) group.blocked.bytesAfter += copies * payload.bytes
   const { blocked } = core
   if (blocked.length === 0 || group.relayEpoch === blocked.epoch) return
   group.relayEpoch = blocked.epoch
-  group.relayOrder = item.order
+  group.relayOrder = entry.order
 }
 
 /** Drops the oldest waiting objects of a group until so many objects and so many bytes are gone, or nothing waits. */
@@ -52,22 +52,22 @@ export function dropUntil(
   group: Group,
   reason: DropReason,
   isEnough: () => boolean,
-  copiesOf: (item: Item) => number,
+  copiesOf: (entry: QueueEntry) => number,
 ): void {
   let count = 0
   while (!isEnough()) {
-    const item = group.ready.oldest()
-    if (item === undefined) break
-    if (item.payload.objects > 1) {
-      group.ready.putFirst(cutRun(core.output, item, 1))
+    const entry = group.queue.oldest()
+    if (entry === undefined) break
+    if (entry.payload.objects > 1) {
+      group.queue.putFirst(cutRun(core.output, entry, 1))
       continue
     }
-    const copies = copiesOf(item)
-    const large = item.parcel?.large
-    if (large === undefined) core.journal.dropped(item.payload, group.name, item.attempt, copies, item.order)
-    else if (copies === item.copies) large.waiting.delete(item)
-    group.ready.drop(item, copies)
-    core.letItemGo(item, group, copies)
+    const copies = copiesOf(entry)
+    const large = entry.shared?.large
+    if (large === undefined) core.journal.dropped(entry.payload, group.name, entry.attempt, copies, entry.order)
+    else if (copies === entry.copies) large.waiting.delete(entry)
+    group.queue.drop(entry, copies)
+    core.unrefEntry(entry, group, copies)
     count += copies
   }
   if (count === 0) return
@@ -81,7 +81,7 @@ export function dropUntil(
  * is bounded like any other once it is short enough.
  */
 export function countBound(group: Group): number {
-  group.countBound = Math.min(group.countBound, group.ready.count)
+  group.countBound = Math.min(group.countBound, group.queue.count)
   return Math.max(group.maxConsumables, group.countBound)
 }
 

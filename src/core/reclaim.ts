@@ -1,9 +1,9 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import type { Core } from './core.ts'
 import { placeAnew, watch } from './dispatch.ts'
-import { endLease, giveBack, giveBackAbsent, noteProgress, type ReleaseTerms, releasedAs } from './leases.ts'
+import { endLease, noteProgress, type ReleaseTerms, releasedAs, requeue, requeueAbsent } from './leases.ts'
 import type { Payload } from './ports.ts'
-import type { Item } from './queueEntry.ts'
+import type { QueueEntry } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** From this number on, leases are those of an earlier run of the relay, under numbers that the endpoint chose. */
@@ -29,72 +29,72 @@ export function reclaim(
     throw violation(session, `claims more than ${reclaimedLeasesMax} leases. Settle some before.`)
   }
   noteProgress(core, session)
-  const item = earlier?.take(payload, group, attempt)
-  if (earlier === undefined || item === undefined) return false
+  const entry = earlier?.take(payload, group, attempt)
+  if (earlier === undefined || entry === undefined) return false
   // What is claimed is what its program has.
-  if (!earlier.hasSeen(item)) core.journal.seen(payload, group, attempt, session.id, item.order)
-  const { holder } = item
+  if (!earlier.hasSeen(entry)) core.journal.seen(payload, group, attempt, session.id, entry.order)
+  const { holder } = entry
   const member = session.memberships.get(group)
   // Who came back as a member of other groups keeps the lease without being a member.
   if (member !== undefined && holder !== undefined) {
     holder.leases--
     member.leases++
-    item.holder = member
+    entry.holder = member
     placeAnew(member)
   }
-  reclaimed.set(number, item)
+  reclaimed.set(number, entry)
   if (core.limits.progressMs > 0) watch(core, session, 1)
   return true
 }
 
-/** The session has claimed all that it has: the rest goes back, and nobody is to blame for it. */
+/** The session has claimed all that it has: the park goes back, and nobody is to blame for it. */
 export function endReclaim(core: Core, session: Session): void {
   const { earlier } = session
   session.earlier = undefined
-  if (earlier !== undefined) giveBackAbsent(core, earlier, 'lost', false)
+  if (earlier !== undefined) requeueAbsent(core, earlier, 'lost', false)
 }
 
 /** The session's program took what it had claimed as `from` to `to`; what is not there, it did not get. */
 export function acknowledgeReclaimed(core: Core, session: Session, from: number, to: number): void {
-  const items = takeReclaimed(session, from, to, 'acknowledges')
+  const entries = takeReclaimed(session, from, to, 'acknowledges')
   noteProgress(core, session)
-  for (const item of items) {
-    const { holder } = item
+  for (const entry of entries) {
+    const { holder } = entry
     if (holder === undefined) continue
     const { group } = holder
-    endLease(item, holder)
+    endLease(entry, holder)
     group.counts.acknowledged++
     core.counts.acknowledged++
-    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, true, item.order)
-    core.letItemGo(item, group)
+    core.journal.acknowledged(entry.payload, group.name, entry.attempt, session.id, true, entry.order)
+    core.unrefEntry(entry, group)
     // It may have been the last that was known of the group.
-    core.touch(group)
+    core.markDirty(group)
   }
 }
 
 /** The session gives back what it had claimed as `from` to `to`; what is not there, it did not get. */
 export function releaseReclaimed(core: Core, session: Session, from: number, to: number, terms: ReleaseTerms): void {
-  const items = takeReclaimed(session, from, to, 'releases')
+  const entries = takeReclaimed(session, from, to, 'releases')
   noteProgress(core, session)
-  for (const item of items) giveBack(core, item, releasedAs(terms, true))
+  for (const entry of entries) requeue(core, entry, releasedAs(terms, true))
 }
 
 /** Takes no more steps than there are claimed leases, however long the range is. */
-function takeReclaimed(session: Session, from: number, to: number, does: string): Item[] {
+function takeReclaimed(session: Session, from: number, to: number, does: string): QueueEntry[] {
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from > to) {
     throw violation(session, `${does} the leases ${from} to ${to}, which is not a range.`)
   }
   const { reclaimed } = session
-  const items: Item[] = []
+  const entries: QueueEntry[] = []
   const take = (number: number): void => {
-    const item = reclaimed.get(number)
-    if (item === undefined) return
+    const entry = reclaimed.get(number)
+    if (entry === undefined) return
     reclaimed.delete(number)
-    items.push(item)
+    entries.push(entry)
   }
   if (to - from < reclaimed.size) for (let number = from; number <= to; number++) take(number)
   else for (const number of reclaimed.keys()) if (number >= from && number <= to) take(number)
-  return items
+  return entries
 }
 
 function violation(session: Session, what: string): ObjectRelayError {

@@ -1,6 +1,6 @@
 import type { Core } from './core.ts'
 import type { Group } from './group.ts'
-import type { Parcel } from './queueEntry.ts'
+import type { SharedPayload } from './queueEntry.ts'
 import { dropUntil } from './queueing.ts'
 import { evict } from './retained.ts'
 
@@ -28,7 +28,7 @@ class FreedRoom {
   private bytesAfter: number
   private readonly core: Core
   /** References that would be gone. */
-  private readonly gone = new Map<Parcel, number>()
+  private readonly gone = new Map<SharedPayload, number>()
   private vain = 0
 
   constructor(core: Core, { bytes, bytesAfter }: Excess) {
@@ -50,16 +50,16 @@ class FreedRoom {
     return this.bytes > 0 || (isAfterFirst && this.bytesAfter > 0)
   }
 
-  /** So many references to a parcel would be gone; returns whether that is all of them. */
-  dropReferences(parcel: Parcel, count: number): boolean {
-    const gone = (this.gone.get(parcel) ?? 0) + count
-    this.gone.set(parcel, gone)
+  /** So many references to a shared would be gone; returns whether that is all of them. */
+  dropReferences(shared: SharedPayload, count: number): boolean {
+    const gone = (this.gone.get(shared) ?? 0) + count
+    this.gone.set(shared, gone)
     // Dead letters take no room here.
-    if (gone < parcel.references - parcel.deadReferences) {
+    if (gone < shared.references - shared.deadReferences) {
       this.vain++
       return false
     }
-    this.drop(parcel.payload.bytes, this.core.isParcelAfterFirst(parcel))
+    this.drop(shared.payload.bytes, this.core.isSharedAfterFirst(shared))
     return true
   }
 
@@ -73,15 +73,15 @@ class FreedRoom {
 /** Whether so much can become free. Nothing changes. */
 export function canFree(core: Core, excess: Excess, sources: Sources): boolean {
   const { dropping, replaced = [] } = sources
-  let bytesMax = core.unattended.bytes + (dropping?.ready.bytes ?? 0)
-  for (const { last } of replaced) bytesMax += last?.parcel.payload.bytes ?? 0
+  let bytesMax = core.unattended.bytes + (dropping?.queue.bytes ?? 0)
+  for (const { retained } of replaced) bytesMax += retained?.shared.payload.bytes ?? 0
   if (excess.bytes > bytesMax || excess.bytesAfter > bytesMax) return false
   const freed = new FreedRoom(core, excess)
   findEvictable(core, freed, sources)
   if (freed.isEnough || dropping === undefined) return freed.isEnough
-  for (const { parcel, payload, copies, order } of dropping.ready.oldestFirst()) {
-    if (parcel === undefined) freed.drop(payload.bytes, core.isAfterFirst(dropping, order))
-    else freed.dropReferences(parcel, copies)
+  for (const { shared, payload, copies, order } of dropping.queue.oldestFirst()) {
+    if (shared === undefined) freed.drop(payload.bytes, core.isAfterFirst(dropping, order))
+    else freed.dropReferences(shared, copies)
     if (freed.isEnough || freed.isVain) break
   }
   return freed.isEnough
@@ -101,18 +101,18 @@ export function free(core: Core, excess: Excess, sources: Sources): void {
 
 /** The groups whose retained broadcasts are to go. */
 function findEvictable(core: Core, freed: FreedRoom, { replaced = [] }: Sources): Group[] {
-  for (const { last } of replaced) if (last !== undefined) freed.dropReferences(last.parcel, 1)
+  for (const { retained } of replaced) if (retained !== undefined) freed.dropReferences(retained.shared, 1)
   const found: Group[] = []
-  const shared = new Map<Parcel, Group[]>()
+  const sharing = new Map<SharedPayload, Group[]>()
   for (const group of core.unattended) {
     if (freed.isEnough || freed.isVain) break
-    const parcel = group.last?.parcel
-    if (parcel === undefined || replaced.includes(group)) continue
-    if (!freed.helps(core.isParcelAfterFirst(parcel))) continue
-    const groups = shared.get(parcel) ?? []
+    const shared = group.retained?.shared
+    if (shared === undefined || replaced.includes(group)) continue
+    if (!freed.helps(core.isSharedAfterFirst(shared))) continue
+    const groups = sharing.get(shared) ?? []
     groups.push(group)
-    shared.set(parcel, groups)
-    if (freed.dropReferences(parcel, 1)) found.push(...groups)
+    sharing.set(shared, groups)
+    if (freed.dropReferences(shared, 1)) found.push(...groups)
   }
   return found
 }

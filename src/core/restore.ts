@@ -1,16 +1,16 @@
 import { AbsentSession } from './absentSession.ts'
 import type { Core } from './core.ts'
 import { keepDeadLetter } from './deadLetters.ts'
-import { FreshLine } from './freshQueue.ts'
+import { FreshQueue } from './freshQueue.ts'
 import type { Group } from './group.ts'
 import { isDeadLetterName } from './groupName.ts'
 import { Heap } from './heap.ts'
 import type { KeptPlace } from './journal.ts'
-import { type Item, type Parcel, waitingItem } from './queueEntry.ts'
+import { type QueueEntry, type SharedPayload, waitingEntry } from './queueEntry.ts'
 
 /** Part of a group's queue that came in its order. */
 interface SortedLine {
-  readonly line: FreshLine
+  readonly line: FreshQueue
   lastOrder: number
   lastAttempt: number
 }
@@ -49,10 +49,10 @@ export class Restoration {
     const { core } = this
     this.putObject()
     for (const [group, lines] of this.lines) {
-      if (lines.length > 1) group.ready.fresh = merge(lines, new FreshLine(core.packing))
+      if (lines.length > 1) group.queue.fresh = merge(lines, new FreshQueue(core.packing))
     }
-    for (const [group, order] of this.leasedOrders) group.ready.separate(order)
-    for (const group of core.directory.groups.values()) group.keepWhatIsThere()
+    for (const [group, order] of this.leasedOrders) group.queue.separate(order)
+    for (const group of core.registry.groups.values()) group.keepWhatIsThere()
     core.keptBytesBound = core.keptBytes
     core.deadBytesBound = core.deadBytes
     for (const absent of core.absent.values()) absent.graceEndsMs = graceEndsMs
@@ -74,29 +74,29 @@ export class Restoration {
     const references = places.reduce((sum, { copies }) => sum + copies, 0)
     const isShared = references > 1 || first.kind === 'broadcast'
     const deadReferences = places.reduce((sum, { group, copies }) => sum + (isDeadLetterName(group) ? copies : 0), 0)
-    const parcel: Parcel | undefined = isShared
+    const shared: SharedPayload | undefined = isShared
       ? { payload, references, deadReferences, epoch: 0, large: undefined }
       : undefined
     if (references > deadReferences) core.keptBytes += payload.bytes
     for (const place of places) {
       const group = this.groupOf(place.group)
-      if (place.kind === 'produce') this.putProduced(group, place, parcel)
-      else if (parcel !== undefined) putLast(core, group, place, parcel)
+      if (place.kind === 'produce') this.putProduced(group, place, shared)
+      else if (shared !== undefined) putLast(core, group, place, shared)
     }
   }
 
-  private putProduced(group: Group, place: KeptPlace, parcel: Parcel | undefined): void {
+  private putProduced(group: Group, place: KeptPlace, shared: SharedPayload | undefined): void {
     const { payload, order, attempt, copies, groupIndex, session, isSeen } = place
     group.nextOrder = Math.max(group.nextOrder, order + 1)
     if (group.isDeadLetter) keepDeadLetter(this.core, group, place, place.deadLetter)
     if (session === undefined) {
-      this.queue(group, waitingItem(payload, parcel, order, attempt, copies, groupIndex))
+      this.queue(group, waitingEntry(payload, shared, order, attempt, copies, groupIndex))
       return
     }
     const absent = this.absentSession(session)
     this.leasedOrders.set(group, Math.max(order, this.leasedOrders.get(group) ?? 0))
     for (let copy = 0; copy < copies; copy++) {
-      absent.add(waitingItem(payload, parcel, order, attempt, 1, groupIndex), group, isSeen)
+      absent.add(waitingEntry(payload, shared, order, attempt, 1, groupIndex), group, isSeen)
       group.leased++
       group.leasedBytes += payload.bytes
     }
@@ -104,7 +104,7 @@ export class Restoration {
 
   private groupOf(name: string): Group {
     if (this.recentGroup?.name !== name) {
-      const group = this.core.directory.obtain(name)
+      const group = this.core.registry.getOrCreate(name)
       let lines = this.lines.get(group)
       if (lines === undefined) {
         lines = []
@@ -126,69 +126,69 @@ export class Restoration {
     return session
   }
 
-  private queue(group: Group, item: Item): void {
-    const { ready } = group
+  private queue(group: Group, entry: QueueEntry): void {
+    const { queue } = group
     const lines = this.recentLines
-    const index = firstThatTakes(lines, item)
+    const index = firstThatTakes(lines, entry)
     let sorted = lines[index]
     if (sorted === undefined) {
-      const line = index === 0 ? ready.fresh : new FreshLine(this.core.packing)
+      const line = index === 0 ? queue.fresh : new FreshQueue(this.core.packing)
       sorted = { line, lastOrder: 0, lastAttempt: 0 }
       lines.push(sorted)
     }
-    sorted.lastOrder = item.order
-    sorted.lastAttempt = item.attempt
-    ready.pushTo(sorted.line, item)
+    sorted.lastOrder = entry.order
+    sorted.lastAttempt = entry.attempt
+    queue.pushTo(sorted.line, entry)
   }
 }
 
-/** The ends of the lines are in falling order, because each item goes to the first line that it fits behind. */
-function firstThatTakes(lines: readonly SortedLine[], item: Item): number {
+/** The ends of the lines are in falling order, because each entry goes to the first line that it fits behind. */
+function firstThatTakes(lines: readonly SortedLine[], entry: QueueEntry): number {
   let low = 0
   let high = lines.length
   while (low < high) {
     const middle = (low + high) >> 1
     const line = lines[middle]
-    if (line === undefined || fitsBehind(line, item)) high = middle
+    if (line === undefined || fitsBehind(line, entry)) high = middle
     else low = middle + 1
   }
   return low
 }
 
 /** Of copies of one object, that which was tried more often comes first. */
-function fitsBehind({ lastOrder, lastAttempt }: SortedLine, { order, attempt }: Item): boolean {
+function fitsBehind({ lastOrder, lastAttempt }: SortedLine, { order, attempt }: QueueEntry): boolean {
   return order === lastOrder ? attempt <= lastAttempt : order > lastOrder
 }
 
 /** Each line gives its memory back as it is read. */
-function merge(lines: readonly SortedLine[], merged: FreshLine): FreshLine {
-  const sources = new Heap<FreshLine>(startsBefore, () => {})
+function merge(lines: readonly SortedLine[], merged: FreshQueue): FreshQueue {
+  const sources = new Heap<FreshQueue>(startsBefore, () => {})
   for (const { line } of lines) sources.push(line)
   for (let source = sources.first(); source !== undefined; source = sources.first()) {
-    const item = source.shift()
-    if (item !== undefined) merged.push(item)
+    const entry = source.shift()
+    if (entry !== undefined) merged.push(entry)
     if (source.first() === undefined) sources.removeAt(0)
     else sources.update(0)
   }
   return merged
 }
 
-function startsBefore(one: FreshLine, other: FreshLine): boolean {
-  const item = one.first()
+function startsBefore(one: FreshQueue, other: FreshQueue): boolean {
+  const entry = one.first()
   const otherItem = other.first()
-  if (item === undefined || otherItem === undefined) return item !== undefined
-  return item.order === otherItem.order ? item.attempt > otherItem.attempt : item.order < otherItem.order
+  if (entry === undefined || otherItem === undefined) return entry !== undefined
+  return entry.order === otherItem.order ? entry.attempt > otherItem.attempt : entry.order < otherItem.order
 }
 
-function putLast(core: Core, group: Group, { order, groupIndex }: KeptPlace, parcel: Parcel): void {
-  const { last } = group
-  if (last !== undefined && last.order > order) {
-    core.letParcelGo(parcel)
+function putLast(core: Core, group: Group, { order, groupIndex }: KeptPlace, shared: SharedPayload): void {
+  const { retained } = group
+  if (retained !== undefined && retained.order > order) {
+    core.unref(shared)
     return
   }
-  group.last = { parcel, order, groupIndex }
+  group.retained = { shared, order, groupIndex }
   group.broadcastOrder = order
   group.wholeOrder = order
   core.unattended.changed(group)
-  if (last !== undefined) core.letParcelGo(last.parcel)
+  if (retained !== undefined) core.unref(retained.shared)
 }

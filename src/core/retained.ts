@@ -1,26 +1,26 @@
 import type { Core } from './core.ts'
-import type { Group, LastBroadcast } from './group.ts'
+import type { Group, RetainedBroadcast } from './group.ts'
 
-/** A group has another retained broadcast, or a first one, to which `retained.parcel` counts a reference. */
-export function retain(core: Core, group: Group, retained: LastBroadcast): void {
-  const before = group.last
-  group.last = retained
+/** A group has another retained broadcast, or a first one, to which `retained.shared` counts a reference. */
+export function retain(core: Core, group: Group, retained: RetainedBroadcast): void {
+  const before = group.retained
+  group.retained = retained
   core.unattended.changed(group)
-  core.journal.lastBroadcast(retained.parcel.payload, group.name, retained.groupIndex, retained.order)
-  if (before !== undefined) core.letParcelGo(before.parcel)
+  core.journal.lastBroadcast(retained.shared.payload, group.name, retained.groupIndex, retained.order)
+  if (before !== undefined) core.unref(before.shared)
 }
 
 /** A group has no retained broadcast any more. */
 export function clearRetained(core: Core, group: Group): void {
-  const { last } = group
-  if (last === undefined) return
-  group.last = undefined
+  const { retained } = group
+  if (retained === undefined) return
+  group.retained = undefined
   // One that was begun before it does not take its place.
-  group.clearedOrder = Math.max(group.clearedOrder, last.order)
+  group.clearedOrder = Math.max(group.clearedOrder, retained.order)
   core.unattended.changed(group)
-  core.journal.lastCleared(last.parcel.payload, group.name, last.order)
-  core.letParcelGo(last.parcel)
-  core.touch(group)
+  core.journal.lastCleared(retained.shared.payload, group.name, retained.order)
+  core.unref(retained.shared)
+  core.markDirty(group)
 }
 
 /** A retained broadcast that nobody is there for makes room. */
@@ -33,6 +33,6 @@ export function evict(core: Core, group: Group): void {
 
 /** Groups came beyond `groupsMax`, in place of others of which only the retained broadcast is left. */
 export function evictGroups(core: Core): void {
-  const { directory, unattended } = core
-  for (const group of unattended.findGroups(directory.takeSurplus(), () => false)) evict(core, group)
+  const { registry, unattended } = core
+  for (const group of unattended.findGroups(registry.takeSurplus(), () => false)) evict(core, group)
 }

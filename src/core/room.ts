@@ -4,7 +4,7 @@ import type { Core } from './core.ts'
 import { findTaker } from './dispatch.ts'
 import type { Group } from './group.ts'
 import type { Overflow } from './ports.ts'
-import type { Plan } from './queueEntry.ts'
+import type { ResolvedRoute } from './queueEntry.ts'
 import { keptBytesBound } from './queueing.ts'
 import { canFree, type Excess, free } from './relayRoom.ts'
 import { isAskedFor, TakerMatching, wouldTake } from './takers.ts'
@@ -13,8 +13,8 @@ import { isAskedFor, TakerMatching, wouldTake } from './takers.ts'
  * The first bound at which an object finds no room, also by what may be dropped for it. Nothing is dropped yet. `turn`: its place among
  * those that wait; what has come before it may be promised something.
  */
-export function findObstacle(core: Core, plan: Plan, bytes: number, turn: number): BlockedSends | undefined {
-  const { groups, copies, directGroups } = plan
+export function findObstacle(core: Core, route: ResolvedRoute, bytes: number, turn: number): BlockedSends | undefined {
+  const { groups, copies, directGroups } = route
   const matching = directGroups > 1 ? new TakerMatching(bytes) : undefined
   for (let index = 0; index < groups.length; index++) {
     const group = groups[index]
@@ -28,7 +28,7 @@ export function findObstacle(core: Core, plan: Plan, bytes: number, turn: number
     if (!hasRoom) return group.blocked
   }
   if (hasRelayRoom(core, bytes, turn)) return undefined
-  const dropping = droppingGroup(plan)
+  const dropping = droppingGroup(route)
   const excess = relayExcess(core, bytes, turn, dropping)
   return isNone(excess) || canFree(core, excess, { dropping }) ? undefined : core.blocked
 }
@@ -41,20 +41,20 @@ export function hasRelayRoom({ keptBytes, blocked, limits }: Core, bytes: number
 
 /** Whether so many objects, of so many bytes together, find room in a queue that keeps objects. */
 export function hasRoomInQueue(core: Core, group: Group, objects: number, bytes: number, turn: number): boolean {
-  const { ready, blocked, maxConsumables } = group
+  const { queue, blocked, maxConsumables } = group
   const { groupBytesMax } = core.limits
-  if (group.bytes + bytes > groupBytesMax || ready.count + objects > maxConsumables) return false
+  if (group.bytes + bytes > groupBytesMax || queue.count + objects > maxConsumables) return false
   const { first } = blocked
   if (first === undefined || first.turn >= turn) return true
   if (bytes > blocked.bytesLeft(turn, groupBytesMax, group.bytes)) return false
-  return ready.fromCount + objects <= maxConsumables - blocked.needOf(first).copies
+  return queue.fromCount + objects <= maxConsumables - blocked.needOf(first).copies
 }
 
 /**
  * Makes room for a broadcast, which never waits; returns whether there is. With `replaces`, those that are retained in its groups
  * are about to make room for it.
  */
-export function makeRoomForBroadcast(core: Core, { groups }: Plan, bytes: number, replaces: boolean): boolean {
+export function makeRoomForBroadcast(core: Core, { groups }: ResolvedRoute, bytes: number, replaces: boolean): boolean {
   if (hasRelayRoom(core, bytes, NEWCOMER)) return true
   const excess = relayExcess(core, bytes, NEWCOMER, undefined)
   const sources = replaces ? { replaced: groups } : {}
@@ -79,20 +79,20 @@ export function isNone({ bytes, bytesAfter }: Excess): boolean {
 }
 
 /** The relay as a whole has no policy of its own: that of the first group decides, and it drops of its own. */
-export function droppingGroup({ groups }: Plan): Group | undefined {
+export function droppingGroup({ groups }: ResolvedRoute): Group | undefined {
   const group = groups[0]
   return group?.overflow === 'drop-oldest' ? group : undefined
 }
 
-export function overflowAt({ group }: BlockedSends, { groups }: Plan): Overflow {
+export function overflowAt({ group }: BlockedSends, { groups }: ResolvedRoute): Overflow {
   return (group ?? groups[0])?.overflow ?? 'block'
 }
 
 /** What is told a sender whose object found no room at `bound`. */
 export function fullError(core: Core, { group }: BlockedSends, bytes: number): ObjectRelayError {
   if (group === undefined) return relayFullError(core, bytes)
-  const { name, maxConsumables, ready } = group
-  const details = { group: name, waiting: ready.count, bytes: group.bytes }
+  const { name, maxConsumables, queue } = group
+  const details = { group: name, waiting: queue.count, bytes: group.bytes }
   if (maxConsumables === 0) {
     const message = `No member of the group "${name}" waits for an object, and its maxConsumables is 0. Ask for more there, or raise it.`
     return createError('QUEUE_FULL', message, { details })
@@ -106,7 +106,7 @@ export function relayFullError({ keptBytes, limits }: Core, bytes: number): Obje
   const { relayBytesMax } = limits
   const details = { keptBytes, relayBytesMax }
   if (keptBytes + bytes <= relayBytesMax) {
-    const message = `The relay keeps ${keptBytes} bytes of at most ${relayBytesMax}, and the rest for an object that waits for it. Consume, or raise limits.relayBytesMax.`
+    const message = `The relay keeps ${keptBytes} bytes of at most ${relayBytesMax}, and the park for an object that waits for it. Consume, or raise limits.relayBytesMax.`
     return createError('QUEUE_FULL', message, { details })
   }
   const message = `The relay keeps ${keptBytes} bytes of at most ${relayBytesMax}. Consume, remove retained broadcasts with clearRetained(group), or raise limits.relayBytesMax.`
@@ -121,7 +121,7 @@ function hasTakers(
   turn: number,
   matching: TakerMatching | undefined,
 ): boolean {
-  if (group.ready.availableCount > 0 || group.bytes + copies * bytes > core.limits.groupBytesMax) return false
+  if (group.queue.availableCount > 0 || group.bytes + copies * bytes > core.limits.groupBytesMax) return false
   if (waitsForAnInbox(group, turn)) return false
   if (matching !== undefined) return matching.add(group, copies)
   return copies === 1 ? findTaker(group, bytes) !== undefined : wouldTake(group, bytes, copies)
@@ -131,7 +131,7 @@ function hasTakers(
 function waitsForAnInbox(group: Group, turn: number): boolean {
   const { first } = group.blocked
   if (first === undefined || first.turn >= turn || first.lacking !== group.blocked) return false
-  return first.plan.directGroups === 1 && group.blocked.needOf(first).copies === 1 && isAskedFor(group)
+  return first.route.directGroups === 1 && group.blocked.needOf(first).copies === 1 && isAskedFor(group)
 }
 
 /** Whether there is room for an object when all that waits is dropped: what is on lease is not. */

@@ -6,14 +6,14 @@ import type { LargeObject } from './largeObject.ts'
 import { LeaseTable } from './leaseTable.ts'
 import type { Membership } from './membership.ts'
 import type { JoinOptions, Route } from './ports.ts'
-import type { Item, Plan } from './queueEntry.ts'
-import type { Line } from './tombstoneQueue.ts'
+import type { QueueEntry, ResolvedRoute } from './queueEntry.ts'
+import type { TombstoneQueue } from './tombstoneQueue.ts'
 
 /** Attached to a link, detached from it in its grace time, or over. */
 export type SessionState = 'attached' | 'detached' | 'ended'
 
 /**
- * One endpoint's membership as the relay knows it. The shell may read `id`, `name`, `state`, `attached`, `heldBytes` and `earlier`; everything else
+ * One endpoint's membership as the relay knows it. The shell may read `id`, `name`, `state`, `attached`, `blockedBytes` and `earlier`; everything else
  * belongs to the broker.
  */
 export class Session {
@@ -24,7 +24,7 @@ export class Session {
   readonly inboxBytes: number
   state: SessionState = 'attached'
   /** Bytes of its objects that are here and found no room. The shell stops moving the sender's window when they are many. */
-  heldBytes = 0
+  blockedBytes = 0
 
   readonly memberships: Map<string, Membership> = new Map()
   /** Bytes of all objects delivered to it. */
@@ -39,9 +39,9 @@ export class Session {
   stalledCount = 0
   readonly backlog: Backlog = new Backlog()
 
-  readonly leases: LeaseTable<Item> = new LeaseTable()
+  readonly leases: LeaseTable<QueueEntry> = new LeaseTable()
   /** What it had on lease in an earlier run of the relay and has claimed, by the numbers that it chose. Its program has seen all of it. */
-  readonly reclaimed: Map<number, Item> = new Map()
+  readonly reclaimed: Map<number, QueueEntry> = new Map()
   /** What it had on lease then and may still claim. */
   earlier: AbsentSession | undefined = undefined
   /** Lease numbers below this were all taken from it: what it still says about them is of no consequence. */
@@ -50,12 +50,12 @@ export class Session {
   readonly abortedLeases: Set<number> = new Set()
 
   /** What it sent and found no room, by group. */
-  readonly held: Map<Group, Line<BlockedSend>> = new Map()
+  readonly blockedSends: Map<Group, TombstoneQueue<BlockedSend>> = new Map()
   /** What it began and did not complete, by sequence. */
   readonly begun: Map<number, LargeObject> = new Map()
   /** The last route it sent along, for which no look-up is needed. */
   recentRoute: Route | undefined = undefined
-  recentPlan: Plan | undefined = undefined
+  recentResolved: ResolvedRoute | undefined = undefined
 
   /** When its grace time is over. */
   graceEndsMs = 0

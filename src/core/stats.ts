@@ -46,35 +46,36 @@ export interface BrokerStats {
   readonly counts: Readonly<BrokerCounts>
 }
 
-export function readStats({ directory, sessions, keptBytes, counts }: Core): BrokerStats {
+export function readStats({ registry, sessions, keptBytes, counts }: Core): BrokerStats {
   return {
-    groups: [...directory.groups.values()].map(groupStats),
+    groups: [...registry.groups.values()].map(groupStats),
     sessions: [...sessions.values()].map(sessionStats),
     keptBytes,
     counts: { ...counts },
   }
 }
 
-function groupStats({ name, members, ready, leased, leasedBytes, ...group }: Group): GroupStats {
+function groupStats({ name, members, queue, leased, leasedBytes, ...group }: Group): GroupStats {
   let demand = 0
   for (const { credit } of members) demand += credit
   return {
     name,
     members: members.size,
-    waiting: ready.count,
-    waitingBytes: ready.bytes,
-    retrying: ready.asideCount,
+    waiting: queue.count,
+    waitingBytes: queue.bytes,
+    retrying: queue.delayedCount,
     leased,
     leasedBytes,
     demand,
-    blockedSenders: group.heldLines,
-    lastBroadcastBytes: group.last?.parcel.payload.bytes ?? -1,
+    blockedSenders: group.blockedSenders,
+    lastBroadcastBytes: group.retained?.shared.payload.bytes ?? -1,
     ...group.counts,
   }
 }
 
 function sessionStats(session: Session): SessionStats {
-  const { id, name, state, memberships, leases, reclaimed, sentBytes, limitBytes, backlog, heldBytes, begun } = session
+  const { id, name, state, memberships, leases, reclaimed, sentBytes, limitBytes, backlog, blockedBytes, begun } =
+    session
   let demand = 0
   for (const { credit } of memberships.values()) demand += credit
   return {
@@ -88,7 +89,7 @@ function sessionStats(session: Session): SessionStats {
     windowBytes: limitBytes - sentBytes,
     backlog: backlog.count,
     backlogBytes: backlog.bytes,
-    heldBytes,
+    heldBytes: blockedBytes,
     largeObjects: begun.size,
   }
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Deque } from './deque.ts'
 import { Heap } from './heap.ts'
 import { LeaseTable } from './leaseTable.ts'
-import { Line } from './tombstoneQueue.ts'
+import { TombstoneQueue } from './tombstoneQueue.ts'
 
 describe('a deque', () => {
   test('is a list from whose front one takes', () => {
@@ -31,7 +31,7 @@ describe('a deque', () => {
 
 describe('a line', () => {
   test('passes over what left it', () => {
-    const line = new Line<{ name: string; gone: boolean }>(({ gone }) => gone)
+    const line = new TombstoneQueue<{ name: string; gone: boolean }>(({ gone }) => gone)
     const [one, two, three] = ['one', 'two', 'three'].map((name) => ({ name, gone: false }))
     for (const entry of [one, two, three]) if (entry !== undefined) line.push(entry)
     for (const entry of [one, two]) {
@@ -46,7 +46,7 @@ describe('a line', () => {
   })
 
   test('does not grow with what left it behind one that stays', () => {
-    const line = new Line<{ gone: boolean }>(({ gone }) => gone)
+    const line = new TombstoneQueue<{ gone: boolean }>(({ gone }) => gone)
     line.push({ gone: false })
     let kept = 0
     for (let count = 0; count < 10_000; count++) {

@@ -2,7 +2,7 @@ import type { Core } from './core.ts'
 import { deliver, unstall } from './dispatch.ts'
 import type { Group } from './group.ts'
 import { isServedBefore, type Membership } from './membership.ts'
-import type { Plan } from './queueEntry.ts'
+import type { ResolvedRoute } from './queueEntry.ts'
 import type { Session } from './session.ts'
 
 /** Whether the members of `group` would take so many objects of so many bytes each at once. */
@@ -72,10 +72,10 @@ export class TakerMatching {
     for (const { group, taken } of this.groups) {
       for (const [member, copies] of taken) {
         for (let left = copies; left > 0; left--) {
-          const item = group.ready.take()
-          if (item === undefined) return
+          const entry = group.queue.take()
+          if (entry === undefined) return
           if (member.stalled) unstall(member)
-          deliver(core, member, item)
+          deliver(core, member, entry)
         }
       }
     }
@@ -124,7 +124,7 @@ function creditLeft({ taken }: Takers, member: Membership): number {
 }
 
 /** Takers for an object in all groups of its route that keep nothing, if there are several; `undefined` if there are not enough. */
-export function matchTakers({ groups, copies }: Plan, bytes: number): TakerMatching | undefined {
+export function matchTakers({ groups, copies }: ResolvedRoute, bytes: number): TakerMatching | undefined {
   const matching = new TakerMatching(bytes)
   for (const [index, group] of groups.entries()) {
     if (group.maxConsumables === 0 && !matching.add(group, copies[index] ?? 0)) return undefined

@@ -19,8 +19,8 @@ export class UnattendedBroadcasts {
       this.bytes -= group.unattendedBytes
       group.unattendedBytes = -1
     }
-    if (group.last === undefined || group.members.size > 0) return
-    group.unattendedBytes = group.last.parcel.payload.bytes
+    if (group.retained === undefined || group.members.size > 0) return
+    group.unattendedBytes = group.retained.shared.payload.bytes
     this.bytes += group.unattendedBytes
     if (group.hasOnlyRetained) this.alone.add(group)
     else this.others.add(group)

@@ -363,7 +363,7 @@ export class RelaySession implements LinkHandler, Gated {
   #giveRoom(receivedBytes: number): void {
     const { session, conversation } = this
     const unconfirmedBytes = Math.max(0, conversation.log.bytes - unconfirmedObjectBytesMax)
-    const room = Math.max(0, this.#host.limits.sendWindowBytes - session.heldBytes - unconfirmedBytes)
+    const room = Math.max(0, this.#host.limits.sendWindowBytes - session.blockedBytes - unconfirmedBytes)
     conversation.grantedLimit = Math.max(conversation.grantedLimit, receivedBytes + room)
   }
 

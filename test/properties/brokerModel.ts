@@ -361,8 +361,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       const fits = this.room.fitsBroadcast(sent, route.kind === 'broadcast' && !large)
       return fits ? 'in' : this.full(undefined)
     }
-    const { held } = sessionOf(sender)
-    const isBehind = [...held.keys()].some(({ name }) => route.groups.includes(name))
+    const { blockedSends } = sessionOf(sender)
+    const isBehind = [...blockedSends.keys()].some(({ name }) => route.groups.includes(name))
     if (isBehind) return 'held'
     const obstacle = this.room.obstacleOf(sent)
     if (obstacle === undefined) return 'in'
@@ -379,7 +379,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   /** Its place among those that wait, if it waits. */
   private turnOf({ sequence, sender }: Sent): number | undefined {
-    for (const line of sessionOf(sender).held.values()) {
+    for (const line of sessionOf(sender).blockedSends.values()) {
       for (const send of line) if (send.sequence === sequence) return send.turn
     }
     return undefined
@@ -406,10 +406,10 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private checkHeld(): void {
     const { core } = this.broker
     must(core.blocked.bytesAfter === this.room.bytesAfter(), 'what came after the first in the relay is counted')
-    for (const { name, blocked } of core.directory.groups.values())
+    for (const { name, blocked } of core.registry.groups.values())
       must(blocked.bytesAfter === this.room.bytesAfter(name), `what came after the first in ${name} is counted`)
-    for (const { held } of core.sessions.values()) {
-      for (const line of held.values()) {
+    for (const { blockedSends } of core.sessions.values()) {
+      for (const line of blockedSends.values()) {
         for (const { turn, sequence } of line) {
           if (turn === 0) continue
           const obstacle = this.room.obstacleOf(this.sentAs(sequence), turn)
@@ -433,7 +433,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       isAnyAvailable: (group) => this.availableIn(group).some(({ sent }) => sent.state !== 'aborted'),
       leasedBytes: (group) => bytesOfCopies(this.leased(group)),
       after: (name) => {
-        const since = this.firsts.get(this.broker.core.directory.groups.get(name) ?? this)?.since ?? 0
+        const since = this.firsts.get(this.broker.core.registry.groups.get(name) ?? this)?.since ?? 0
         const waiting = this.waiting(name).filter(({ sent }) => sent.entered > since)
         const leased = this.leased(name).filter(({ sent }) => sent.entered > since)
         return { waiting: waiting.length, bytes: bytesOfCopies(waiting) + bytesOfCopies(leased) }
@@ -484,16 +484,16 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       if (last !== undefined) refer(last)
     }
     for (const { session } of this.sessions.values())
-      for (const { parcel } of session?.backlog ?? []) refer(this.sentAs(asModelPayload(parcel.payload).id))
+      for (const { shared } of session?.backlog ?? []) refer(this.sentAs(asModelPayload(shared.payload).id))
     for (const sent of this.sent) if (sent.state === 'admitted') refer(sent)
     return kept
   }
 
   /** Something was said: others may have become the first that wait for room. */
   private notice(): void {
-    const { blocked, directory } = this.broker.core
+    const { blocked, registry } = this.broker.core
     this.noticeFirst(blocked, blocked.epoch)
-    for (const group of directory.groups.values()) this.noticeFirst(group, group.blocked.epoch)
+    for (const group of registry.groups.values()) this.noticeFirst(group, group.blocked.epoch)
   }
 
   private noticeFirst(bound: object, epoch: number): void {
@@ -538,7 +538,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     const { acceptedGroups } = this.options
     const original = this.given.acceptedGroups?.[name]
     if (acceptedGroups === null || original === undefined) return
-    if (!this.broker.core.directory.groups.has(name) && this.room.areTooMany([name])) return
+    if (!this.broker.core.registry.groups.has(name) && this.room.areTooMany([name])) return
     this.options = { ...this.given, acceptedGroups: { ...acceptedGroups, [name]: policy ?? original } }
     this.broker.setPolicy(name, policy)
   }
@@ -773,7 +773,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     must(last !== undefined && this.membersOf(name).length === 0, 'only what nobody is there for is evicted')
     group.last = undefined
     group.clearedAt = Math.max(group.clearedAt, last?.sequence ?? -1)
-    const isForGroups = this.broker.core.directory.groups.size > this.options.limits.groupsMax
+    const isForGroups = this.broker.core.registry.groups.size > this.options.limits.groupsMax
     if (!isForGroups) this.droppedFor++
   }
 
