@@ -1,12 +1,16 @@
-import { type BlockedSend, type BlockedSends, NEWCOMER } from './blockedSends.ts'
-import { hold, unblock, waitsBehind } from './blocking.ts'
+import { block, unblock, waitsBehind } from './blocking.ts'
 import type { Core } from './core.ts'
 import { enter, reject } from './entering.ts'
-import type { LargeObject } from './largeObject.ts'
+import {
+  type BlockedSend,
+  type BlockedSends,
+  type LargeObject,
+  NEWCOMER,
+  type ResolvedRoute,
+  type Session,
+} from './entities/model.ts'
 import type { Payload, Route } from './ports.ts'
-import type { ResolvedRoute } from './queueEntry.ts'
 import { findObstacle, fullError, hasRelayRoom, hasRoomInQueue, overflowAt } from './room.ts'
-import type { Session } from './session.ts'
 import { isAskedFor } from './takers.ts'
 
 /** A produced object wants to enter the queues of its groups: all of them or none. */
@@ -19,12 +23,12 @@ export function admitNew(
   large: LargeObject | undefined,
 ): void {
   if (waitsBehind(session, route)) {
-    hold(core, session, sequence, route, payload, large, undefined)
+    block(core, session, sequence, route, payload, large, undefined)
     return
   }
   const obstacle = findObstacle(core, route, payload.bytes, NEWCOMER)
   if (obstacle === undefined) enter(core, session, sequence, route, payload, large)
-  else if (overflowAt(obstacle, route) === 'block') hold(core, session, sequence, route, payload, large, obstacle)
+  else if (overflowAt(obstacle, route) === 'block') block(core, session, sequence, route, payload, large, obstacle)
   else reject(core, session, sequence, route, payload, fullError(core, obstacle, payload.bytes))
 }
 

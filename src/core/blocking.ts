@@ -1,17 +1,14 @@
-import { type BlockedSend, type BlockedSends, createBlockedQueue } from './blockedSends.ts'
 import type { Core } from './core.ts'
-import type { LargeObject } from './largeObject.ts'
+import type { BlockedSend, BlockedSends, LargeObject, ResolvedRoute, Session } from './entities/model.ts'
 import type { Payload } from './ports.ts'
-import type { ResolvedRoute } from './queueEntry.ts'
-import type { Session } from './session.ts'
 
-/** Whether a session holds back something that the object must not overtake. */
+/** Whether something of its session waits for room that the object must not overtake. */
 export function waitsBehind({ blockedSends }: Session, { groups }: ResolvedRoute): boolean {
   return blockedSends.size > 0 && groups.some((group) => blockedSends.has(group))
 }
 
-/** Holds an object back: it lacks room at `bound`, or stands behind others of its session. */
-export function hold(
+/** An object has to wait: it lacks room at `bound`, or is behind others of its session. */
+export function block(
   core: Core,
   session: Session,
   sequence: number,
@@ -20,74 +17,53 @@ export function hold(
   large: LargeObject | undefined,
   bound: BlockedSends | undefined,
 ): void {
-  const turn = bound === undefined ? 0 : ++core.turns
   const send: BlockedSend = {
     session,
     sequence,
     route,
     payload,
     large,
-    turn,
+    turn: bound === undefined ? 0 : core.takeTurn(),
     bounds: new Set(),
     lacking: undefined,
     gone: false,
   }
-  for (const group of route.groups) {
-    let line = session.blockedSends.get(group)
-    if (line === undefined) {
-      line = createBlockedQueue()
-      session.blockedSends.set(group, line)
-      group.blockedSenders++
-      core.output.blocked(session, group.name)
-    }
-    line.push(send)
-  }
-  if (large === undefined) session.blockedBytes += payload.bytes
-  else large.blocked = send
+  for (const group of session.block(send)) core.output.blocked(session, group.name)
   bound?.add(send)
 }
 
-/** The sender of a held object gave it up, or left. */
+/** The sender of a blocked object gave it up, or left. */
 export function abandonSend(core: Core, send: BlockedSend): void {
-  send.gone = true
-  for (const group of send.route.groups) {
-    send.session.blockedSends.get(group)?.left()
-    core.markDirty(group)
-  }
+  send.session.abandon(send)
+  for (const group of send.route.groups) core.markDirty(group)
   stopWaiting(core, send)
   core.output.released(send.payload)
 }
 
-/** A held object goes in, or is rejected: it is the first in all lines of its session. */
+/** A blocked object goes in, or is rejected: it is the first of its session for all of its groups. */
 export function unblock(core: Core, send: BlockedSend): void {
-  for (const group of send.route.groups) send.session.blockedSends.get(group)?.shift()
+  send.session.unblock(send)
   stopWaiting(core, send)
 }
 
 /** Who waited behind it, or had less room because of it, may have enough now. */
 function stopWaiting(core: Core, send: BlockedSend): void {
-  const { session, route, payload, large, bounds } = send
-  if (large === undefined) session.blockedBytes -= payload.bytes
+  const { session, route, bounds } = send
   for (const bound of bounds) {
     bound.remove(send)
     if (bound.group !== undefined) core.markDirty(bound.group)
   }
   for (const group of route.groups) {
-    const line = session.blockedSends.get(group)
-    const next = line?.first()
+    const sends = session.blockedSends.get(group)
+    const next = sends?.first()
     if (next === undefined) {
-      if (line === undefined) continue
-      session.blockedSends.delete(group)
-      group.blockedSenders--
+      if (sends === undefined) continue
+      session.endBlocking(group)
       core.markDirty(group)
       if (session.state !== 'ended') core.output.unblocked(session, group.name)
-    } else if (next.turn === 0 && isFirstEverywhere(next)) {
-      next.turn = ++core.turns
+    } else if (next.turn === 0 && session.isFirstEverywhere(next)) {
+      next.turn = core.takeTurn()
       core.nextSends.push(next)
     }
   }
-}
-
-function isFirstEverywhere(send: BlockedSend): boolean {
-  return send.route.groups.every((group) => send.session.blockedSends.get(group)?.first() === send)
 }

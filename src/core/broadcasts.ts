@@ -1,15 +1,19 @@
-import type { BacklogEntry } from './backlog.ts'
 import type { Core } from './core.ts'
 import { wake } from './dispatch.ts'
 import { accept, reject } from './entering.ts'
-import type { Group, RetainedBroadcast } from './group.ts'
-import type { LargeObject } from './largeObject.ts'
-import type { Membership } from './membership.ts'
+import type {
+  BacklogEntry,
+  Group,
+  GroupBroadcast,
+  LargeObject,
+  Membership,
+  ResolvedRoute,
+  Session,
+} from './entities/model.ts'
+import { SharedPayload } from './entities/queueEntry.ts'
 import type { DropReason, Payload } from './ports.ts'
-import type { ResolvedRoute, SharedPayload } from './queueEntry.ts'
 import { clearRetained, retain } from './retained.ts'
 import { makeRoomForBroadcast, relayFullError } from './room.ts'
-import type { Session } from './session.ts'
 
 /** Which of them is retained. */
 export type BroadcastKind = 'broadcast' | 'unretained'
@@ -29,17 +33,11 @@ export function broadcastWhole(
     return
   }
   core.keep(payload.bytes)
-  const shared: SharedPayload = {
-    payload,
-    references: 1,
-    deadReferences: 0,
-    epoch: core.blocked.epoch,
-    large: undefined,
-  }
+  const shared = new SharedPayload(payload, 1, core.blocked.epoch)
   for (const [groupIndex, group] of route.groups.entries()) {
-    const order = ++group.broadcastOrder
-    completeIn(core, group, isRetained, { shared, order, groupIndex })
-    for (const member of group.members) offer(core, member, shared, order, groupIndex)
+    const broadcast = { shared, order: group.takeBroadcastOrder(), groupIndex }
+    completeIn(core, group, isRetained, broadcast)
+    for (const member of group.members) offer(core, member, broadcast)
   }
   accept(core, session, sequence, route)
   core.unref(shared)
@@ -55,29 +53,26 @@ export function beginBroadcast(core: Core, session: Session, large: LargeObject)
     return
   }
   core.keep(payload.bytes)
-  shared.epoch = core.blocked.epoch
+  shared.accept(0, core.blocked.epoch)
   core.output.admitted(session, sequence)
-  for (const [groupIndex, group] of route.groups.entries()) {
-    const order = ++group.broadcastOrder
-    large.orders.push(order)
-    group.begunBroadcasts.add(large)
-    for (const member of group.members) offer(core, member, shared, order, groupIndex)
+  for (const group of route.groups) {
+    const broadcast = large.beginIn(group)
+    for (const member of group.members) offer(core, member, broadcast)
   }
 }
 
 /** All of a large broadcast has arrived: from now on, it is for members to come too. */
 export function completeBroadcast(core: Core, large: LargeObject): void {
-  const { route, shared, orders, kind } = large
-  for (const [groupIndex, group] of route.groups.entries()) {
+  for (const group of large.route.groups) {
     group.begunBroadcasts.delete(large)
-    completeIn(core, group, kind === 'broadcast', { shared, order: orders[groupIndex] ?? 0, groupIndex })
+    completeIn(core, group, large.kind === 'broadcast', large.broadcastIn(group))
   }
 }
 
 /** Nothing that was broadcast to these groups before is retained any more, nor what is still arriving. */
 export function clearBroadcasts(core: Core, { groups }: ResolvedRoute): void {
   for (const group of groups) {
-    group.clearedOrder = ++group.broadcastOrder
+    group.clearBegun()
     clearRetained(core, group)
     core.markDirty(group)
   }
@@ -92,38 +87,33 @@ export function abortBroadcast(core: Core, large: LargeObject): void {
   }
   for (const session of recipients)
     if (session.state !== 'ended') core.output.abortDelivery(session, shared.payload, -1)
-  // One that is put back in its place may push another of these out.
+  // One that is put back may push another of these out.
   for (const entry of [...backlogged]) if (!entry.gone) withdrawEntry(core, entry)
   // Nobody has missed what never was.
-  for (const { member, order } of large.missed) if (member.seenOrder < order) member.skipped--
+  for (const { member, order } of large.missed) member.unmiss(order)
 }
 
 /** A new member gets the retained broadcast of the group, and what is on its way to all others and will be retained. */
 export function offerRetained(core: Core, member: Membership): void {
   const { group } = member
   const { retained, begunBroadcasts } = group
-  if (retained !== undefined) offer(core, member, retained.shared, retained.order, retained.groupIndex)
+  if (retained !== undefined) offer(core, member, retained)
   for (const large of begunBroadcasts) {
-    const groupIndex = large.route.groups.indexOf(group)
-    const order = large.orders[groupIndex] ?? 0
-    if (large.kind === 'broadcast' && isToBeRetained(group, order)) {
-      offer(core, member, large.shared, order, groupIndex)
-    } else {
-      large.strangers.add(member)
-    }
+    const broadcast = large.broadcastIn(group)
+    if (large.kind === 'broadcast' && group.mayRetain(broadcast.order)) offer(core, member, broadcast)
+    else large.strangers.add(member)
   }
 }
 
-/** Delivers what waits for a session, as far as it has room; then it may have produced objects again. */
+/** Delivers what waits for a session, as far as its window goes; then it may have produced objects again. */
 export function drainBacklog(core: Core, session: Session): void {
   const { backlog } = session
   while (session.attached) {
     const entry = backlog.first()
     if (entry === undefined || !session.takesBroadcast(entry.shared.payload.bytes)) break
-    const { shared } = entry
-    leaveBacklog(entry)
-    deliver(core, entry.member, shared, entry.order, entry.groupIndex)
-    core.unref(shared)
+    leaveBacklog(core, entry)
+    deliver(core, entry.member, entry)
+    core.unref(entry.shared)
   }
   if (backlog.count === 0) wake(core, session)
 }
@@ -131,18 +121,18 @@ export function drainBacklog(core: Core, session: Session): void {
 /** A session is over: nothing waits for it any more. */
 export function emptyBacklog(core: Core, session: Session): void {
   for (const entry of [...session.backlog]) {
-    leaveBacklog(entry)
+    leaveBacklog(core, entry)
     core.unref(entry.shared)
   }
 }
 
 /** A broadcast is whole in one of its groups. */
-function completeIn(core: Core, group: Group, isRetained: boolean, whole: RetainedBroadcast): void {
-  group.counts.accepted++
-  core.counts.accepted++
-  group.wholeOrder = Math.max(group.wholeOrder, whole.order)
-  if (isRetained && isToBeRetained(group, whole.order)) {
-    whole.shared.references++
+function completeIn(core: Core, group: Group, isRetained: boolean, whole: GroupBroadcast): void {
+  group.counts.addAccepted(1)
+  group.broadcastWhole(whole.order)
+  // A small one may have overtaken the rest of a large one that was begun before it; and what was cleared since is not wanted.
+  if (isRetained && group.mayRetain(whole.order)) {
+    whole.shared.ref()
     retain(core, group, whole)
   } else if (group.members.size === 0) {
     // It may have been made for this one.
@@ -150,45 +140,39 @@ function completeIn(core: Core, group: Group, isRetained: boolean, whole: Retain
   }
 }
 
-/** A small broadcast may have overtaken the park of a large one that was begun before it; and what was cleared since is not wanted. */
-function isToBeRetained({ retained, clearedOrder }: Group, order: number): boolean {
-  return order > clearedOrder && order > (retained?.order ?? 0)
-}
-
-function offer(core: Core, member: Membership, shared: SharedPayload, order: number, groupIndex: number): void {
+function offer(core: Core, member: Membership, broadcast: GroupBroadcast): void {
   const { session } = member
+  const { shared, order, groupIndex } = broadcast
   if (session.attached && session.backlog.count === 0 && session.takesBroadcast(shared.payload.bytes)) {
-    deliver(core, member, shared, order, groupIndex)
+    deliver(core, member, broadcast)
     return
   }
-  shared.references++
-  let entry = member.pending
+  shared.ref()
+  let entry = member.newest
   if (entry === undefined) {
     entry = { member, shared, order, groupIndex, gone: false }
     session.backlog.push(entry)
-    if (session.broadcasts === 'latest') member.pending = entry
+    if (session.broadcasts === 'latest') member.newest = entry
   } else {
     const { shared: replaced, order: replacedOrder } = entry
-    replaced.large?.backlogged.delete(entry)
-    session.backlog.replace(entry, shared, order, groupIndex)
+    core.largeOf(replaced)?.backlogged.delete(entry)
+    session.backlog.replace(entry, broadcast)
     miss(core, member, replaced, replacedOrder, 'latest')
     core.unref(replaced)
   }
-  shared.large?.backlogged.add(entry)
+  core.largeOf(shared)?.backlogged.add(entry)
   keepBound(core, session, entry)
   // What is the first now may be smaller than what was.
   drainBacklog(core, session)
 }
 
-function deliver(core: Core, member: Membership, shared: SharedPayload, order: number, groupIndex: number): void {
-  const { session, group, skipped } = member
+function deliver(core: Core, member: Membership, { shared, order, groupIndex }: GroupBroadcast): void {
+  const { session, group } = member
   const { payload } = shared
-  session.sentBytes += payload.bytes
-  member.skipped = 0
-  member.seenOrder = order
-  group.counts.delivered++
-  core.counts.delivered++
-  shared.large?.recipients.push(session)
+  session.sent(payload.bytes)
+  const skipped = member.receive(order)
+  group.counts.addDelivered(1)
+  core.largeOf(shared)?.recipients.push(session)
   const { name } = group
   core.output.deliver(session, {
     payload,
@@ -207,33 +191,34 @@ function keepBound(core: Core, { backlog }: Session, newest: BacklogEntry): void
   while (backlog.bytes > core.limits.memberBacklogBytesMax) {
     const oldest = backlog.oldestExcept(newest)
     if (oldest === undefined) return
-    leaveBacklog(oldest)
+    leaveBacklog(core, oldest)
     miss(core, oldest.member, oldest.shared, oldest.order, 'backlog')
     core.unref(oldest.shared)
   }
 }
 
-function leaveBacklog(entry: BacklogEntry): void {
-  entry.member.session.backlog.remove(entry)
-  entry.member.pending = undefined
-  entry.shared.large?.backlogged.delete(entry)
+function leaveBacklog(core: Core, entry: BacklogEntry): void {
+  const { member, shared } = entry
+  member.session.backlog.remove(entry)
+  member.newest = undefined
+  core.largeOf(shared)?.backlogged.delete(entry)
 }
 
-/** An aborted broadcast leaves a backlog. If it had taken the place of another that is still good, that one is wanted again. */
+/** An aborted broadcast leaves a backlog. If it had replaced another that is still good, that one is wanted again. */
 function withdrawEntry(core: Core, entry: BacklogEntry): void {
   const { member, shared } = entry
-  const newest = member.pending === entry ? newestOf(member) : undefined
+  const newest = member.newest === entry ? newestOf(member) : undefined
   if (newest !== undefined && newest.order > member.seenOrder) {
-    const { large } = newest.shared
-    shared.large?.backlogged.delete(entry)
+    const large = core.largeOf(newest.shared)
+    core.largeOf(shared)?.backlogged.delete(entry)
     large?.backlogged.add(entry)
-    if (large !== undefined) large.missed = large.missed.filter((missed) => missed.member !== member)
-    newest.shared.references++
-    member.session.backlog.replace(entry, newest.shared, newest.order, newest.groupIndex)
-    member.skipped--
+    large?.recoveredBy(member)
+    newest.shared.ref()
+    member.session.backlog.replace(entry, newest)
+    member.unmiss(newest.order)
     keepBound(core, member.session, entry)
   } else {
-    leaveBacklog(entry)
+    leaveBacklog(core, entry)
   }
   // Not now: what is the next may be about to be aborted too.
   core.sessionsToDrain.add(member.session)
@@ -241,25 +226,23 @@ function withdrawEntry(core: Core, entry: BacklogEntry): void {
 }
 
 /** The newest broadcast that was for a member, be it whole or on its way, if it is still there. */
-function newestOf(member: Membership): RetainedBroadcast | undefined {
+function newestOf(member: Membership): GroupBroadcast | undefined {
   const { group } = member
   let newest = group.retained
-  for (const { shared, route, orders, strangers } of group.begunBroadcasts) {
-    const groupIndex = route.groups.indexOf(group)
-    const order = orders[groupIndex] ?? 0
-    if (order > (newest?.order ?? 0) && !strangers.has(member)) newest = { shared, order, groupIndex }
+  for (const large of group.begunBroadcasts) {
+    const broadcast = large.broadcastIn(group)
+    if (broadcast.order > (newest?.order ?? 0) && !large.strangers.has(member)) newest = broadcast
   }
   // What is older than one that is gone would come out of its order.
   return newest !== undefined && newest.order >= group.wholeOrder ? newest : undefined
 }
 
 /** A member will not get a broadcast, and is told with the next one that it gets. */
-function miss(core: Core, member: Membership, { large }: SharedPayload, order: number, reason: DropReason): void {
+function miss(core: Core, member: Membership, shared: SharedPayload, order: number, reason: DropReason): void {
   const { group, session } = member
-  member.skipped++
-  large?.missed.push({ member, order })
-  group.counts.dropped++
-  core.counts.dropped++
+  member.miss()
+  core.largeOf(shared)?.missedBy(member, order)
+  group.counts.addDropped(1)
   const { name } = group
   core.output.event({ type: 'objectDropped', group: name, kind: 'broadcast', reason, count: 1, session: session.id })
 }

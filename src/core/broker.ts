@@ -7,6 +7,7 @@ import { Core } from './core.ts'
 import { trimDeadLetters } from './deadLetters.ts'
 import { addCredit, dispatch } from './dispatch.ts'
 import { accept } from './entering.ts'
+import type { ResolvedRoute, Session } from './entities/model.ts'
 import { applySetting, setPaused, setPolicy } from './groupSetting.ts'
 import type { BrokerJournal, KeptPlace } from './journal.ts'
 import { abortLarge, beginLarge, checkBegin, completeLarge } from './largeObject.ts'
@@ -15,12 +16,10 @@ import * as lifecycle from './lifecycle.ts'
 import { keptPayloads } from './payloads.ts'
 import { keptPlaces } from './places.ts'
 import type { AcceptedGroup, BrokerOptions, BrokerOutput, GroupSetting, JoinOptions, Payload, Route } from './ports.ts'
-import type { ResolvedRoute } from './queueEntry.ts'
 import { acknowledgeReclaimed, endReclaim, reclaim, reclaimedLeaseMin, releaseReclaimed } from './reclaim.ts'
 import { Restoration } from './restore.ts'
 import { evictGroups } from './retained.ts'
 import { resolveRoute } from './routing.ts'
-import type { Session } from './session.ts'
 import { type BrokerStats, readStats } from './stats.ts'
 
 /** How a session ends. */
@@ -230,11 +229,11 @@ export class Broker {
   /** The endpoint is ready to take `limitBytes` bytes of objects in all since it joined. */
   setWindow(session: Session, limitBytes: number): void {
     checkNotEnded(session)
-    if (!Number.isSafeInteger(limitBytes) || limitBytes < session.limitBytes) {
-      const message = `The session "${session.id}" set its window from ${session.limitBytes} to ${limitBytes}. It is an integer that never falls.`
+    if (!Number.isSafeInteger(limitBytes) || limitBytes < session.windowEnd) {
+      const message = `The session "${session.id}" set its window from ${session.windowEnd} to ${limitBytes}. It is an integer that never falls.`
       throw createError('PROTOCOL_VIOLATION', message)
     }
-    session.limitBytes = limitBytes
+    session.setWindow(limitBytes)
     drainBacklog(this.core, session)
     this.runDirty()
   }
@@ -243,7 +242,7 @@ export class Broker {
   setArrived(session: Session, bytes: number): void {
     checkNotEnded(session)
     if (bytes <= session.arrivedBytes) return
-    session.arrivedBytes = bytes
+    session.setArrived(bytes)
     if (session.backlog.count === 0) return
     drainBacklog(this.core, session)
     this.runDirty()
@@ -302,7 +301,7 @@ export class Broker {
     this.core.output.released(payload)
   }
 
-  /** Moves what can move in the groups that were dirtyGroups, until nothing more can. */
+  /** Moves what can move in the groups that are dirty, until nothing more can. */
   private runDirty(): void {
     const { core } = this
     const { dirtyGroups, sessionsToDrain } = core

@@ -1,15 +1,12 @@
 import type { ObjectRelayError } from '../errors.ts'
-import { NEWCOMER } from './blockedSends.ts'
 import type { Core } from './core.ts'
 import { dispatch } from './dispatch.ts'
-import type { Group } from './group.ts'
-import type { LargeObject } from './largeObject.ts'
+import { type Group, type LargeObject, NEWCOMER, type ResolvedRoute, type Session } from './entities/model.ts'
+import { SharedPayload } from './entities/queueEntry.ts'
 import type { Payload } from './ports.ts'
-import type { ResolvedRoute, SharedPayload } from './queueEntry.ts'
-import { bytesBound, countBound, dropOldest, enqueue } from './queueing.ts'
+import { dropOldest, enqueue } from './queueing.ts'
 import { free } from './relayRoom.ts'
 import { droppingGroup, hasRelayRoom, isNone, relayExcess } from './room.ts'
-import type { Session } from './session.ts'
 import { matchTakers } from './takers.ts'
 
 /** An object, or a run, that has room everywhere goes into the queues of its groups. What has to go for it, goes. */
@@ -27,23 +24,17 @@ export function enter(
   core.keep(payload.bytes)
   const takers = directGroups > 1 ? matchTakers(route, payload.bytes) : undefined
   const { epoch } = core.blocked
-  let shared: SharedPayload | undefined = large?.shared
-  if (shared === undefined && copiesTotal > 1)
-    shared = { payload, references: 0, deadReferences: 0, epoch, large: undefined }
-  if (shared !== undefined) {
-    shared.references += copiesTotal
-    shared.epoch = epoch
-  }
+  const shared = large?.shared ?? (copiesTotal > 1 ? new SharedPayload(payload, 0, epoch) : undefined)
+  shared?.accept(copiesTotal, epoch)
   if (large !== undefined) large.blocked = undefined
   for (let index = 0; index < groups.length; index++) {
     const group = groups[index]
     const count = copies[index]
     if (group === undefined || count === undefined) continue
     enqueue(core, group, payload, shared, count, index)
-    if (large === undefined) group.counts.accepted += count * payload.objects
+    if (large === undefined) group.counts.addAccepted(count * payload.objects)
   }
   if (large === undefined) {
-    core.counts.accepted += copiesTotal * payload.objects
     accept(core, session, sequence, route, payload.objects)
   } else {
     core.output.admitted(session, sequence)
@@ -74,8 +65,8 @@ function makeRoom(core: Core, route: ResolvedRoute, bytes: number, turn: number)
 }
 
 function makeRoomInQueue(core: Core, group: Group, copies: number, bytes: number): void {
-  const countExcess = group.queue.count + copies - countBound(group)
-  const bytesExcess = group.bytes + copies * bytes - bytesBound(core, group)
+  const countExcess = group.queue.count + copies - group.countMax()
+  const bytesExcess = group.bytes + copies * bytes - group.bytesMax(core.limits.groupBytesMax)
   if (countExcess > 0 || bytesExcess > 0) dropOldest(core, group, 'overflow', countExcess, bytesExcess)
 }
 
@@ -98,7 +89,7 @@ export function reject(
   session.begun.delete(sequence)
   // Some of its groups may have been made for it.
   for (const group of route?.groups ?? []) core.markDirty(group)
-  core.counts.rejected++
+  core.counts.addRejected()
   core.output.rejected(session, sequence, error)
   core.output.released(payload)
 }

@@ -1,10 +1,9 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
-import { Group } from './group.ts'
+import type { Counts } from './counts.ts'
+import { Group, type ResolvedRoute, type RouteBounds, type Session } from './entities/model.ts'
 import { deadLetterName, groupOfDeadLetters, isDeadLetterName, isGroupName } from './groupName.ts'
 import type { AcceptedGroup, BrokerLimits, BrokerOptions, Packing, Route } from './ports.ts'
-import type { ResolvedRoute, RouteBounds } from './queueEntry.ts'
-import type { Session } from './session.ts'
 import type { UnattendedBroadcasts } from './unattended.ts'
 
 /** Which groups there are and which there may be. Groups are made when they are first used and forgotten when they are empty. */
@@ -14,13 +13,15 @@ export class GroupRegistry {
   hasDirectGroups: boolean
   /** So many of the groups are there only because others are about to go for them. */
   surplus = 0
+  private readonly counts: Counts
   private readonly unattended: UnattendedBroadcasts
   private readonly accepted: ReadonlyMap<string, AcceptedGroup> | undefined
   private readonly limits: BrokerLimits
   private readonly packing: Packing | undefined
   private resolvedRoutes = new WeakMap<Route, ResolvedRoute>()
 
-  constructor({ acceptedGroups, limits, packing }: BrokerOptions, unattended: UnattendedBroadcasts) {
+  constructor({ acceptedGroups, limits, packing }: BrokerOptions, unattended: UnattendedBroadcasts, counts: Counts) {
+    this.counts = counts
     this.limits = limits
     this.unattended = unattended
     this.packing = packing
@@ -58,8 +59,9 @@ export class GroupRegistry {
   getOrCreate(name: string): Group {
     const known = this.groups.get(name)
     if (known !== undefined) return known
-    const policy = this.policyOf(isDeadLetterName(name) ? groupOfDeadLetters(name) : name)
-    const group = new Group(name, this.limits, policy, this.packing)
+    const accepted = this.policyOf(isDeadLetterName(name) ? groupOfDeadLetters(name) : name)
+    const { limits, packing, counts } = this
+    const group = new Group(name, { limits, accepted, packing, counts })
     this.groups.set(name, group)
     return group
   }

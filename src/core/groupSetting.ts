@@ -1,8 +1,8 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { checkGroupPolicy } from '../groupPolicy.ts'
 import type { Core } from './core.ts'
-import { leaveHeap, offer } from './dispatch.ts'
-import type { Group } from './group.ts'
+import { offer } from './dispatch.ts'
+import type { Group } from './entities/model.ts'
 import { deadLetterName, isDeadLetterName, isGroupName } from './groupName.ts'
 import { boundsOf } from './groupRegistry.ts'
 import type { AcceptedGroup, GroupSetting } from './ports.ts'
@@ -28,7 +28,7 @@ export function applySetting(core: Core, name: string, { isPaused, policy }: Gro
   if (policy !== group.policy) applyPolicy(core, group, policy)
   group.isPaused = isPaused
   for (const member of group.members) {
-    if (isPaused) leaveHeap(member)
+    if (isPaused) member.withdraw()
     else offer(core, member)
   }
 }

@@ -1,52 +1,24 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { admitNew } from './admission.ts'
-import type { BacklogEntry } from './backlog.ts'
-import type { BlockedSend } from './blockedSends.ts'
 import { abandonSend } from './blocking.ts'
 import { abortBroadcast, beginBroadcast, completeBroadcast } from './broadcasts.ts'
 import type { Core } from './core.ts'
 import { addCredit } from './dispatch.ts'
 import { accept } from './entering.ts'
-import type { Group } from './group.ts'
-import { endLease } from './leases.ts'
-import type { Membership } from './membership.ts'
+import { type Group, LargeObject, type Membership, type ResolvedRoute, type Session } from './entities/model.ts'
+import { type QueueEntry, SharedPayload } from './entities/queueEntry.ts'
 import type { Payload, RouteKind } from './ports.ts'
-import type { QueueEntry, ResolvedRoute, SharedPayload } from './queueEntry.ts'
-import type { Session } from './session.ts'
 
 /** So many aborted deliveries are remembered, in case the endpoint speaks of them before it knows. */
 const abortedLeasesMax = 1024
-
-/** An object that was begun and has not arrived as a whole: all places that must forget it if it never will. */
-export interface LargeObject {
-  readonly sequence: number
-  readonly kind: RouteKind
-  readonly route: ResolvedRoute
-  readonly shared: SharedPayload
-  /** Set while it is held back and not admitted. */
-  blocked: BlockedSend | undefined
-  /** Produced: where it waits. */
-  readonly waiting: Map<QueueEntry, Group>
-  /** Produced: the lease number of each delivery that is on lease. */
-  readonly leases: Map<QueueEntry, number>
-  /** Broadcast: its order in each group of the route. */
-  readonly orders: number[]
-  /** Broadcast: who is getting it, once for each delivery. */
-  readonly recipients: Session[]
-  /** Broadcast: the backlogs that it waits in. */
-  readonly backlogged: Set<BacklogEntry>
-  /** Broadcast: members that joined meanwhile, and whom it is not for. */
-  readonly strangers: Set<Membership>
-  /** Broadcast: the members that it was dropped for, with its order in their group. */
-  missed: { readonly member: Membership; readonly order: number }[]
-}
 
 /** Copies of a large object in the queue of one group at one order. */
 interface LargePlace {
   readonly group: Group
   readonly groupIndex: number
   readonly order: number
-  readonly entries: QueueEntry[]
+  /** With who has each on lease. */
+  readonly entries: [QueueEntry, Membership | undefined][]
 }
 
 /** A large object begins: it takes its place as if it were whole. */
@@ -58,22 +30,10 @@ export function beginLarge(
   route: ResolvedRoute,
   payload: Payload,
 ): void {
-  const shared: SharedPayload = { payload, references: 1, deadReferences: 0, epoch: 0, large: undefined }
-  const large: LargeObject = {
-    sequence,
-    kind,
-    route,
-    shared,
-    blocked: undefined,
-    waiting: new Map(),
-    leases: new Map(),
-    orders: [],
-    recipients: [],
-    backlogged: new Set(),
-    strangers: new Set(),
-    missed: [],
-  }
-  shared.large = large
+  const shared = new SharedPayload(payload, 1, 0)
+  shared.isPartial = true
+  const large = new LargeObject(sequence, kind, route, shared)
+  core.largeObjects.set(shared, large)
   session.begun.set(sequence, large)
   if (kind === 'produce') admitNew(core, session, sequence, route, payload, large)
   else beginBroadcast(core, session, large)
@@ -90,11 +50,10 @@ export function completeLarge(core: Core, session: Session, sequence: number): v
   if (kind !== 'produce') {
     completeBroadcast(core, large)
   } else {
-    for (const [index, group] of route.groups.entries()) group.counts.accepted += route.copies[index] ?? 0
-    core.counts.accepted += route.copiesTotal
+    for (const [index, group] of route.groups.entries()) group.counts.addAccepted(route.copies[index] ?? 0)
     journalWhole(core, session, large)
   }
-  shared.large = undefined
+  shared.endArrival()
   accept(core, session, sequence, route)
   for (const group of route.groups) core.markDirty(group)
   core.unref(shared)
@@ -104,11 +63,11 @@ export function completeLarge(core: Core, session: Session, sequence: number): v
 function journalWhole({ journal }: Core, { id }: Session, large: LargeObject): void {
   const { payload } = large.shared
   for (const { group, groupIndex, order, entries } of placesOf(large)) {
-    const copies = entries.reduce((sum, entry) => sum + entry.copies, 0)
+    const copies = entries.reduce((sum, [entry]) => sum + entry.copies, 0)
     journal.queued(payload, group.name, groupIndex, order, copies)
     const deadLetter = group.deadLetters.get(order)
     if (deadLetter !== undefined) journal.died(payload, group.name, order, deadLetter)
-    for (const { attempt, holder } of entries) {
+    for (const [{ attempt }, holder] of entries) {
       // Who gave it back before is not known any more, and does not matter: its sender is a session that there is.
       for (let tried = 1; tried < attempt; tried++) {
         journal.leased(payload, group.name, tried, id, order)
@@ -122,15 +81,15 @@ function journalWhole({ journal }: Core, { id }: Session, large: LargeObject): v
 /** All its copies by where they are. */
 function placesOf({ waiting, leases }: LargeObject): Iterable<LargePlace> {
   const places = new Map<string, LargePlace>()
-  function add(entry: QueueEntry, group: Group): void {
+  function add(entry: QueueEntry, group: Group, holder: Membership | undefined): void {
     const { order, groupIndex } = entry
     const key = `${order} ${group.name}`
     const place = places.get(key)
-    if (place === undefined) places.set(key, { group, groupIndex, order, entries: [entry] })
-    else place.entries.push(entry)
+    if (place === undefined) places.set(key, { group, groupIndex, order, entries: [[entry, holder]] })
+    else place.entries.push([entry, holder])
   }
-  for (const [entry, group] of waiting) add(entry, group)
-  for (const entry of leases.keys()) if (entry.holder !== undefined) add(entry, entry.holder.group)
+  for (const [entry, group] of waiting) add(entry, group, undefined)
+  for (const [entry, { holder }] of leases) add(entry, holder.group, holder)
   return places.values()
 }
 
@@ -150,7 +109,7 @@ export function abortLarge(core: Core, session: Session, sequence: number): void
     abortWaiting(core, large)
     abortLeases(core, large)
   }
-  shared.large = undefined
+  shared.endArrival()
   core.unref(shared)
 }
 
@@ -179,12 +138,10 @@ function abortWaiting(core: Core, { waiting }: LargeObject): void {
 
 /** Its receivers get their credit back, for they have got nothing for it. */
 function abortLeases(core: Core, { leases, shared }: LargeObject): void {
-  for (const [entry, number] of leases) {
-    const { holder } = entry
-    if (holder === undefined) continue
+  for (const [entry, { holder, number }] of leases) {
     const { session } = holder
     session.leases.take(number)
-    endLease(entry, holder)
+    holder.endLease(entry.payload)
     rememberAborted(session.abortedLeases, number)
     core.output.abortDelivery(session, shared.payload, number)
     core.unrefEntry(entry, holder.group)

@@ -2,8 +2,10 @@ const pageSize = 64
 /** As many bits as an integer has. */
 const halfPage = 32
 
-interface Page<T> {
+interface Page<T, H> {
   readonly entries: (T | undefined)[]
+  /** Who has each of them. */
+  readonly holders: H[]
   occupied: number
   /** A bit for each of the first half of the entries that was seen, and for each of the second half. */
   seenFirst: number
@@ -15,18 +17,18 @@ interface Page<T> {
  * a row. They are kept in pages, and an empty page is dropped, so that one lease held for days beside millions that come and go costs
  * one page and not a growing table.
  */
-export class LeaseTable<T> {
+export class LeaseTable<T, H> {
   /** The number of the next lease. */
   next = 0
   /** How many leases there are. */
   size = 0
-  private readonly pages = new Map<number, Page<T>>()
-  private newest: Page<T> | undefined
+  private readonly pages = new Map<number, Page<T, H>>()
+  private newest: Page<T, H> | undefined
   private recentIndex = -1
-  private recent: Page<T> | undefined
+  private recent: Page<T, H> | undefined
 
-  /** Keeps `entry` under the next `count` numbers, of which the first is returned. */
-  add(entry: T, count = 1): number {
+  /** Keeps `entry`, which `holder` has, under the next `count` numbers, of which the first is returned. */
+  add(entry: T, holder: H, count = 1): number {
     const first = this.next
     this.next += count
     this.size += count
@@ -34,6 +36,7 @@ export class LeaseTable<T> {
       let page = this.newest
       if (page === undefined || page.entries.length === pageSize) page = this.openPage(number)
       page.entries.push(entry)
+      page.holders.push(holder)
       page.occupied++
     }
     return first
@@ -41,6 +44,11 @@ export class LeaseTable<T> {
 
   get(number: number): T | undefined {
     return this.pageOf(number)?.entries[number % pageSize]
+  }
+
+  /** Who has the lease `number`. */
+  holderOf(number: number): H | undefined {
+    return this.pageOf(number)?.holders[number % pageSize]
   }
 
   /** The first number of the entry that has the lease `number`. */
@@ -93,27 +101,27 @@ export class LeaseTable<T> {
     if (this.isSeen(number)) return false
     const page = this.pageOf(number)
     if (page === undefined) return false
-    const place = number % pageSize
-    if (place < halfPage) page.seenFirst |= 1 << place
-    else page.seenSecond |= 1 << (place - halfPage)
+    const slot = number % pageSize
+    if (slot < halfPage) page.seenFirst |= 1 << slot
+    else page.seenSecond |= 1 << (slot - halfPage)
     return true
   }
 
   isSeen(number: number): boolean {
     const page = this.pageOf(number)
     if (page === undefined) return false
-    const place = number % pageSize
-    const bits = place < halfPage ? page.seenFirst >>> place : page.seenSecond >>> (place - halfPage)
+    const slot = number % pageSize
+    const bits = slot < halfPage ? page.seenFirst >>> slot : page.seenSecond >>> (slot - halfPage)
     return (bits & 1) === 1
   }
 
   /** All entries with their first numbers, in the order of these. */
-  *[Symbol.iterator](): Generator<[number: number, entry: T], void, undefined> {
+  *[Symbol.iterator](): Generator<[number: number, entry: T, holder: H], void, undefined> {
     let last: T | undefined
     for (const [index, page] of this.pages) {
-      for (let place = 0; place < page.entries.length; place++) {
-        const entry = page.entries[place]
-        if (entry !== undefined && entry !== last) yield [index * pageSize + place, entry]
+      for (const [slot, holder] of page.holders.entries()) {
+        const entry = page.entries[slot]
+        if (entry !== undefined && entry !== last) yield [index * pageSize + slot, entry, holder]
         last = entry
       }
     }
@@ -125,9 +133,9 @@ export class LeaseTable<T> {
   }
 
   /** The page that begins with `number`. */
-  private openPage(number: number): Page<T> {
+  private openPage(number: number): Page<T, H> {
     if (this.newest?.occupied === 0) this.drop(number / pageSize - 1)
-    const page: Page<T> = { entries: [], occupied: 0, seenFirst: 0, seenSecond: 0 }
+    const page: Page<T, H> = { entries: [], holders: [], occupied: 0, seenFirst: 0, seenSecond: 0 }
     this.newest = page
     this.recentIndex = number / pageSize
     this.recent = page
@@ -135,7 +143,7 @@ export class LeaseTable<T> {
     return page
   }
 
-  private pageOf(number: number): Page<T> | undefined {
+  private pageOf(number: number): Page<T, H> | undefined {
     const index = Math.floor(number / pageSize)
     if (index !== this.recentIndex) {
       this.recentIndex = index
@@ -151,8 +159,8 @@ export class LeaseTable<T> {
   }
 }
 
-function visitPage<T>(
-  { entries }: Page<T>,
+function visitPage<T, H>(
+  { entries }: Page<T, H>,
   index: number,
   from: number,
   to: number,
@@ -160,8 +168,8 @@ function visitPage<T>(
 ): void {
   const first = index * pageSize
   const end = Math.min(entries.length, to - first + 1)
-  for (let place = Math.max(0, from - first); place < end; place++) {
-    const entry = entries[place]
-    if (entry !== undefined) visit(entry, first + place)
+  for (let slot = Math.max(0, from - first); slot < end; slot++) {
+    const entry = entries[slot]
+    if (entry !== undefined) visit(entry, first + slot)
   }
 }

@@ -1,40 +1,49 @@
 import type { DeadLetter, DeathReason, LeaseFailure } from '../deadLetter.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
-import type { AbsentSession } from './absentSession.ts'
 import type { Core } from './core.ts'
 import { deadLetter } from './deadLetters.ts'
-import { addCredit, offerAgain, placeAnew } from './dispatch.ts'
-import type { Group } from './group.ts'
-import type { Membership } from './membership.ts'
-import { cutRun, type QueueEntry } from './queueEntry.ts'
+import { addCredit, offerAgain } from './dispatch.ts'
+import type { AbsentSession, Group, Lease, Membership, Session } from './entities/model.ts'
+import { cutRun, isWhole, type QueueEntry } from './entities/queueEntry.ts'
 import { park, retryDelay, retryLater } from './retries.ts'
-import type { Session } from './session.ts'
 
 /** The session's program took the leases `from` to `to`. */
 export function acknowledge(core: Core, session: Session, from: number, to: number): void {
   const first = checkRange(session, from, to, 'acknowledges')
   for (let number = first; number <= to; number++) {
-    if (session.leases.get(number)?.shared?.large === undefined) continue
+    const entry = session.leases.get(number)
+    if (entry === undefined || isWhole(entry)) continue
     throw violation(session, `acknowledges the lease ${number}, an object of which it has not got all bytes yet`)
   }
   noteProgress(core, session)
   for (let number = first; number <= to; ) {
     const isSeen = session.leases.isSeen(number)
+    const holder = session.leases.holderOf(number)
     const entry = takeLease(core, session, number, to)
-    if (entry?.holder === undefined) {
+    if (entry === undefined || holder === undefined) {
       session.abortedLeases.delete(number++)
       continue
     }
-    const { objects } = entry.payload
-    const { group } = entry.holder
-    number += objects
-    endLease(entry, entry.holder)
-    group.counts.acknowledged += objects
-    core.counts.acknowledged += objects
-    core.journal.acknowledged(entry.payload, group.name, entry.attempt, session.id, isSeen, entry.order)
-    core.unrefEntry(entry, group)
-    if (group.blocked.length > 0) core.markDirty(group)
+    number += entry.payload.objects
+    acknowledgeOne(core, session, entry, holder, isSeen)
+    if (holder.group.blocked.length > 0) core.markDirty(holder.group)
   }
+}
+
+/** An object, or a run, that `holder` had on lease is gone. */
+export function acknowledgeOne(
+  core: Core,
+  session: Session,
+  entry: QueueEntry,
+  holder: Membership,
+  isSeen: boolean,
+): void {
+  const { payload, attempt, order } = entry
+  const { group } = holder
+  holder.endLease(payload)
+  group.counts.addAcknowledged(payload.objects)
+  core.journal.acknowledged(payload, group.name, attempt, session.id, isSeen, order)
+  core.unrefEntry(entry, group)
 }
 
 /**
@@ -45,8 +54,8 @@ export function see(core: Core, session: Session, from: number, to: number): voi
   checkDelivered(session, from, to, 'has seen')
   const { leases, revokedBefore } = session
   const first = Math.max(from, revokedBefore)
-  leases.visit(first, to, ({ shared }, number) => {
-    if (shared?.large === undefined) return
+  leases.visit(first, to, (entry, number) => {
+    if (isWhole(entry)) return
     throw violation(session, `has seen the lease ${number}, an object of which it has not got all bytes yet`)
   })
   const starts: number[] = []
@@ -62,7 +71,8 @@ export function see(core: Core, session: Session, from: number, to: number): voi
 function seePart(core: Core, session: Session, number: number, to: number): void {
   const { leases } = session
   let entry = leases.get(number)
-  if (entry?.holder === undefined) return
+  const holder = leases.holderOf(number)
+  if (entry === undefined || holder === undefined) return
   const before = entry.payload.objects === 1 ? 0 : number - leases.firstOf(number)
   if (before > 0) leases.replace(cutRun(core.output, entry, before), number - before, before)
   const wanted = to - number + 1
@@ -70,9 +80,9 @@ function seePart(core: Core, session: Session, number: number, to: number): void
     entry = cutRun(core.output, entry, wanted)
     leases.replace(entry, number, wanted)
   }
-  const { payload, holder, attempt, order } = entry
+  const { payload, attempt, order } = entry
   for (let index = 0; index < payload.objects; index++) leases.markSeen(number + index)
-  if (holder !== undefined) core.journal.seen(payload, holder.group.name, attempt, session.id, order)
+  core.journal.seen(payload, holder.group.name, attempt, session.id, order)
 }
 
 /** How leases are given back. */
@@ -88,7 +98,6 @@ export interface ReleaseTerms {
 
 /** How the lease of one object ended without its being taken. */
 export interface LeaseEnd {
-  readonly isSeen: boolean
   readonly attemptCounted: boolean
   readonly reason: DeathReason
   /** Set if a program said so itself; otherwise the object may be delivered again at once. */
@@ -101,18 +110,19 @@ export function release(core: Core, session: Session, from: number, to: number, 
   noteProgress(core, session)
   for (let number = first; number <= to; ) {
     const isSeen = session.leases.isSeen(number)
+    const holder = session.leases.holderOf(number)
     const entry = takeLease(core, session, number, to)
-    if (entry === undefined) session.abortedLeases.delete(number++)
+    if (entry === undefined || holder === undefined) session.abortedLeases.delete(number++)
     else {
       const { objects } = entry.payload
-      requeueFrom(core, session, entry, number, releasedAs(terms, isSeen))
+      requeueFrom(core, { entry, holder, isSeen }, number, releasedAs(terms))
       number += objects
     }
   }
 }
 
-export function releasedAs(terms: ReleaseTerms, isSeen: boolean): LeaseEnd {
-  return { isSeen, attemptCounted: terms.attemptCounted, reason: terms.failure?.reason ?? 'released', terms }
+export function releasedAs(terms: ReleaseTerms): LeaseEnd {
+  return { attemptCounted: terms.attemptCounted, reason: terms.failure?.reason ?? 'released', terms }
 }
 
 /** Takes the lease `number` out, and those of the same run behind it up to `to`. The park of a run stays on lease. */
@@ -135,85 +145,64 @@ function takeLease(core: Core, session: Session, number: number, to: number): Qu
 export function revokeLeases(core: Core, session: Session, reason: DeathReason, attemptsCounted: boolean): number {
   const count = session.leaseCount
   const { leases, reclaimed, earlier } = session
-  for (const [number, entry] of [...leases]) {
+  for (const [number, entry, holder] of [...leases]) {
     const isSeen = leases.isSeen(number)
     leases.take(number, entry.payload.objects)
-    requeueFrom(core, session, entry, number, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
+    requeueFrom(core, { entry, holder, isSeen }, number, { attemptCounted: isSeen && attemptsCounted, reason })
   }
   session.revokedBefore = leases.next
   session.abortedLeases.clear()
   const claimed = [...reclaimed.values()]
   reclaimed.clear()
   session.earlier = undefined
-  for (const entry of claimed) requeue(core, entry, { isSeen: true, attemptCounted: attemptsCounted, reason })
+  for (const lease of claimed) requeue(core, lease, { attemptCounted: attemptsCounted, reason })
   if (earlier !== undefined) requeueAbsent(core, earlier, reason, attemptsCounted)
   return count
 }
 
 /** Takes everything from a session that has not come back, or does not want it. */
 export function requeueAbsent(core: Core, absent: AbsentSession, reason: DeathReason, attemptsCounted: boolean): void {
-  for (const entry of absent) {
-    const isSeen = absent.hasSeen(entry)
-    requeue(core, entry, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
-  }
-}
-
-/** A lease is over, or those of a run: its holder, and the group that it is of, have so many less. */
-export function endLease(entry: QueueEntry, holder: Membership): void {
-  const { group } = holder
-  entry.holder = undefined
-  const { objects, bytes } = entry.payload
-  holder.leases -= objects
-  placeAnew(holder)
-  group.leased -= objects
-  group.leasedBytes -= bytes
+  for (const lease of absent) requeue(core, lease, { attemptCounted: lease.isSeen && attemptsCounted, reason })
 }
 
 /** The session did something that only a living program does. */
 export function noteProgress(core: Core, session: Session): void {
-  session.progressed = true
-  if (!session.hung) return
-  session.hung = false
-  offerAgain(core, session)
+  if (session.noteProgress()) offerAgain(core, session)
 }
 
 /** Takes an object from a session, which needs no more of it if it is not whole yet. */
-function requeueFrom(core: Core, session: Session, entry: QueueEntry, number: number, end: LeaseEnd): void {
-  const { holder } = entry
-  requeue(core, entry, end)
-  const isPartial = entry.shared?.large !== undefined
-  if (!isPartial || holder === undefined || session.state === 'ended') return
+function requeueFrom(core: Core, lease: Lease, number: number, end: LeaseEnd): void {
+  const { entry, holder } = lease
+  const { session } = holder
+  requeue(core, lease, end)
+  if (isWhole(entry) || session.state === 'ended') return
   core.output.abortDelivery(session, entry.payload, number)
   // It has got nothing for its credit.
   addCredit(core, holder, 1)
 }
 
 /** A lease is over, and the object waits again. A run is one no more: each of its objects has a fate of its own now. */
-export function requeue(core: Core, entry: QueueEntry, end: LeaseEnd): void {
-  while (entry.payload.objects > 1) requeueOne(core, cutRun(core.output, entry, 1), end)
-  requeueOne(core, entry, end)
+export function requeue(core: Core, lease: Lease, end: LeaseEnd): void {
+  const { entry } = lease
+  while (entry.payload.objects > 1) requeueOne(core, { ...lease, entry: cutRun(core.output, entry, 1) }, end)
+  requeueOne(core, lease, end)
 }
 
-function requeueOne(core: Core, entry: QueueEntry, end: LeaseEnd): void {
-  const { holder, attempt } = entry
-  if (holder === undefined) return
+function requeueOne(core: Core, { entry, holder, isSeen }: Lease, end: LeaseEnd): void {
+  const { attempt } = entry
   const { group, session } = holder
-  endLease(entry, holder)
-  core.counts.released++
+  holder.endLease(entry.payload)
+  core.counts.addReleased()
   core.markDirty(group)
-  const large = entry.shared?.large
-  large?.leases.delete(entry)
   const isLast = end.attemptCounted && (attempt >= core.limits.attemptsMax || end.terms?.isFinal === true)
   if (isLast && !group.isDeadLetter) {
-    deadLetter(core, group, entry, { attempt, isSeen: end.isSeen }, deadLetterOf(core, session, attempt, end))
+    deadLetter(core, group, entry, isSeen, deadLetterOf(core, session, attempt, end))
     return
   }
   if (end.attemptCounted) entry.attempt = isLast ? 1 : attempt + 1
-  if (large === undefined) {
-    core.journal.returned(entry.payload, group.name, attempt, session.id, end.isSeen, entry.attempt, entry.order)
-  } else {
-    large.waiting.set(entry, group)
-  }
+  const large = core.largeOf(entry.shared)
+  if (large !== undefined) large.waits(entry, group)
+  else core.journal.returned(entry.payload, group.name, attempt, session.id, isSeen, entry.attempt, entry.order)
   if (end.attemptCounted) core.failedAt.set(entry, session.id)
   if (isLast) park(group, entry)
   else waitAgain(core, group, entry, attempt, end)

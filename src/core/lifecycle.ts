@@ -3,15 +3,15 @@ import { createError, type ObjectRelayError } from '../errors.ts'
 import { abandonSend } from './blocking.ts'
 import { drainBacklog, emptyBacklog, offerRetained } from './broadcasts.ts'
 import type { Core } from './core.ts'
-import { leaveHeap, offerAgain, watch, withdraw } from './dispatch.ts'
+import { offerAgain, watch, withdraw } from './dispatch.ts'
+import { Membership, Session } from './entities/model.ts'
+import { isWhole } from './entities/queueEntry.ts'
 import { isGroupName } from './groupName.ts'
 import { notAccepted } from './groupRegistry.ts'
 import { abortAllLarge } from './largeObject.ts'
 import { requeueAbsent, revokeLeases } from './leases.ts'
-import { Membership } from './membership.ts'
 import type { JoinOptions } from './ports.ts'
 import { retryDue, unpark } from './retries.ts'
-import { Session } from './session.ts'
 
 /** Makes a session a member of its groups, or throws before anything changed. */
 export function join(core: Core, id: string, groups: readonly string[], options: JoinOptions): Session {
@@ -64,17 +64,16 @@ export function leave(core: Core, session: Session, reason: DeathReason, attempt
   core.detached.delete(session)
   core.watched.delete(session)
   for (const member of session.memberships.values()) {
-    leaveHeap(member)
-    member.group.members.delete(member)
+    member.end()
     core.unattended.changed(member.group)
     core.markDirty(member.group)
   }
   revokeLeases(core, session, reason, attemptsCounted)
   emptyBacklog(core, session)
   abortAllLarge(core, session)
-  const held = new Set([...session.blockedSends.values()].flatMap((line) => [...line]))
-  for (const object of held) abandonSend(core, object)
-  for (const member of session.memberships.values()) member.credit = 0
+  const blocked = new Set([...session.blockedSends.values()].flatMap((sends) => [...sends]))
+  for (const send of blocked) abandonSend(core, send)
+  for (const member of session.memberships.values()) member.forgetCredit()
 }
 
 /** The session is about to begin anew: what it had not claimed yet waits for it as before. */
@@ -91,7 +90,7 @@ export function advance(core: Core, nowMs: number): void {
   core.nowMs = nowMs
   for (const session of core.detached) {
     if (session.graceEndsMs > nowMs) break
-    core.counts.expired++
+    core.counts.addExpired()
     core.output.event({ type: 'sessionExpired', session: session.id })
     leave(core, session, 'lost', true)
   }
@@ -130,7 +129,7 @@ export function nextDeadlineMs(core: Core): number | undefined {
 function holdsWhole({ leases, leaseCount }: Session): boolean {
   // Those of an earlier run are all whole.
   if (leaseCount > leases.size) return true
-  for (const [, { shared }] of leases) if (shared?.large === undefined) return true
+  for (const [, entry] of leases) if (isWhole(entry)) return true
   return false
 }
 
@@ -139,8 +138,7 @@ function checkProgress(core: Core, session: Session): void {
   session.watched = session.leaseCount > 0
   if (!session.watched) return
   if (session.progressed || !session.attached || !holdsWhole(session)) {
-    session.progressed = false
-    session.progressDueMs = core.nowMs + core.limits.progressMs
+    session.checkedUntil(core.nowMs + core.limits.progressMs)
     core.watched.add(session)
     return
   }

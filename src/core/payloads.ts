@@ -7,12 +7,12 @@ export function* keptPayloads({ registry, sessions, absent }: Core): Generator<P
     for (const { payload } of queue.everything()) yield payload
     if (retained !== undefined) yield retained.shared.payload
   }
-  for (const leases of absent.values()) for (const { payload } of leases) yield payload
+  for (const leases of absent.values()) for (const { entry } of leases) yield entry.payload
   for (const { leases, reclaimed, earlier, backlog, blockedSends } of sessions.values()) {
     for (const [, { payload }] of leases) yield payload
-    for (const { payload } of reclaimed.values()) yield payload
-    for (const { payload } of earlier ?? []) yield payload
+    for (const { entry } of reclaimed.values()) yield entry.payload
+    for (const { entry } of earlier ?? []) yield entry.payload
     for (const { shared } of backlog) yield shared.payload
-    for (const line of blockedSends.values()) for (const { payload } of line) yield payload
+    for (const sends of blockedSends.values()) for (const { payload } of sends) yield payload
   }
 }

@@ -1,10 +1,9 @@
-import type { AbsentSession } from './absentSession.ts'
 import type { Core } from './core.ts'
-import type { Group, RetainedBroadcast } from './group.ts'
+import type { AbsentSession, Group, GroupBroadcast, Lease } from './entities/model.ts'
+import { isWhole, type QueueEntry } from './entities/queueEntry.ts'
 import type { KeptPlace } from './journal.ts'
-import type { QueueEntry } from './queueEntry.ts'
 
-/** Where whole objects wait, who has them on lease, and the last broadcasts. */
+/** Where whole objects wait, who has them on lease, and the retained broadcasts. */
 export function* keptPlaces({ registry, sessions, absent }: Core): Generator<KeptPlace> {
   for (const group of registry.groups.values()) {
     for (const entry of group.queue.everything()) if (isWhole(entry)) yield placeOf(entry, group, undefined, false)
@@ -12,21 +11,22 @@ export function* keptPlaces({ registry, sessions, absent }: Core): Generator<Kep
   }
   for (const leases of absent.values()) yield* absentPlaces(leases)
   for (const { id, leases, reclaimed, earlier } of sessions.values()) {
-    for (const [number, entry] of leases) yield* leasedPlace(entry, id, leases.isSeen(number))
-    for (const entry of reclaimed.values()) yield* leasedPlace(entry, id, true)
+    for (const [number, entry, holder] of leases)
+      yield* leasedPlace({ entry, holder, isSeen: leases.isSeen(number) }, id)
+    for (const lease of reclaimed.values()) yield* leasedPlace(lease, id)
     if (earlier !== undefined) yield* absentPlaces(earlier)
   }
 }
 
 function* absentPlaces(absent: AbsentSession): Generator<KeptPlace> {
-  for (const entry of absent) yield* leasedPlace(entry, absent.id, absent.hasSeen(entry))
+  for (const lease of absent) yield* leasedPlace(lease, absent.id)
 }
 
-function* leasedPlace(entry: QueueEntry, session: string, isSeen: boolean): Generator<KeptPlace> {
-  if (isWhole(entry) && entry.holder !== undefined) yield placeOf(entry, entry.holder.group, session, isSeen)
+function* leasedPlace({ entry, holder, isSeen }: Lease, session: string): Generator<KeptPlace> {
+  if (isWhole(entry)) yield placeOf(entry, holder.group, session, isSeen)
 }
 
-function retainedPlace({ name }: Group, { shared, order, groupIndex }: RetainedBroadcast): KeptPlace {
+function retainedPlace({ name }: Group, { shared, order, groupIndex }: GroupBroadcast): KeptPlace {
   return {
     payload: shared.payload,
     kind: 'broadcast',
@@ -39,10 +39,6 @@ function retainedPlace({ name }: Group, { shared, order, groupIndex }: RetainedB
     isSeen: false,
     deadLetter: undefined,
   }
-}
-
-function isWhole({ shared }: QueueEntry): boolean {
-  return shared?.large === undefined
 }
 
 function placeOf(

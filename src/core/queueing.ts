@@ -1,7 +1,7 @@
 import type { Core } from './core.ts'
-import type { Group } from './group.ts'
+import type { Group } from './entities/model.ts'
+import { cutRun, type QueueEntry, queueEntry, type SharedPayload } from './entities/queueEntry.ts'
 import type { DropReason, Payload } from './ports.ts'
-import { cutRun, type QueueEntry, type SharedPayload, waitingEntry } from './queueEntry.ts'
 
 /** Puts `copies` of an object, or a run, at the end of a group's queue. `shared` is there if anything else refers to the payload. */
 export function enqueue(
@@ -12,17 +12,13 @@ export function enqueue(
   copies: number,
   groupIndex: number,
 ): void {
-  const entry = waitingEntry(payload, shared, group.nextOrder, 1, copies, groupIndex)
-  group.nextOrder += payload.objects
-  const large = shared?.large
+  const entry = queueEntry(payload, shared, group.takeOrder(payload.objects), 1, copies, groupIndex)
+  const large = core.largeOf(shared)
   if (large === undefined) core.journal.queued(payload, group.name, groupIndex, entry.order, copies)
-  else large.waiting.set(entry, group)
+  else large.waits(entry, group)
   group.queue.push(entry)
-  if (group.blocked.length > 0) group.blocked.bytesAfter += copies * payload.bytes
-  const { blocked } = core
-  if (blocked.length === 0 || group.relayEpoch === blocked.epoch) return
-  group.relayEpoch = blocked.epoch
-  group.relayOrder = entry.order
+  group.blocked.tookRoom(copies * payload.bytes)
+  if (core.blocked.length > 0) group.queuedInEpoch(core.blocked.epoch, entry.order)
 }
 
 /** Drops the oldest waiting objects of a group until so many objects and so many bytes are gone, or nothing waits. */
@@ -63,36 +59,14 @@ export function dropUntil(
       continue
     }
     const copies = copiesOf(entry)
-    const large = entry.shared?.large
+    const large = core.largeOf(entry.shared)
     if (large === undefined) core.journal.dropped(entry.payload, group.name, entry.attempt, copies, entry.order)
-    else if (copies === entry.copies) large.waiting.delete(entry)
+    else if (copies === entry.copies) large.dropped(entry)
     group.queue.drop(entry, copies)
     core.unrefEntry(entry, group, copies)
     count += copies
   }
   if (count === 0) return
-  group.counts.dropped += count
-  core.counts.dropped += count
+  group.counts.addDropped(count)
   core.output.event({ type: 'objectDropped', group: group.name, kind: 'produce', reason, count })
-}
-
-/**
- * So many may wait in a queue that drops its oldest. One that had more when its bounds were set is not cut: it grows no further, and
- * is bounded like any other once it is short enough.
- */
-export function countBound(group: Group): number {
-  group.countBound = Math.min(group.countBound, group.queue.count)
-  return Math.max(group.maxConsumables, group.countBound)
-}
-
-/** The same for the bytes of a group. */
-export function bytesBound(core: Core, group: Group): number {
-  group.bytesBound = Math.min(group.bytesBound, group.bytes)
-  return Math.max(core.limits.groupBytesMax, group.bytesBound)
-}
-
-/** The same for the bytes of all. */
-export function keptBytesBound(core: Core): number {
-  core.keptBytesBound = Math.min(core.keptBytesBound, core.keptBytes)
-  return Math.max(core.limits.relayBytesMax, core.keptBytesBound)
 }

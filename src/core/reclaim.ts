@@ -1,10 +1,9 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import type { Core } from './core.ts'
-import { placeAnew, watch } from './dispatch.ts'
-import { endLease, noteProgress, type ReleaseTerms, releasedAs, requeue, requeueAbsent } from './leases.ts'
+import { watch } from './dispatch.ts'
+import type { Lease, Session } from './entities/model.ts'
+import { acknowledgeOne, noteProgress, type ReleaseTerms, releasedAs, requeue, requeueAbsent } from './leases.ts'
 import type { Payload } from './ports.ts'
-import type { QueueEntry } from './queueEntry.ts'
-import type { Session } from './session.ts'
 
 /** From this number on, leases are those of an earlier run of the relay, under numbers that the endpoint chose. */
 export const reclaimedLeaseMin: number = 2 ** 48
@@ -29,20 +28,15 @@ export function reclaim(
     throw violation(session, `claims more than ${reclaimedLeasesMax} leases. Settle some before.`)
   }
   noteProgress(core, session)
-  const entry = earlier?.take(payload, group, attempt)
-  if (earlier === undefined || entry === undefined) return false
+  const lease = earlier?.take(payload, group, attempt)
+  if (lease === undefined) return false
+  const { entry } = lease
   // What is claimed is what its program has.
-  if (!earlier.hasSeen(entry)) core.journal.seen(payload, group, attempt, session.id, entry.order)
-  const { holder } = entry
-  const member = session.memberships.get(group)
+  if (!lease.isSeen) core.journal.seen(payload, group, attempt, session.id, entry.order)
   // Who came back as a member of other groups keeps the lease without being a member.
-  if (member !== undefined && holder !== undefined) {
-    holder.leases--
-    member.leases++
-    entry.holder = member
-    placeAnew(member)
-  }
-  reclaimed.set(number, entry)
+  const holder = session.memberships.get(group) ?? lease.holder
+  if (holder !== lease.holder) holder.takeOver(payload, lease.holder)
+  reclaimed.set(number, { entry, holder, isSeen: true })
   if (core.limits.progressMs > 0) watch(core, session, 1)
   return true
 }
@@ -56,45 +50,38 @@ export function endReclaim(core: Core, session: Session): void {
 
 /** The session's program took what it had claimed as `from` to `to`; what is not there, it did not get. */
 export function acknowledgeReclaimed(core: Core, session: Session, from: number, to: number): void {
-  const entries = takeReclaimed(session, from, to, 'acknowledges')
+  const leases = takeReclaimed(session, from, to, 'acknowledges')
   noteProgress(core, session)
-  for (const entry of entries) {
-    const { holder } = entry
-    if (holder === undefined) continue
-    const { group } = holder
-    endLease(entry, holder)
-    group.counts.acknowledged++
-    core.counts.acknowledged++
-    core.journal.acknowledged(entry.payload, group.name, entry.attempt, session.id, true, entry.order)
-    core.unrefEntry(entry, group)
+  for (const { entry, holder } of leases) {
+    acknowledgeOne(core, session, entry, holder, true)
     // It may have been the last that was known of the group.
-    core.markDirty(group)
+    core.markDirty(holder.group)
   }
 }
 
 /** The session gives back what it had claimed as `from` to `to`; what is not there, it did not get. */
 export function releaseReclaimed(core: Core, session: Session, from: number, to: number, terms: ReleaseTerms): void {
-  const entries = takeReclaimed(session, from, to, 'releases')
+  const leases = takeReclaimed(session, from, to, 'releases')
   noteProgress(core, session)
-  for (const entry of entries) requeue(core, entry, releasedAs(terms, true))
+  for (const lease of leases) requeue(core, lease, releasedAs(terms))
 }
 
 /** Takes no more steps than there are claimed leases, however long the range is. */
-function takeReclaimed(session: Session, from: number, to: number, does: string): QueueEntry[] {
+function takeReclaimed(session: Session, from: number, to: number, does: string): Lease[] {
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from > to) {
     throw violation(session, `${does} the leases ${from} to ${to}, which is not a range.`)
   }
   const { reclaimed } = session
-  const entries: QueueEntry[] = []
+  const leases: Lease[] = []
   const take = (number: number): void => {
-    const entry = reclaimed.get(number)
-    if (entry === undefined) return
+    const lease = reclaimed.get(number)
+    if (lease === undefined) return
     reclaimed.delete(number)
-    entries.push(entry)
+    leases.push(lease)
   }
   if (to - from < reclaimed.size) for (let number = from; number <= to; number++) take(number)
   else for (const number of reclaimed.keys()) if (number >= from && number <= to) take(number)
-  return entries
+  return leases
 }
 
 function violation(session: Session, what: string): ObjectRelayError {

@@ -1,6 +1,6 @@
 import type { Core } from './core.ts'
-import type { Group } from './group.ts'
-import type { SharedPayload } from './queueEntry.ts'
+import type { Group } from './entities/model.ts'
+import type { SharedPayload } from './entities/queueEntry.ts'
 import { dropUntil } from './queueing.ts'
 import { evict } from './retained.ts'
 

@@ -1,10 +1,9 @@
 import type { Core } from './core.ts'
-import type { Group, RetainedBroadcast } from './group.ts'
+import type { Group, GroupBroadcast } from './entities/model.ts'
 
 /** A group has another retained broadcast, or a first one, to which `retained.shared` counts a reference. */
-export function retain(core: Core, group: Group, retained: RetainedBroadcast): void {
-  const before = group.retained
-  group.retained = retained
+export function retain(core: Core, group: Group, retained: GroupBroadcast): void {
+  const before = group.retain(retained)
   core.unattended.changed(group)
   core.journal.lastBroadcast(retained.shared.payload, group.name, retained.groupIndex, retained.order)
   if (before !== undefined) core.unref(before.shared)
@@ -12,11 +11,8 @@ export function retain(core: Core, group: Group, retained: RetainedBroadcast): v
 
 /** A group has no retained broadcast any more. */
 export function clearRetained(core: Core, group: Group): void {
-  const { retained } = group
+  const retained = group.clearRetained()
   if (retained === undefined) return
-  group.retained = undefined
-  // One that was begun before it does not take its place.
-  group.clearedOrder = Math.max(group.clearedOrder, retained.order)
   core.unattended.changed(group)
   core.journal.lastCleared(retained.shared.payload, group.name, retained.order)
   core.unref(retained.shared)
@@ -26,8 +22,7 @@ export function clearRetained(core: Core, group: Group): void {
 /** A retained broadcast that nobody is there for makes room. */
 export function evict(core: Core, group: Group): void {
   clearRetained(core, group)
-  group.counts.dropped++
-  core.counts.dropped++
+  group.counts.addDropped(1)
   core.output.event({ type: 'objectDropped', group: group.name, kind: 'broadcast', reason: 'evicted', count: 1 })
 }
 

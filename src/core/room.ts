@@ -1,11 +1,8 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import { type BlockedSends, NEWCOMER } from './blockedSends.ts'
 import type { Core } from './core.ts'
 import { findTaker } from './dispatch.ts'
-import type { Group } from './group.ts'
+import { type BlockedSends, type Group, NEWCOMER, type ResolvedRoute } from './entities/model.ts'
 import type { Overflow } from './ports.ts'
-import type { ResolvedRoute } from './queueEntry.ts'
-import { keptBytesBound } from './queueing.ts'
 import { canFree, type Excess, free } from './relayRoom.ts'
 import { isAskedFor, TakerMatching, wouldTake } from './takers.ts'
 
@@ -67,7 +64,7 @@ export function makeRoomForBroadcast(core: Core, { groups }: ResolvedRoute, byte
 export function relayExcess(core: Core, bytes: number, turn: number, dropping: Group | undefined): Excess {
   const { keptBytes, blocked } = core
   const { relayBytesMax } = core.limits
-  const bound = dropping === undefined ? relayBytesMax : keptBytesBound(core)
+  const bound = dropping === undefined ? relayBytesMax : core.keptBytesMax()
   return {
     bytes: keptBytes + bytes - bound,
     bytesAfter: bytes - blocked.bytesLeft(turn, relayBytesMax, keptBytes),

@@ -1,9 +1,8 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import type { Core } from './core.ts'
 import { reject } from './entering.ts'
+import type { ResolvedRoute, Session } from './entities/model.ts'
 import type { Payload, Route } from './ports.ts'
-import type { ResolvedRoute } from './queueEntry.ts'
-import type { Session } from './session.ts'
 
 /** Where an object goes; `undefined` if it was rejected because it can never get there. */
 export function resolveRoute(

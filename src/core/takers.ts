@@ -1,15 +1,12 @@
 import type { Core } from './core.ts'
-import { deliver, unstall } from './dispatch.ts'
-import type { Group } from './group.ts'
-import { isServedBefore, type Membership } from './membership.ts'
-import type { ResolvedRoute } from './queueEntry.ts'
-import type { Session } from './session.ts'
+import { deliver } from './dispatch.ts'
+import { type Group, isServedBefore, type Membership, type ResolvedRoute, type Session } from './entities/model.ts'
 
 /** Whether the members of `group` would take so many objects of so many bytes each at once. */
 export function wouldTake(group: Group, bytes: number, copies: number): boolean {
   let count = 0
   for (const member of askingMembers(group)) {
-    count += Math.min(member.credit, roomFor(member.session, bytes))
+    count += Math.min(member.credit, windowFor(member.session, bytes))
     if (count >= copies) return true
   }
   return false
@@ -21,10 +18,10 @@ export function isAskedFor({ takers, stalled }: Group): boolean {
 }
 
 /** How many objects of so many bytes may be sent to a session now; the first of any size if its inbox is empty. */
-function roomFor({ backlog, workRoom, inboxBytes }: Session, bytes: number): number {
+function windowFor({ backlog, workWindow, inboxBytes }: Session, bytes: number): number {
   const least = Math.min(bytes, inboxBytes)
-  if (backlog.count > 0 || workRoom < least) return 0
-  return bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor((workRoom - least) / bytes) + 1
+  if (backlog.count > 0 || workWindow < least) return 0
+  return bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor((workWindow - least) / bytes) + 1
 }
 
 function* askingMembers({ takers, stalled }: Group): Generator<Membership> {
@@ -74,7 +71,7 @@ export class TakerMatching {
         for (let left = copies; left > 0; left--) {
           const entry = group.queue.take()
           if (entry === undefined) return
-          if (member.stalled) unstall(member)
+          if (member.stalled) member.unstall()
           deliver(core, member, entry)
         }
       }
@@ -85,7 +82,7 @@ export class TakerMatching {
   private find(takers: Takers, wanted: number, visited: Set<Takers>): number {
     let missing = wanted
     for (const member of takers.members) {
-      const count = Math.min(missing, creditLeft(takers, member), this.roomOf(member.session))
+      const count = Math.min(missing, creditLeft(takers, member), this.windowOf(member.session))
       this.give(takers, member, count)
       missing -= count
       if (missing === 0) return wanted
@@ -111,11 +108,11 @@ export class TakerMatching {
   private give({ taken }: Takers, member: Membership, count: number): void {
     if (count === 0) return
     taken.set(member, (taken.get(member) ?? 0) + count)
-    this.room.set(member.session, this.roomOf(member.session) - count)
+    this.room.set(member.session, this.windowOf(member.session) - count)
   }
 
-  private roomOf(session: Session): number {
-    return this.room.get(session) ?? roomFor(session, this.bytes)
+  private windowOf(session: Session): number {
+    return this.room.get(session) ?? windowFor(session, this.bytes)
   }
 }
 

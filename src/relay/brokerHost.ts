@@ -1,8 +1,7 @@
 import type { Clock, Timer } from '../clock.ts'
 import { Broker } from '../core/broker.ts'
 import type { KeptPlace } from '../core/journal.ts'
-import type { AcceptedGroup, BrokerEvent, BrokerOutput, Delivery, Payload } from '../core/ports.ts'
-import type { Session } from '../core/session.ts'
+import type { AcceptedGroup, BrokerEvent, BrokerOutput, BrokerSession, Delivery, Payload } from '../core/ports.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { fixedLimits, type RelayLimits } from '../limits.ts'
 import type { AcceptedRun, HeardFrames, Store, StoredObject } from '../store/store.ts'
@@ -35,7 +34,7 @@ export class BrokerHost {
   readonly broker: Broker
   readonly gate: OutputGate
   readonly #parts: BrokerHostParts
-  readonly #sessions = new Map<Session, RelaySession>()
+  readonly #sessions = new Map<BrokerSession, RelaySession>()
   readonly #absentLeases = new AbsentLeases()
   #joining: RelaySession | undefined
   #timer: Timer | undefined
@@ -114,7 +113,7 @@ export class BrokerHost {
 
   #forgetAbsent(): void {
     const claiming = new Set<string>()
-    for (const { id, earlier } of this.#sessions.keys()) if (earlier !== undefined) claiming.add(id)
+    for (const { id, isClaiming } of this.#sessions.keys()) if (isClaiming) claiming.add(id)
     const isAwaited = (id: string) => claiming.has(id) || this.broker.isAbsent(id)
     this.#absentLeases.forget(isAwaited)
     this.#parts.awaits(isAwaited)
@@ -139,7 +138,7 @@ export class BrokerHost {
     }
   }
 
-  #deliver(session: Session, delivery: Delivery<StoredObject>): void {
+  #deliver(session: BrokerSession, delivery: Delivery<StoredObject>): void {
     try {
       this.#sessionOf(session)?.deliver(delivery)
     } catch (thrown) {
@@ -173,7 +172,7 @@ export class BrokerHost {
   }
 
   /** While it joins, a session that the broker already delivers to is not in the table yet. */
-  #sessionOf(session: Session): RelaySession | undefined {
+  #sessionOf(session: BrokerSession): RelaySession | undefined {
     return this.#sessions.get(session) ?? (this.#joining?.id === session.id ? this.#joining : undefined)
   }
 

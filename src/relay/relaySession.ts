@@ -1,7 +1,7 @@
 import type { Broker } from '../core/broker.ts'
+import type { Session } from '../core/entities/model.ts'
 import { isDeadLetterName } from '../core/groupName.ts'
 import type { Delivery } from '../core/ports.ts'
-import type { Session } from '../core/session.ts'
 import {
   createError,
   type ErrorCode,

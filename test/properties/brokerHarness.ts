@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import { Broker } from '../../src/core/broker.ts'
+import type { Session } from '../../src/core/entities/model.ts'
 import { silentJournal } from '../../src/core/journal.ts'
 import type {
   BrokerEvent,
@@ -12,7 +13,6 @@ import type {
   Route,
   RouteKind,
 } from '../../src/core/ports.ts'
-import type { Session } from '../../src/core/session.ts'
 import type { ObjectRelayError } from '../../src/errors.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 

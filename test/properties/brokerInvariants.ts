@@ -1,13 +1,17 @@
-import type { BlockedSends } from '../../src/core/blockedSends.ts'
 import type { Broker } from '../../src/core/broker.ts'
 import type { Core } from '../../src/core/core.ts'
-import type { Group } from '../../src/core/group.ts'
-import { isServedBefore, type Membership } from '../../src/core/membership.ts'
+import type { DelayedEntry } from '../../src/core/entities/groupQueue.ts'
+import {
+  type BlockedSends,
+  type Group,
+  isServedBefore,
+  type Lease,
+  type Membership,
+  type Session,
+} from '../../src/core/entities/model.ts'
+import type { QueueEntry, SharedPayload } from '../../src/core/entities/queueEntry.ts'
 import { keptPayloads } from '../../src/core/payloads.ts'
 import type { Payload } from '../../src/core/ports.ts'
-import type { QueueEntry, SharedPayload } from '../../src/core/queueEntry.ts'
-import type { DelayedEntry } from '../../src/core/retries.ts'
-import type { Session } from '../../src/core/session.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 
 /** Whether a member may get an object now, by the words of the rule and without any index. */
@@ -28,8 +32,8 @@ export function checkInvariants(broker: Broker): void {
   checkUnattended(core)
 }
 
-function hasRoom({ limitBytes, sentBytes, inboxBytes }: Session, bytes: number): boolean {
-  return sentBytes + bytes <= limitBytes || limitBytes - sentBytes >= inboxBytes
+function hasRoom({ windowEnd, sentBytes, inboxBytes }: Session, bytes: number): boolean {
+  return sentBytes + bytes <= windowEnd || windowEnd - sentBytes >= inboxBytes
 }
 
 function checkGroup(core: Core, group: Group): void {
@@ -37,6 +41,8 @@ function checkGroup(core: Core, group: Group): void {
   const entries = queue.entries()
   const delayed = queue.delayedEntries()
   const all = [...entries, ...delayed.map(({ entry }) => entry)]
+  const leases = leasesOf(core, group)
+  const leased = new Set(leases.map(({ entry }) => entry))
   same(`${name}: is remembered for nothing`, group.isEmpty && !core.registry.isPermanent(name), false)
   same(
     `${name}: waiting`,
@@ -51,11 +57,11 @@ function checkGroup(core: Core, group: Group): void {
   same(
     `${name}: leased`,
     group.leased,
-    sum(allLeases(core), (entry) => (entry.holder?.group === group ? entry.payload.objects : 0)),
+    sum(leases, ({ entry }) => entry.payload.objects),
   )
   if (group.isDeadLetter) checkDeadLetters(core, group, all)
   else atMost(`${name}: bytes`, group.bytes, core.limits.groupBytesMax)
-  // What was given back before a restart is not known as such any more.
+  // What was requeued before a restart is not known as such any more.
   atMost(
     `${name}: bound`,
     queue.count,
@@ -64,9 +70,9 @@ function checkGroup(core: Core, group: Group): void {
   for (const [index, entry] of entries.entries()) {
     const before = entries[index - 1]
     atLeast(`${name}: order`, entry.order, before === undefined ? 0 : before.order + before.payload.objects - 1)
-    same('entry.holder', entry.holder, undefined)
+    same('what waits is on lease to nobody', leased.has(entry), false)
   }
-  for (const entry of delayed) checkDelayed(core, entry)
+  for (const entry of delayed) checkDelayed(core, group, entry, leased)
   const first = entries[0]
   const eligible = first === undefined ? [] : [...members].filter((member) => mayGet(member, firstBytes(core, first)))
   same(`${name}: the first object waits although somebody may get it`, eligible.length, 0)
@@ -83,10 +89,15 @@ function checkGroup(core: Core, group: Group): void {
   checkCountAfter(group)
 }
 
-function checkDelayed({ retries, nowMs }: Core, delayed: DelayedEntry): void {
-  const { entry, group, dueMs, dueTimes, dueIndex, index } = delayed
-  same('entry.holder', entry.holder, undefined)
-  same('its place among what is delayed', group.queue.delayedEntries()[index], delayed)
+function checkDelayed(
+  { retries, nowMs }: Core,
+  group: Group,
+  delayed: DelayedEntry,
+  leased: ReadonlySet<QueueEntry>,
+): void {
+  const { entry, dueMs, dueTimes, dueIndex, index } = delayed
+  same('what is delayed is on lease to nobody', leased.has(entry), false)
+  same('its index among what is delayed', group.queue.delayedEntries()[index], delayed)
   same('its due time is known', dueTimes === undefined ? undefined : retries.values()[dueIndex], dueTimes && delayed)
   same('only a dead letter rests', dueTimes !== undefined || group.isDeadLetter, true)
   if (dueMs <= nowMs) throw new Error(`${group.name}: what is due at ${dueMs} is delayed at ${nowMs}`)
@@ -94,7 +105,7 @@ function checkDelayed({ retries, nowMs }: Core, delayed: DelayedEntry): void {
 
 /** All that is in a dead-letter group: `waiting`, and what is on lease. */
 function checkDeadLetters(core: Core, group: Group, waiting: readonly QueueEntry[]): void {
-  const leased = allLeases(core).filter(({ holder }) => holder?.group === group)
+  const leased = leasesOf(core, group).map(({ entry }) => entry)
   const orders = new Set([...waiting, ...leased].map(({ order }) => order))
   same(`${group.name}: how each died`, group.deadLetters.size, orders.size)
   const bytes =
@@ -168,18 +179,18 @@ function checkSession(core: Core, session: Session): void {
     leases.size,
     sum(leases, ([, entry]) => entry.payload.objects),
   )
-  for (const [number, entry] of leases) {
-    same('entry.holder?.session', entry.holder?.session, session)
+  for (const [number, entry, holder] of leases) {
+    same('holder.session', holder.session, session)
     for (let index = 0; index < entry.payload.objects; index++)
       same('a run is seen as a whole', leases.isSeen(number + index), leases.isSeen(number))
   }
   same(
     'leases of memberships',
-    leases.size + sum(session.reclaimed.values(), (entry) => Number(entry.holder?.session === session)),
+    leases.size + sum(session.reclaimed.values(), ({ holder }) => Number(holder.session === session)),
     sum(memberships.values(), (member) => member.leases),
   )
   same('earlier.size', session.earlier?.size ?? 0, [...(session.earlier ?? [])].length)
-  for (const entry of session.reclaimed.values()) same('entry.holder?.session.id', entry.holder?.session.id, session.id)
+  for (const { holder } of session.reclaimed.values()) same('holder.session.id', holder.session.id, session.id)
   atMost('leases.pageCount', leases.pageCount, leases.size + 1)
   same(
     'session.stalledCount',
@@ -196,16 +207,20 @@ function checkSession(core: Core, session: Session): void {
 }
 
 /** Everything that anybody has on lease. */
-function allLeases({ sessions, absent }: Core): QueueEntry[] {
-  const entries = [...absent.values()].flatMap((leases) => [...leases])
+function allLeases({ sessions, absent }: Core): Lease[] {
+  const all = [...absent.values()].flatMap((leases) => [...leases])
   for (const { leases, reclaimed, earlier } of sessions.values()) {
-    for (const [, entry] of leases) entries.push(entry)
-    entries.push(...reclaimed.values(), ...(earlier ?? []))
+    for (const [number, entry, holder] of leases) all.push({ entry, holder, isSeen: leases.isSeen(number) })
+    all.push(...reclaimed.values(), ...(earlier ?? []))
   }
-  return entries
+  return all
 }
 
-/** Every shared counts those that refer to it, and the bytes are those of all payloads together. */
+function leasesOf(core: Core, group: Group): Lease[] {
+  return allLeases(core).filter(({ holder }) => holder.group === group)
+}
+
+/** Every shared payload counts those that refer to it, and the bytes are those of all payloads together. */
 function checkReferences(core: Core): void {
   const references = new Map<SharedPayload, number>()
   const dead = new Map<SharedPayload, number>()
@@ -222,7 +237,7 @@ function checkReferences(core: Core): void {
     for (const { payload, shared, copies } of queue.everything()) refer(payload, shared, copies, isDeadLetter)
     if (retained !== undefined) refer(retained.shared.payload, retained.shared, 1)
   }
-  for (const { payload, shared, holder } of allLeases(core)) refer(payload, shared, 1, holder?.group.isDeadLetter)
+  for (const { entry, holder } of allLeases(core)) refer(entry.payload, entry.shared, 1, holder.group.isDeadLetter)
   for (const session of core.sessions.values()) {
     for (const { shared } of session.backlog) refer(shared.payload, shared, 1)
     for (const { shared, blocked } of session.begun.values())

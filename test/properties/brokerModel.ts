@@ -1,8 +1,8 @@
 import { Broker } from '../../src/core/broker.ts'
+import type { Session } from '../../src/core/entities/model.ts'
 import type { KeptPlace } from '../../src/core/journal.ts'
 import type { AcceptedGroup, BrokerEvent, BrokerOptions, BrokerOutput, Delivery, Route } from '../../src/core/ports.ts'
 import { reclaimedLeaseMin } from '../../src/core/reclaim.ts'
-import type { Session } from '../../src/core/session.ts'
 import type { DeadLetter, DeathReason, LeaseFailure } from '../../src/deadLetter.ts'
 import { ObjectRelayError } from '../../src/errors.ts'
 import { deadLetterBytes } from './brokerInvariants.ts'
@@ -580,7 +580,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     model.unarrived = Math.max(0, model.unarrived - 2 * bytes)
     this.broker.setArrived(session, session.sentBytes - model.unarrived)
     model.room += bytes
-    this.broker.setWindow(session, session.limitBytes + bytes)
+    this.broker.setWindow(session, session.windowEnd + bytes)
   }
 
   advance(): void {

@@ -1,5 +1,5 @@
-import type { BlockedSend, BlockedSends } from '../../src/core/blockedSends.ts'
 import type { Core } from '../../src/core/core.ts'
+import type { BlockedSend, BlockedSends } from '../../src/core/entities/model.ts'
 import type { AcceptedGroup, BrokerOptions, Overflow, Route } from '../../src/core/ports.ts'
 import type { ModelPayload } from './modelRuns.ts'
 

@@ -1,7 +1,7 @@
+import type { Packing } from '../ports.ts'
+import { TombstoneQueue } from '../tombstoneQueue.ts'
 import { PackedTail } from './packedTail.ts'
-import type { Packing } from './ports.ts'
 import type { QueueEntry } from './queueEntry.ts'
-import { TombstoneQueue } from './tombstoneQueue.ts'
 
 /**
  * Waiting objects in the order in which they came. When they are many, only those that are next are at hand as they are;

@@ -1,6 +1,6 @@
-import { Deque } from './deque.ts'
+import { Deque } from '../deque.ts'
+import type { Packing } from '../ports.ts'
 import { PackedPage } from './packedPage.ts'
-import type { Packing } from './ports.ts'
 import type { QueueEntry } from './queueEntry.ts'
 
 /** So many length that are gone are never worth sweeping. */

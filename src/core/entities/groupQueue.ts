@@ -1,33 +1,41 @@
+import { Heap } from '../heap.ts'
+import type { Packing } from '../ports.ts'
 import { FreshQueue } from './freshQueue.ts'
-import { Heap } from './heap.ts'
-import type { Packing } from './ports.ts'
-import type { QueueEntry } from './queueEntry.ts'
-import type { DelayedEntry } from './retries.ts'
+import { isEarlier, type QueueEntry } from './queueEntry.ts'
 
 /**
- * The waiting objects of a group in their order. What was given back comes before what was never delivered, because it
- * was before it when it was delivered; so it stands apart, and only there does the order need work. What was cut off the front of a
- * run stands there too.
+ * An entry that waits and is not to be delivered yet: until it is due, after an attempt that failed; or, if it is parked, until another
+ * reader comes: a dead letter whose readers failed too often.
+ */
+export interface DelayedEntry {
+  readonly entry: QueueEntry
+  /** When it may be delivered again; infinite if it is parked. */
+  readonly dueMs: number
+  /** Who has to know when it leaves the queue before it is due. */
+  readonly dueTimes: { removeAt(index: number): void } | undefined
+  /** Its index there; -1 if it is not there. */
+  dueIndex: number
+  /** Its index among the delayed entries of its queue. */
+  index: number
+}
+
+/**
+ * What waits in a group, in its order. Redeliveries come before what was never delivered, because they came before it when they were
+ * delivered; so they are apart, and only they have to be put in order. What was cut off the front of a run is among them.
  */
 export class GroupQueue {
-  /** How many objects wait, copies counted, and those that are set aside. */
+  /** How many objects wait, copies counted, and those that are delayed. */
   count = 0
   /** Their bytes, copies counted. */
   bytes = 0
-  /** How many places there are before those that were never delivered: of what was given back, and of what was cut off a run. */
-  get redeliveryCount(): number {
-    return this.redeliveries.size
-  }
-
-  /** How many of those that wait have this order or a higher one. */
+  /** From this order on, objects are counted apart. */
   from: number = Number.POSITIVE_INFINITY
   fromCount = 0
 
-  /** Those that were never given back, or were restored. */
-  fresh: FreshQueue
+  /** What was never requeued, or was restored. */
+  private fresh: FreshQueue
   private readonly redeliveries: Heap<QueueEntry> = new Heap<QueueEntry>(isEarlier, ignore)
-  /** What waits and is not to be delivered yet. */
-  private readonly delayed: Heap<DelayedEntry> = new Heap<DelayedEntry>(isDelayedEarlier, setDelayedIndex)
+  private readonly delayed: Heap<DelayedEntry> = new Heap<DelayedEntry>(isDelayedEarlier, setIndex)
 
   constructor(packing: Packing | undefined) {
     this.fresh = new FreshQueue(packing)
@@ -36,6 +44,11 @@ export class GroupQueue {
   /** How many of those that wait may be delivered. */
   get availableCount(): number {
     return this.count - this.delayed.size
+  }
+
+  /** How many entries come before those that were never delivered. */
+  get redeliveryCount(): number {
+    return this.redeliveries.size
   }
 
   get delayedCount(): number {
@@ -50,16 +63,11 @@ export class GroupQueue {
 
   /** Adds one that was never delivered from here; its order is higher than that of all before. */
   push(entry: QueueEntry): void {
-    this.pushTo(this.fresh, entry)
-  }
-
-  /** Adds one to a line that will be part of this queue. */
-  pushTo(line: FreshQueue, entry: QueueEntry): void {
-    line.push(entry)
+    this.fresh.push(entry)
     this.add(entry.order, entry.copies * entry.payload.objects, entry.copies * entry.payload.bytes)
   }
 
-  /** Puts one that was delivered back into its old place. */
+  /** Puts one that was delivered back into its order. */
   requeue(entry: QueueEntry): void {
     this.redeliveries.push(entry)
     this.add(entry.order, 1, entry.payload.bytes)
@@ -71,13 +79,13 @@ export class GroupQueue {
     this.add(delayed.entry.order, 1, delayed.entry.payload.bytes)
   }
 
-  /** One that was set aside may be delivered now, from its old place. */
+  /** A delayed entry may be delivered from now on. */
   endDelay(delayed: DelayedEntry): void {
     this.delayed.removeAt(delayed.index)
     this.redeliveries.push(delayed.entry)
   }
 
-  /** What is set aside, in no order. */
+  /** What is delayed, in no order. */
   delayedEntries(): readonly DelayedEntry[] {
     return this.delayed.values()
   }
@@ -95,9 +103,9 @@ export class GroupQueue {
   /** The oldest of all. */
   oldest(): QueueEntry | undefined {
     const first = this.first()
-    const aside = this.delayed.first()?.entry
-    if (first === undefined || aside === undefined) return first ?? aside
-    return isEarlier(aside, first) ? aside : first
+    const delayed = this.delayed.first()?.entry
+    if (first === undefined || delayed === undefined) return first ?? delayed
+    return isEarlier(delayed, first) ? delayed : first
   }
 
   /** Takes one copy of the oldest that may be delivered, all of it if it is a run. It is the same entry if it was the last copy. */
@@ -114,7 +122,7 @@ export class GroupQueue {
     return entry
   }
 
-  /** Takes `copies` of the oldest out, no more than there are. */
+  /** Takes `copies` of an entry out, no more than there are. */
   drop(entry: QueueEntry, copies: number): void {
     if (copies === entry.copies) {
       this.remove(entry)
@@ -124,34 +132,23 @@ export class GroupQueue {
     this.add(entry.order, -copies, -copies * entry.payload.bytes)
   }
 
-  /** Takes all copies of `entry` out, wherever it stands. */
+  /** Takes all copies of `entry` out, wherever it is. */
   remove(entry: QueueEntry): void {
     this.add(entry.order, -entry.copies * entry.payload.objects, -entry.copies * entry.payload.bytes)
     if (entry !== this.first() && this.removeDelayed(entry)) return
-    // Among those, only a large object that came back before it was whole is not the first, which is rare: a search will do.
+    // Among these, only a large object that was requeued before it was whole is not the first, which is rare: a search will do.
     const index = this.redeliveries.values().indexOf(entry)
-    if (index >= 0) {
-      this.redeliveries.removeAt(index)
-      return
-    }
-    this.fresh.remove(entry)
-  }
-
-  private removeDelayed(entry: QueueEntry): boolean {
-    const first = this.delayed.first()
-    // What is dropped is the first, what is aborted may be any.
-    const delayed = first?.entry === entry ? first : this.delayed.values().find((other) => other.entry === entry)
-    if (delayed === undefined) return false
-    this.delayed.removeAt(delayed.index)
-    delayed.dueTimes?.removeAt(delayed.dueIndex)
-    return true
+    if (index >= 0) this.redeliveries.removeAt(index)
+    else this.fresh.remove(entry)
   }
 
   /**
-   * After it was restored: what stands before something that is on lease, of order `leasedOrder` at most, was given back once.
-   * What is on lease may have to be put back behind it.
+   * Puts back what was restored, of which `parts` are in their order and are all there is. What comes before something that is on lease,
+   * of order `leasedOrder` at most, was delivered once: what is on lease may have to be requeued behind it.
    */
-  separate(leasedOrder: number): void {
+  restore(parts: readonly FreshQueue[], packing: Packing | undefined, leasedOrder: number): void {
+    const [only = this.fresh] = parts
+    this.fresh = parts.length > 1 ? merge(parts, new FreshQueue(packing)) : only
     for (
       let entry = this.fresh.first();
       entry !== undefined && entry.order <= leasedOrder;
@@ -162,7 +159,12 @@ export class GroupQueue {
     }
   }
 
-  /** All entries from the oldest on, those that are set aside included. */
+  /** Counts an entry of a part that is about to be restored. */
+  countRestored({ order, copies, payload }: QueueEntry): void {
+    this.add(order, copies * payload.objects, copies * payload.bytes)
+  }
+
+  /** All entries from the oldest on, those that are delayed included. */
   *oldestFirst(): Generator<QueueEntry, void, undefined> {
     const before = [...this.redeliveries.values()]
     for (const { entry } of this.delayed.values()) before.push(entry)
@@ -188,6 +190,16 @@ export class GroupQueue {
     return [...[...this.redeliveries.values()].sort(byAge), ...this.fresh]
   }
 
+  private removeDelayed(entry: QueueEntry): boolean {
+    const first = this.delayed.first()
+    // What is dropped is the first, what is aborted may be any.
+    const delayed = first?.entry === entry ? first : this.delayed.values().find((other) => other.entry === entry)
+    if (delayed === undefined) return false
+    this.delayed.removeAt(delayed.index)
+    delayed.dueTimes?.removeAt(delayed.dueIndex)
+    return true
+  }
+
   private add(order: number, objects: number, bytes: number): void {
     this.count += objects
     this.bytes += bytes
@@ -195,20 +207,34 @@ export class GroupQueue {
   }
 }
 
-function byAge(one: QueueEntry, other: QueueEntry): number {
-  return one.order - other.order || other.attempt - one.attempt
+/** Each part gives its memory back as it is read. */
+function merge(parts: readonly FreshQueue[], merged: FreshQueue): FreshQueue {
+  const sources = new Heap<FreshQueue>(startsBefore, ignore)
+  for (const part of parts) sources.push(part)
+  for (let source = sources.first(); source !== undefined; source = sources.first()) {
+    const entry = source.shift()
+    if (entry !== undefined) merged.push(entry)
+    if (source.first() === undefined) sources.removeAt(0)
+    else sources.update(0)
+  }
+  return merged
 }
 
-/** Of copies of one object, that which was tried more often. */
-function isEarlier(one: QueueEntry, other: QueueEntry): boolean {
-  return one.order === other.order ? one.attempt > other.attempt : one.order < other.order
+function startsBefore(one: FreshQueue, other: FreshQueue): boolean {
+  const entry = one.first()
+  const otherEntry = other.first()
+  return entry !== undefined && (otherEntry === undefined || isEarlier(entry, otherEntry))
+}
+
+function byAge(one: QueueEntry, other: QueueEntry): number {
+  return one.order - other.order || other.attempt - one.attempt
 }
 
 function isDelayedEarlier({ entry }: DelayedEntry, { entry: other }: DelayedEntry): boolean {
   return isEarlier(entry, other)
 }
 
-function setDelayedIndex(delayed: DelayedEntry, index: number): void {
+function setIndex(delayed: DelayedEntry, index: number): void {
   delayed.index = index
 }
 

@@ -1,19 +1,19 @@
-import type { Packing } from './ports.ts'
-import { type QueueEntry, waitingEntry } from './queueEntry.ts'
+import type { Packing } from '../ports.ts'
+import { type QueueEntry, queueEntry } from './queueEntry.ts'
 
 const orderSpan = 2 ** 32
 
 /**
- * A run of waiting objects as plain numbers: 16 bytes each. What cannot be told by numbers keeps its place in the run, and stands
- * beside it as it is.
+ * Waiting objects in a row as plain numbers: 16 bytes each. An entry that numbers cannot tell keeps its position, and is
+ * kept beside them as it is.
  */
 export class PackedPage {
-  /** How many entries there are, those of unpacked that were taken out included. */
+  /** How many entries there are, those that were taken out included. */
   length = 0
   /** The order of its first entry. */
   readonly oldestOrder: number
   private readonly packing: Packing
-  /** NaN for an entry that is the next of the unpacked. */
+  /** NaN for the next one of those that are not packed. */
   private readonly handles: Float64Array
   private readonly sizes: Uint32Array
   /** Beyond the first. */
@@ -79,10 +79,10 @@ export class PackedPage {
 
   private unpack(index: number): QueueEntry {
     const payload = this.packing.unpack(this.handles[index] ?? 0, this.sizes[index] ?? 0)
-    return waitingEntry(payload, undefined, this.oldestOrder + (this.orders[index] ?? 0), 1, 1, 0)
+    return queueEntry(payload, undefined, this.oldestOrder + (this.orders[index] ?? 0), 1, 1, 0)
   }
 
-  /** Returns whether it is still told by numbers; otherwise it is the entry number `next` now. */
+  /** Returns whether it is still told by numbers; otherwise it is the unpacked entry number `next` now. */
   private packAgain(index: number, entry: QueueEntry, next: number): boolean {
     const handle = packed(this.packing, entry)
     this.handles[index] = handle
@@ -93,7 +93,7 @@ export class PackedPage {
   }
 }
 
-/** What only a single object in a single place, which was never delivered, can be told by; else NaN. Copies share a shared. */
+/** What only a single object in a single place, which was never delivered, can be told by; else NaN. Copies share a payload. */
 function packed(packing: Packing, { payload, shared, attempt, groupIndex }: QueueEntry): number {
   const isPlain = shared === undefined && attempt === 1 && groupIndex === 0 && payload.bytes < 2 ** 32
   return isPlain ? packing.pack(payload) : Number.NaN

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Packing, Payload } from '../ports.ts'
 import { FreshQueue } from './freshQueue.ts'
-import type { Packing, Payload } from './ports.ts'
-import { type QueueEntry, waitingEntry } from './queueEntry.ts'
+import { type QueueEntry, queueEntry } from './queueEntry.ts'
 
 interface Numbered {
   readonly bytes: number
@@ -22,7 +22,7 @@ function packing(unpackedObjects: number, pageObjects: number): Packing<Numbered
 
 function itemOf(order: number, groupIndex = 0): QueueEntry {
   const payload: Numbered = { place: order, bytes: order * 3, objects: 1 }
-  return waitingEntry(payload, undefined, order, 1, 1, groupIndex)
+  return queueEntry(payload, undefined, order, 1, 1, groupIndex)
 }
 
 function numbered(payload: Payload): Numbered {
@@ -46,7 +46,7 @@ describe('a line of fresh objects', () => {
   test('is a list, from the middle of which some leave, however it is packed', () => {
     fc.assert(
       fc.property(someChanges, fc.nat(3), fc.integer({ min: 1, max: 4 }), (changes, unpackedObjects, pageObjects) => {
-        const line = new FreshQueue(packing(unpackedObjects, pageObjects))
+        const queue = new FreshQueue(packing(unpackedObjects, pageObjects))
         let list: QueueEntry[] = []
         let order = 1
         for (const { what, count } of changes) {
@@ -55,30 +55,30 @@ describe('a line of fresh objects', () => {
               // Only what is not packed has an identity, and is ever taken out of the middle.
               const entry = itemOf(order, added % 3 === 0 ? 1 : 0)
               list.push(entry)
-              line.push(entry)
+              queue.push(entry)
             }
           } else if (what < 6) {
             for (let taken = 0; taken < count; taken++) {
-              const [entry, expected] = [line.shift(), list.shift()]
+              const [entry, expected] = [queue.shift(), list.shift()]
               expect(entry && facts(entry)).toEqual(expected && facts(expected))
             }
           } else if (what < 8) {
             const leaving = list.filter(({ groupIndex }, index) => groupIndex === 1 && (index + count) % 2 === 0)
-            for (const entry of leaving) line.remove(entry)
+            for (const entry of leaving) queue.remove(entry)
             list = list.filter((entry) => !leaving.includes(entry))
           } else {
             // Half of what is read is moved; some of that cannot be packed any more.
             let read = 0
-            for (const { payload } of line) {
+            for (const { payload } of queue) {
               if (read % 2 === 0) numbered(payload).place += 6
               const expected = list[read]?.payload
               if (read++ % 2 === 0 && expected !== undefined && expected !== payload) numbered(expected).place += 6
               if (read > count) break
             }
           }
-          expect([...line].map(facts)).toEqual(list.map(facts))
+          expect([...queue].map(facts)).toEqual(list.map(facts))
           if (count % 2 === 0)
-            expect(line.first() && facts(line.first() ?? itemOf(0))).toEqual(list[0] && facts(list[0]))
+            expect(queue.first() && facts(queue.first() ?? itemOf(0))).toEqual(list[0] && facts(list[0]))
         }
       }),
       { numRuns: 400 },
@@ -86,28 +86,28 @@ describe('a line of fresh objects', () => {
   })
 
   test('takes 16 bytes for each object that waits far behind', () => {
-    const line = new FreshQueue(packing(4096, 1024))
-    for (let order = 1; order <= 20_000; order++) line.push(itemOf(order * 7 + 1))
+    const queue = new FreshQueue(packing(4096, 1024))
+    for (let order = 1; order <= 20_000; order++) queue.push(itemOf(order * 7 + 1))
     globalThis.gc?.()
     const before = process.memoryUsage()
-    for (let order = 20_001; order <= 220_000; order++) line.push(itemOf(order * 7 + 1))
+    for (let order = 20_001; order <= 220_000; order++) queue.push(itemOf(order * 7 + 1))
     globalThis.gc?.()
     const after = process.memoryUsage()
     expect((after.arrayBuffers - before.arrayBuffers) / 200_000).toBeLessThan(17)
-    expect(line.first()?.order).toBe(8)
+    expect(queue.first()?.order).toBe(8)
   })
 
   test('does not keep what left it behind one that stays', () => {
-    const line = new FreshQueue(packing(1, 4))
-    line.push(itemOf(1, 1))
+    const queue = new FreshQueue(packing(1, 4))
+    queue.push(itemOf(1, 1))
     let kept = 0
     for (let order = 2; order < 10_000; order++) {
       const entry = itemOf(order, 1)
-      line.push(entry)
-      line.remove(entry)
-      kept = Math.max(kept, JSON.stringify(line).length)
+      queue.push(entry)
+      queue.remove(entry)
+      kept = Math.max(kept, JSON.stringify(queue).length)
     }
-    expect([...line]).toHaveLength(1)
+    expect([...queue]).toHaveLength(1)
     expect(kept).toBeLessThan(20_000)
   })
 })
