@@ -24,6 +24,8 @@ export class LeaseTable<T, H> {
   size = 0
   private readonly pages = new Map<number, Page<T, H>>()
   private newest: Page<T, H> | undefined
+  /** An empty page, to be used again. */
+  private spare: Page<T, H> | undefined
   private recentIndex = -1
   private recent: Page<T, H> | undefined
 
@@ -33,10 +35,10 @@ export class LeaseTable<T, H> {
     this.next += count
     this.size += count
     for (let number = first; number < this.next; number++) {
-      let page = this.newest
-      if (page === undefined || page.entries.length === pageSize) page = this.openPage(number)
-      page.entries.push(entry)
-      page.holders.push(holder)
+      const slot = number % pageSize
+      const page = this.newest === undefined || slot === 0 ? this.openPage(number) : this.newest
+      page.entries[slot] = entry
+      page.holders[slot] = holder
       page.occupied++
     }
     return first
@@ -67,18 +69,21 @@ export class LeaseTable<T, H> {
     }
   }
 
-  /** Takes the lease `number` out, and those that follow it, `count` in all, which there are. */
-  take(first: number, count = 1): T | undefined {
-    const entry = this.get(first)
-    if (entry === undefined) return undefined
-    for (let number = first; number < first + count; number++) {
-      const page = this.pageOf(number)
-      if (page === undefined) continue
-      page.entries[number % pageSize] = undefined
-      if (--page.occupied === 0 && page !== this.newest) this.drop(Math.floor(number / pageSize))
-    }
-    this.size -= count
+  /** Takes the lease `number` out. */
+  take(number: number): T | undefined {
+    const page = this.pageOf(number)
+    const slot = number % pageSize
+    const entry = page?.entries[slot]
+    if (page === undefined || entry === undefined) return undefined
+    page.entries[slot] = undefined
+    this.size--
+    if (--page.occupied === 0 && page !== this.newest) this.drop(page, Math.floor(number / pageSize))
     return entry
+  }
+
+  /** Takes the leases from `first` on out, `count` of them, which there are and which one entry has. */
+  takeRun(first: number, count: number): void {
+    for (let number = first; number < first + count; number++) this.take(number)
   }
 
   /** Calls `visit` for each lease from `from` to `to` that there is; takes no more steps than there are leases, however many numbers that are. */
@@ -134,8 +139,9 @@ export class LeaseTable<T, H> {
 
   /** The page that begins with `number`. */
   private openPage(number: number): Page<T, H> {
-    if (this.newest?.occupied === 0) this.drop(number / pageSize - 1)
-    const page: Page<T, H> = { entries: [], holders: [], occupied: 0, seenFirst: 0, seenSecond: 0 }
+    if (this.newest?.occupied === 0) this.drop(this.newest, number / pageSize - 1)
+    const page = this.spare ?? { entries: [], holders: [], occupied: 0, seenFirst: 0, seenSecond: 0 }
+    this.spare = undefined
     this.newest = page
     this.recentIndex = number / pageSize
     this.recent = page
@@ -152,7 +158,10 @@ export class LeaseTable<T, H> {
     return this.recent
   }
 
-  private drop(index: number): void {
+  private drop(page: Page<T, H>, index: number): void {
+    page.seenFirst = 0
+    page.seenSecond = 0
+    this.spare = page
     this.pages.delete(index)
     this.recentIndex = -1
     this.recent = undefined

@@ -134,7 +134,7 @@ function takeLease(core: Core, session: Session, number: number, to: number): Qu
   if (before > 0) leases.replace(cutRun(core.output, entry, before), number - before, before)
   const wanted = to - number + 1
   const { objects } = entry.payload
-  leases.take(number, Math.min(wanted, objects))
+  leases.takeRun(number, Math.min(wanted, objects))
   return wanted < objects ? cutRun(core.output, entry, wanted) : entry
 }
 
@@ -147,7 +147,7 @@ export function revokeLeases(core: Core, session: Session, reason: DeathReason, 
   const { leases, reclaimed, earlier } = session
   for (const [number, entry, holder] of [...leases]) {
     const isSeen = leases.isSeen(number)
-    leases.take(number, entry.payload.objects)
+    leases.takeRun(number, entry.payload.objects)
     requeueFrom(core, { entry, holder, isSeen }, number, { attemptCounted: isSeen && attemptsCounted, reason })
   }
   session.revokedBefore = leases.next

@@ -115,8 +115,11 @@ describe('a table of leases', () => {
       [101, run, 8],
       [201, last, 9],
     ])
-    expect([table.take(101, 70), table.firstOf(180), table.get(170), table.size]).toEqual([run, 171, undefined, 132])
-    expect([table.take(1, 100), table.take(171, 30), table.take(0), table.size]).toEqual([part, run, one, 1])
+    table.takeRun(101, 70)
+    expect([table.firstOf(180), table.get(170), table.get(171), table.size]).toEqual([171, undefined, run, 132])
+    table.takeRun(1, 100)
+    table.takeRun(171, 30)
+    expect([table.take(0), table.size]).toEqual([one, 1])
     expect([...table]).toEqual([[201, last, 9]])
     expect(table.pageCount).toBe(1)
   })

@@ -413,14 +413,16 @@ export class Membership {
 
   /** A lease is over, or those of a run. */
   endLease(payload: Payload): void {
-    this.leasesChanged(-payload.objects)
+    this.leases -= payload.objects
+    this.reposition()
     this.group.endLease(payload)
   }
 
   /** It has an object on lease now that `holder` had, of the same group. */
   takeOver({ objects }: Payload, holder: Membership): void {
-    holder.leasesChanged(-objects)
-    this.leasesChanged(objects)
+    holder.leases -= objects
+    this.leases += objects
+    this.reposition()
   }
 
   /** Its session is over. */
@@ -451,8 +453,8 @@ export class Membership {
     if (this.seenOrder < order) this.skipped--
   }
 
-  private leasesChanged(objects: number): void {
-    this.leases += objects
+  /** Who has fewer leases is served first. */
+  private reposition(): void {
     if (this.heapIndex >= 0 && !this.stalled) this.group.takers.update(this.heapIndex)
   }
 }
