@@ -43,7 +43,7 @@ export function broadcastWhole(
   core.unref(shared)
 }
 
-/** A large broadcast begins: it takes its place as if it were whole. */
+/** A large broadcast begins: it is offered as if it were whole. */
 export function beginBroadcast(core: Core, session: Session, large: LargeObject): void {
   const { shared, route, sequence } = large
   const { payload } = shared

@@ -1,3 +1,7 @@
+// Who gets which object: groups, queues, broadcasts, credit, leases, grace times. No clock, no sockets, no bytes.
+// It may import errors, limits and dead letters of src/, and nothing else; its own files form an acyclic list, types included.
+// What an object's way depends on is changed here: counters in entities/, decisions in the files beside this one, what the shell sees in ports.ts.
+
 import type { DeathReason } from '../deadLetter.ts'
 import { createError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
@@ -44,7 +48,7 @@ export class Broker {
   }
 
   /**
-   * A new session, attached, as a member of `groups`; the last broadcast of each is delivered before this returns.
+   * A new session, attached, as a member of `groups`; the retained broadcast of each is delivered before this returns.
    * Throws `GROUP_NOT_ACCEPTED`, `GROUP_FULL`, `TOO_MANY_GROUPS` or `INVALID_ARGUMENT`.
    */
   join(id: string, groups: readonly string[], options: JoinOptions): Session {
@@ -67,8 +71,8 @@ export class Broker {
 
   /**
    * The session is over. All its leases go back, with an attempt counted for what its program has seen, unless it took its leave itself; what it was
-   * sending and what was held back is forgotten. If its endpoint is about to join again, give the time as `absentFromMs`: what
-   * it had not claimed yet of an earlier run waits for it again.
+   * sending and what waited for room is forgotten. If its endpoint is about to join again, give the time as `absentFromMs`: what
+   * it had not claimed yet of before a restart waits for it again.
    */
   leave(session: Session, reason: DeathReason, { attemptCounted = true, absentFromMs }: LeaveOptions = {}): void {
     if (absentFromMs !== undefined) lifecycle.keepAbsent(this.core, session, absentFromMs)
@@ -178,13 +182,13 @@ export class Broker {
     this.runDirty()
   }
 
-  /** What was set of a group in an earlier run holds again: call it before {@link Broker.restore}. */
+  /** What was set of a group before a restart holds again: call it before {@link Broker.restore}. */
   restoreGroup(group: string, setting: GroupSetting): void {
     applySetting(this.core, group, setting)
   }
 
   /**
-   * Puts back what an earlier run kept: call it for all places, then {@link Broker.restored}, before anything else. The places
+   * Puts back what was kept before a restart: call it for all places, then {@link Broker.restored}, before anything else. The places
    * of one payload come one after another, otherwise in any order. Nothing is dropped because it is beyond the bounds of this
    * run; they hold for what is new.
    */
@@ -202,13 +206,13 @@ export class Broker {
     restoration?.finish(nowMs + core.limits.sessionGraceMs)
   }
 
-  /** Whether there are leases of an earlier run that the session of this name may claim, be it back already or not. */
+  /** Whether there are leases of before a restart that the session of this name may claim, be it back already or not. */
   isAbsent(id: string): boolean {
     return this.core.absent.has(id) || this.core.sessions.get(id)?.earlier !== undefined
   }
 
   /**
-   * The endpoint of a session that came back has taken an object that it had on lease in an earlier run: the lease is its own
+   * The endpoint of a session that came back has taken an object that it had on lease before a restart: the lease is its own
    * again, as `leaseNumber` from now on. Returns whether there was such a lease. Throws `PROTOCOL_VIOLATION` if the number
    * is lower than {@link reclaimedLeaseMin} or used already.
    */
@@ -219,7 +223,7 @@ export class Broker {
     return isFound
   }
 
-  /** The session has claimed all that it will: the park goes back to the front of the queues, without an attempt counted. */
+  /** The session has claimed all that it will: the rest goes back to the front of the queues, without an attempt counted. */
   endReclaim(session: Session): void {
     checkNotEnded(session)
     endReclaim(this.core, session)
@@ -273,7 +277,7 @@ export class Broker {
     return keptPlaces(this.core)
   }
 
-  /** From now on, new objects are rejected; those that were begun or held back may still be accepted. */
+  /** From now on, new objects are rejected; those that were begun or wait for room may still be accepted. */
   stopAccepting(): void {
     this.core.stopped = true
   }

@@ -73,7 +73,7 @@ export function addCredit(core: Core, member: Membership, count: number): void {
   core.markDirty(member.group)
 }
 
-/** A member may be served: if it has asked, its session takes work and its group is not paused, it stands in a heap from now on. */
+/** A member may be served: if it has asked, its session takes work and its group is not paused, it is among the takers from now on. */
 export function offer(core: Core, member: Membership): void {
   if (member.offer()) core.markDirty(member.group)
 }
@@ -88,9 +88,9 @@ export function offerAgain(core: Core, session: Session): void {
   for (const member of session.memberships.values()) offer(core, member)
 }
 
-/** The session has more room than before: its stalled members are looked at again, who waits longest first. */
+/** The session has more window than before: its stalled members are looked at again, who waits longest first. */
 export function wake(core: Core, session: Session): void {
-  if (core.registry.hasDirectGroups) touchDirect(core, session)
+  if (core.registry.hasDirectGroups) markDirectDirty(core, session)
   if (session.stalledCount === 0) return
   const stalled = [...session.memberships.values()].filter((member) => member.stalled)
   stalled.sort((one, other) => one.since - other.since)
@@ -101,7 +101,7 @@ export function wake(core: Core, session: Session): void {
 }
 
 /** An object that waits to be taken at once may need more room than a member has who could take a smaller one, and is not stalled. */
-function touchDirect(core: Core, { memberships }: Session): void {
+function markDirectDirty(core: Core, { memberships }: Session): void {
   for (const { group } of memberships.values())
     if (group.maxConsumables === 0 && group.blocked.length > 0) core.markDirty(group)
 }

@@ -51,7 +51,7 @@ function set(core: Core, name: string, setting: GroupSetting): void {
   const { registry, journal } = core
   if (!isGroupName(name))
     throw wrongGroup(`${JSON.stringify(name)} is not a name of a group. Use 1 to 128 bytes of text.`)
-  // What an earlier run has set of a group that is not accepted any more can still be undone.
+  // What was set before a restart of a group that is not accepted any more can still be undone.
   const refusal = registry.groups.has(name) ? undefined : registry.refusal(new Set([name]))
   if (refusal !== undefined) throw refusal
   applySetting(core, name, setting)

@@ -49,9 +49,9 @@ export interface BrokerJournal<P extends Payload = Payload> {
   acknowledged(payload: P, group: string, attempt: number, session: string, isSeen: boolean, order: number): void
   /** `copies` copies that waited with `attempt` were dropped. */
   dropped(payload: P, group: string, attempt: number, copies: number, order: number): void
-  /** The object is the last broadcast of `group` now; what was before is not. */
+  /** The object is the retained broadcast of `group` now; what was before is not. */
   lastBroadcast(payload: P, group: string, groupIndex: number, order: number): void
-  /** The object, which was the last broadcast of `group` at `order`, is it no more, and none is. */
+  /** The object, which was the retained broadcast of `group` at `order`, is it no more, and none is. */
   lastCleared(payload: P, group: string, order: number): void
   /** This is what is set of a group now, in place of what was; it may be nothing. */
   groupSet(group: string, setting: GroupSetting): void
@@ -81,7 +81,7 @@ export interface KeptPlace<P = Payload> {
   readonly order: number
   readonly attempt: number
   readonly copies: number
-  /** Who has it on lease (one copy then); `undefined` for what waits, and for a last broadcast. */
+  /** Who has it on lease (one copy then); `undefined` for what waits, and for a retained broadcast. */
   readonly session: string | undefined
   /** Whether the program of that session has seen it. */
   readonly isSeen: boolean

@@ -21,7 +21,7 @@ interface LargePlace {
   readonly entries: [QueueEntry, Membership | undefined][]
 }
 
-/** A large object begins: it takes its place as if it were whole. */
+/** A large object begins: it is queued as if it were whole. */
 export function beginLarge(
   core: Core,
   session: Session,
@@ -93,7 +93,7 @@ function placesOf({ waiting, leases }: LargeObject): Iterable<LargePlace> {
   return places.values()
 }
 
-/** The park of a large object will not come. An object that was rejected meanwhile is no mistake of the sender. */
+/** The rest of a large object will not come. An object that was rejected meanwhile is no mistake of the sender. */
 export function abortLarge(core: Core, session: Session, sequence: number): void {
   const large = session.begun.get(sequence)
   if (large === undefined) return

@@ -85,7 +85,7 @@ function seePart(core: Core, session: Session, number: number, to: number): void
   core.journal.seen(payload, holder.group.name, attempt, session.id, order)
 }
 
-/** How leases are given back. */
+/** How leases are released. */
 export interface ReleaseTerms {
   /** Whether the program tried, and failed. */
   readonly attemptCounted: boolean
@@ -125,7 +125,7 @@ export function releasedAs(terms: ReleaseTerms): LeaseEnd {
   return { attemptCounted: terms.attemptCounted, reason: terms.failure?.reason ?? 'released', terms }
 }
 
-/** Takes the lease `number` out, and those of the same run behind it up to `to`. The park of a run stays on lease. */
+/** Takes the lease `number` out, and those of the same run behind it up to `to`. The rest of a run stays on lease. */
 function takeLease(core: Core, session: Session, number: number, to: number): QueueEntry | undefined {
   const { leases } = session
   const entry = leases.get(number)

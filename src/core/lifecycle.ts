@@ -127,7 +127,7 @@ export function nextDeadlineMs(core: Core): number | undefined {
 
 /** Whether it has anything that its program could have taken: nobody takes an object of which bytes are still to come. */
 function holdsWhole({ leases, leaseCount }: Session): boolean {
-  // Those of an earlier run are all whole.
+  // Those of before a restart are all whole.
   if (leaseCount > leases.size) return true
   for (const [, entry] of leases) if (isWhole(entry)) return true
   return false

@@ -5,13 +5,13 @@ import type { Lease, Session } from './entities/model.ts'
 import { acknowledgeOne, noteProgress, type ReleaseTerms, releasedAs, requeue, requeueAbsent } from './leases.ts'
 import type { Payload } from './ports.ts'
 
-/** From this number on, leases are those of an earlier run of the relay, under numbers that the endpoint chose. */
+/** From this number on, leases are those of before a restart of the relay, under numbers that the endpoint chose. */
 export const reclaimedLeaseMin: number = 2 ** 48
 
 /** So many may one session have at once. */
 const reclaimedLeasesMax = 1_000_000
 
-/** Moves one lease of an earlier run to the session that came back. Returns whether there was such a one. */
+/** Moves one lease of before a restart to the session that came back. Returns whether there was such a one. */
 export function reclaim(
   core: Core,
   session: Session,
@@ -41,7 +41,7 @@ export function reclaim(
   return true
 }
 
-/** The session has claimed all that it has: the park goes back, and nobody is to blame for it. */
+/** The session has claimed all that it has: the rest goes back, and nobody is to blame for it. */
 export function endReclaim(core: Core, session: Session): void {
   const { earlier } = session
   session.earlier = undefined
@@ -59,7 +59,7 @@ export function acknowledgeReclaimed(core: Core, session: Session, from: number,
   }
 }
 
-/** The session gives back what it had claimed as `from` to `to`; what is not there, it did not get. */
+/** The session releases what it had claimed as `from` to `to`; what is not there, it did not get. */
 export function releaseReclaimed(core: Core, session: Session, from: number, to: number, terms: ReleaseTerms): void {
   const leases = takeReclaimed(session, from, to, 'releases')
   noteProgress(core, session)

@@ -15,7 +15,7 @@ export interface Excess {
 interface Sources {
   /** A queue that drops its oldest. */
   readonly dropping?: Group | undefined
-  /** Their retained broadcasts go in any case, because another one takes their place. */
+  /** Their retained broadcasts go in any case, because another one replaces them. */
   readonly replaced?: readonly Group[]
 }
 
@@ -50,7 +50,7 @@ class FreedRoom {
     return this.bytes > 0 || (isAfterFirst && this.bytesAfter > 0)
   }
 
-  /** So many references to a shared would be gone; returns whether that is all of them. */
+  /** So many references to a shared payload would be gone; returns whether that is all of them. */
   dropReferences(shared: SharedPayload, count: number): boolean {
     const gone = (this.gone.get(shared) ?? 0) + count
     this.gone.set(shared, gone)

@@ -7,7 +7,7 @@ import { canFree, type Excess, free } from './relayRoom.ts'
 import { isAskedFor, TakerMatching, wouldTake } from './takers.ts'
 
 /**
- * The first bound at which an object finds no room, also by what may be dropped for it. Nothing is dropped yet. `turn`: its place among
+ * The first bound at which an object finds no room, also by what may be dropped for it. Nothing is dropped yet. `turn`: its turn among
  * those that wait; what has come before it may be promised something.
  */
 export function findObstacle(core: Core, route: ResolvedRoute, bytes: number, turn: number): BlockedSends | undefined {

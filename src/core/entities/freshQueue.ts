@@ -37,7 +37,7 @@ export class FreshQueue {
     return this.first() === undefined ? undefined : this.head.shift()
   }
 
-  /** Takes all copies of `entry` out, wherever it stands. */
+  /** Takes all copies of `entry` out, wherever it is. */
   remove(entry: QueueEntry): void {
     // Those that share an order stand on both sides only if they were restored, and then only the first is ever taken out.
     const isInTail = this.tail !== undefined && entry.order >= this.tail.oldestOrder && entry !== this.head.first()

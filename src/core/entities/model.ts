@@ -344,7 +344,7 @@ export class Membership {
   stalledWindow = 0
   /** Broadcasts that it did not get since the last one that it got. */
   skipped = 0
-  /** The order of the last broadcast that it got. */
+  /** The order of the newest broadcast that it got. */
   seenOrder = 0
   /** With `broadcasts: 'latest'`: the one that waits for it. */
   newest: BacklogEntry | undefined = undefined
