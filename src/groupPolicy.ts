@@ -1,4 +1,4 @@
-import type { AcceptedGroup } from './core/contract.ts'
+import type { AcceptedGroup } from './core/ports.ts'
 import { checkNames, choiceOption, integerOption } from './options.ts'
 
 /** The numbers that may be given for a group, and how large each may be. */

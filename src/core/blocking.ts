@@ -1,93 +1,69 @@
-import { type BlockedSend, type BlockedSends, createHeldLine } from './blockedSends.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import type { LargeObject } from './largeObject.ts'
-import type { Plan } from './parcel.ts'
-import type { Session } from './session.ts'
+import type { BlockedSend, BlockedSends, LargeObject, ResolvedRoute, Session } from './entities/model.ts'
+import type { Payload } from './ports.ts'
 
-/** Whether a session holds back something that the object must not overtake. */
-export function waitsBehind<P extends Payload>({ held }: Session<P>, { groups }: Plan<P>): boolean {
-  return held.size > 0 && groups.some((group) => held.has(group))
+/** Whether something of its session waits for room that the object must not overtake. */
+export function waitsBehind({ blockedSends }: Session, { groups }: ResolvedRoute): boolean {
+  return blockedSends.size > 0 && groups.some((group) => blockedSends.has(group))
 }
 
-/** Holds an object back: it lacks room at `bound`, or stands behind others of its session. */
-export function hold<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+/** An object has to wait: it lacks room at `bound`, or is behind others of its session. */
+export function block(
+  core: Core,
+  session: Session,
   sequence: number,
-  plan: Plan<P>,
-  payload: P,
-  large: LargeObject<P> | undefined,
-  bound: BlockedSends<P> | undefined,
+  route: ResolvedRoute,
+  payload: Payload,
+  large: LargeObject | undefined,
+  bound: BlockedSends | undefined,
 ): void {
-  const turn = bound === undefined ? 0 : ++core.turns
-  const send: BlockedSend<P> = {
+  const send: BlockedSend = {
     session,
     sequence,
-    plan,
+    route,
     payload,
     large,
-    turn,
+    turn: bound === undefined ? 0 : core.takeTurn(),
     bounds: new Set(),
     lacking: undefined,
     gone: false,
   }
-  for (const group of plan.groups) {
-    let line = session.held.get(group)
-    if (line === undefined) {
-      line = createHeldLine()
-      session.held.set(group, line)
-      group.heldLines++
-      core.output.blocked(session, group.name)
-    }
-    line.push(send)
-  }
-  if (large === undefined) session.heldBytes += payload.bytes
-  else large.held = send
+  for (const group of session.block(send)) core.output.blocked(session, group.name)
   bound?.add(send)
 }
 
-/** The sender of a held object gave it up, or left. */
-export function giveUpHeld<P extends Payload>(core: Core<P>, send: BlockedSend<P>): void {
-  send.gone = true
-  for (const group of send.plan.groups) {
-    send.session.held.get(group)?.left()
-    core.touch(group)
-  }
+/** The sender of a blocked object gave it up, or left. */
+export function abandonSend(core: Core, send: BlockedSend): void {
+  send.session.abandon(send)
+  for (const group of send.route.groups) core.markDirty(group)
   stopWaiting(core, send)
   core.output.released(send.payload)
 }
 
-/** A held object goes in, or is rejected: it is the first in all lines of its session. */
-export function leaveLines<P extends Payload>(core: Core<P>, send: BlockedSend<P>): void {
-  for (const group of send.plan.groups) send.session.held.get(group)?.shift()
+/** A blocked object goes in, or is rejected: it is the first of its session for all of its groups. */
+export function unblock(core: Core, send: BlockedSend): void {
+  send.session.unblock(send)
   stopWaiting(core, send)
 }
 
 /** Who waited behind it, or had less room because of it, may have enough now. */
-function stopWaiting<P extends Payload>(core: Core<P>, send: BlockedSend<P>): void {
-  const { session, plan, payload, large, bounds } = send
-  if (large === undefined) session.heldBytes -= payload.bytes
+function stopWaiting(core: Core, send: BlockedSend): void {
+  const { session, route, bounds } = send
   for (const bound of bounds) {
     bound.remove(send)
-    if (bound.group !== undefined) core.touch(bound.group)
+    if (bound.group !== undefined) core.markDirty(bound.group)
   }
-  for (const group of plan.groups) {
-    const line = session.held.get(group)
-    const next = line?.first()
+  for (const group of route.groups) {
+    const sends = session.blockedSends.get(group)
+    const next = sends?.first()
     if (next === undefined) {
-      if (line === undefined) continue
-      session.held.delete(group)
-      group.heldLines--
-      core.touch(group)
+      if (sends === undefined) continue
+      session.endBlocking(group)
+      core.markDirty(group)
       if (session.state !== 'ended') core.output.unblocked(session, group.name)
-    } else if (next.turn === 0 && isFirstEverywhere(next)) {
-      next.turn = ++core.turns
+    } else if (next.turn === 0 && session.isFirstEverywhere(next)) {
+      next.turn = core.takeTurn()
       core.nextSends.push(next)
     }
   }
-}
-
-function isFirstEverywhere<P extends Payload>(send: BlockedSend<P>): boolean {
-  return send.plan.groups.every((group) => send.session.held.get(group)?.first() === send)
 }

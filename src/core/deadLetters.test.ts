@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { TestBroker, type TestSession } from '../../test/properties/brokerHarness.ts'
+import { nameOf, TestBroker, type TestSession } from '../../test/properties/brokerHarness.ts'
 import { checkInvariants } from '../../test/properties/brokerInvariants.ts'
 
 const error = { name: 'TypeError', message: 'x is not a function', code: 'E_X', stack: 'at y' }
@@ -23,7 +23,7 @@ function die(relay: TestBroker, worker: TestSession, names: string, bytes = 10, 
 }
 
 function waitingIn(relay: TestBroker, group: string): string[] {
-  return [...relay.broker.places()].filter((place) => place.group === group).map(({ payload }) => payload.name)
+  return [...relay.broker.places()].filter((place) => place.group === group).map(({ payload }) => nameOf(payload))
 }
 
 describe('a dead letter', () => {

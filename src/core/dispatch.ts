@@ -1,14 +1,11 @@
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import type { Group } from './group.ts'
-import { isServedBefore, type Membership } from './membership.ts'
-import { cutRun, type Item } from './parcel.ts'
-import type { Session } from './session.ts'
+import { type Group, isServedBefore, type Membership, type Session } from './entities/model.ts'
+import { cutRun, type QueueEntry } from './entities/queueEntry.ts'
 
 /** Gives the waiting objects of `group` to its members, the oldest first, as long as the oldest finds one that may have it. */
-export function dispatch<P extends Payload>(core: Core<P>, group: Group<P>): void {
+export function dispatch(core: Core, group: Group): void {
   for (;;) {
-    const first = group.ready.first()
+    const first = group.queue.first()
     if (first === undefined) return
     const { objects, bytes } = first.payload
     // What was tried in vain goes to another member if it can.
@@ -17,11 +14,11 @@ export function dispatch<P extends Payload>(core: Core<P>, group: Group<P>): voi
     if (member === undefined) return
     const part = objects === 1 ? 1 : partFor(member, objects, bytes)
     if (part < objects) {
-      group.ready.putFirst(cutRun(core.output, first, part))
+      group.queue.putFirst(cutRun(core.output, first, part))
       continue
     }
-    const item = group.ready.take()
-    if (item !== undefined) deliver(core, member, item)
+    const entry = group.queue.take()
+    if (entry !== undefined) deliver(core, member, entry)
   }
 }
 
@@ -29,47 +26,39 @@ export function dispatch<P extends Payload>(core: Core<P>, group: Group<P>): voi
  * How many objects of the run that is the oldest can be given, or looked at, as one: `member`, who gets the first, is the next to be
  * served before each of the others.
  */
-function partFor<P extends Payload>(member: Membership<P>, objects: number, bytes: number): number {
+function partFor(member: Membership, objects: number, bytes: number): number {
   const { session, credit, leases } = member
   const { takers, stalled } = member.group
   // Who had no room for the first may have it for the second.
-  const roomiest = stalled.first()
-  if (roomiest !== undefined && roomiest.stalledRoom >= 0) return 1
+  const widest = stalled.first()
+  if (widest !== undefined && widest.stalledWindow >= 0) return 1
   const ahead = Math.min(leasesOf(takers.values()[1]), leasesOf(takers.values()[2])) - leases
   const inTurn = Math.min(objects, credit, Math.max(1, ahead))
-  return inTurn === objects && bytes > session.workRoom ? objects >>> 1 : inTurn
+  return inTurn === objects && bytes > session.workWindow ? objects >>> 1 : inTurn
 }
 
-function leasesOf<P extends Payload>(member: Membership<P> | undefined): number {
+function leasesOf(member: Membership | undefined): number {
   return member?.leases ?? Number.POSITIVE_INFINITY
 }
 
 /** The member that is to have an object of so many bytes; that of the session `avoided` only if there is no other. */
-export function findTaker<P extends Payload>(
-  group: Group<P>,
-  bytes: number,
-  avoided?: string,
-): Membership<P> | undefined {
+export function findTaker(group: Group, bytes: number, avoided?: string): Membership | undefined {
   for (;;) {
-    const roomiest = group.stalled.first()
-    if (roomiest === undefined || roomiest.stalledRoom < bytes) break
-    unstall(roomiest)
+    const widest = group.stalled.first()
+    if (widest === undefined || widest.stalledWindow < bytes) break
+    widest.unstall()
   }
   for (;;) {
     const member = group.takers.first()
     if (member === undefined) return undefined
-    if (!mayTake(member, bytes)) stall(member)
+    if (!mayTake(member, bytes)) member.stall()
     else return member.session.id === avoided ? (findOther(group, bytes, member) ?? member) : member
   }
 }
 
 /** Who is served after `avoided`. */
-function findOther<P extends Payload>(
-  group: Group<P>,
-  bytes: number,
-  avoided: Membership<P>,
-): Membership<P> | undefined {
-  let best: Membership<P> | undefined
+function findOther(group: Group, bytes: number, avoided: Membership): Membership | undefined {
+  let best: Membership | undefined
   for (const member of group.takers.values()) {
     if (member === avoided || !mayTake(member, bytes)) continue
     if (best === undefined || isServedBefore(member, best)) best = member
@@ -78,107 +67,63 @@ function findOther<P extends Payload>(
 }
 
 /** Adds credit to a member, who waits from now on if it did not before. */
-export function addCredit<P extends Payload>(core: Core<P>, member: Membership<P>, count: number): void {
-  if (member.credit === 0) member.since = ++core.ticks
-  member.credit = Math.min(member.credit + count, Number.MAX_SAFE_INTEGER)
+export function addCredit(core: Core, member: Membership, count: number): void {
+  member.addCredit(count, core.tick())
   offer(core, member)
-  core.touch(member.group)
+  core.markDirty(member.group)
 }
 
-/** A member may be served: if it has asked, its session takes work and its group is not paused, it stands in a heap from now on. */
-export function offer<P extends Payload>(core: Core<P>, member: Membership<P>): void {
-  const { group, session, credit, heapIndex } = member
-  if (credit === 0 || heapIndex >= 0 || group.isPaused || !session.takesWork) return
-  group.takers.push(member)
-  core.touch(group)
-}
-
-/** The number of leases of a member changed. */
-export function placeAnew<P extends Payload>(member: Membership<P>): void {
-  if (member.heapIndex >= 0 && !member.stalled) member.group.takers.update(member.heapIndex)
+/** A member may be served: if it has asked, its session takes work and its group is not paused, it is among the takers from now on. */
+export function offer(core: Core, member: Membership): void {
+  if (member.offer()) core.markDirty(member.group)
 }
 
 /** Nothing may be given to this session's members for now. */
-export function withdraw<P extends Payload>(session: Session<P>): void {
-  for (const member of session.memberships.values()) leaveHeap(member)
+export function withdraw(session: Session): void {
+  for (const member of session.memberships.values()) member.withdraw()
 }
 
 /** What was waiting for this session may be given to it again. */
-export function offerAgain<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function offerAgain(core: Core, session: Session): void {
   for (const member of session.memberships.values()) offer(core, member)
 }
 
-/** The session has more room than before: its stalled members are looked at again, who waits longest first. */
-export function wake<P extends Payload>(core: Core<P>, session: Session<P>): void {
-  if (core.directory.hasDirectGroups) touchDirect(core, session)
+/** The session has more window than before: its stalled members are looked at again, who waits longest first. */
+export function wake(core: Core, session: Session): void {
+  if (core.registry.hasDirectGroups) markDirectDirty(core, session)
   if (session.stalledCount === 0) return
   const stalled = [...session.memberships.values()].filter((member) => member.stalled)
   stalled.sort((one, other) => one.since - other.since)
   for (const member of stalled) {
-    unstall(member)
-    core.touch(member.group)
+    member.unstall()
+    core.markDirty(member.group)
   }
 }
 
 /** An object that waits to be taken at once may need more room than a member has who could take a smaller one, and is not stalled. */
-function touchDirect<P extends Payload>(core: Core<P>, { memberships }: Session<P>): void {
+function markDirectDirty(core: Core, { memberships }: Session): void {
   for (const { group } of memberships.values())
-    if (group.maxConsumables === 0 && group.blocked.length > 0) core.touch(group)
+    if (group.maxConsumables === 0 && group.blocked.length > 0) core.markDirty(group)
 }
 
-/** Takes a member out of the heap that it is in, if any. */
-export function leaveHeap<P extends Payload>(member: Membership<P>): void {
-  if (member.heapIndex < 0) return
-  if (member.stalled) {
-    member.group.stalled.removeAt(member.heapIndex)
-    member.stalled = false
-    member.session.stalledCount--
-  } else {
-    member.group.takers.removeAt(member.heapIndex)
-  }
-}
-
-function mayTake<P extends Payload>({ session }: Membership<P>, bytes: number): boolean {
-  return session.backlog.count === 0 && session.hasRoom(bytes)
-}
-
-function stall<P extends Payload>(member: Membership<P>): void {
-  leaveHeap(member)
-  member.stalled = true
-  member.stalledRoom = member.session.workRoom
-  member.session.stalledCount++
-  member.group.stalled.push(member)
-}
-
-/** A member that had no room for what was the first object may be looked at again. */
-export function unstall<P extends Payload>(member: Membership<P>): void {
-  leaveHeap(member)
-  member.group.takers.push(member)
+function mayTake({ session }: Membership, bytes: number): boolean {
+  return session.backlog.count === 0 && session.hasWindowFor(bytes)
 }
 
 /** Lends an object, or a run, to a member. */
-export function deliver<P extends Payload>(core: Core<P>, member: Membership<P>, item: Item<P>): void {
+export function deliver(core: Core, member: Membership, entry: QueueEntry): void {
   const { session, group } = member
-  const { payload, groupIndex, attempt } = item
+  const { payload, groupIndex, attempt } = entry
   const { bytes, objects } = payload
-  item.holder = member
-  session.sentBytes += bytes
-  member.leases += objects
-  member.credit -= objects
-  member.since = ++core.ticks
-  if (member.credit === 0) leaveHeap(member)
-  else group.takers.update(member.heapIndex)
-  group.leased += objects
-  group.leasedBytes += bytes
-  group.counts.delivered += objects
-  core.counts.delivered += objects
-  const leaseNumber = session.leases.add(item, objects)
-  const large = item.parcel?.large
+  session.sent(bytes)
+  member.lend(payload, core.tick())
+  group.counts.addDelivered(objects)
+  const leaseNumber = session.leases.add(entry, member, objects)
+  const large = core.largeOf(entry.shared)
   if (large === undefined) {
-    core.journal.leased(payload, group.name, attempt, session.id, item.order)
+    core.journal.leased(payload, group.name, attempt, session.id, entry.order)
   } else {
-    large.waiting.delete(item)
-    large.leases.set(item, leaseNumber)
+    large.lent(entry, { holder: member, number: leaseNumber })
   }
   if (core.limits.progressMs > 0) watch(core, session, objects)
   core.output.deliver(session, {
@@ -187,18 +132,17 @@ export function deliver<P extends Payload>(core: Core<P>, member: Membership<P>,
     group: group.name,
     groupIndex,
     attempt,
-    deadLetter: group.isDeadLetter ? group.deadLetters.get(item.order) : undefined,
+    deadLetter: group.isDeadLetter ? group.deadLetters.get(entry.order) : undefined,
     skipped: 0,
     leaseNumber,
   })
 }
 
 /** It has so many new leases: whether its program makes progress is looked at from now on. */
-export function watch<P extends Payload>(core: Core<P>, session: Session<P>, added: number): void {
+export function watch(core: Core, session: Session, added: number): void {
   // Its time counts from the next check on, since the broker has no clock: a check comes late rather than early.
   if (session.leaseCount === added) session.progressed = true
   if (session.watched) return
-  session.watched = true
-  session.progressDueMs = core.nowMs + core.limits.progressMs
+  session.watchUntil(core.nowMs + core.limits.progressMs)
   core.watched.add(session)
 }

@@ -1,50 +1,41 @@
 import type { ObjectRelayError } from '../errors.ts'
-import { NEWCOMER } from './blockedSends.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
 import { dispatch } from './dispatch.ts'
-import type { Group } from './group.ts'
-import type { LargeObject } from './largeObject.ts'
-import type { Parcel, Plan } from './parcel.ts'
-import { bytesBound, countBound, dropOldest, enqueue } from './queueing.ts'
+import { type Group, type LargeObject, NEWCOMER, type ResolvedRoute, type Session } from './entities/model.ts'
+import { SharedPayload } from './entities/queueEntry.ts'
+import type { Payload } from './ports.ts'
+import { dropOldest, enqueue } from './queueing.ts'
 import { free } from './relayRoom.ts'
 import { droppingGroup, hasRelayRoom, isNone, relayExcess } from './room.ts'
-import type { Session } from './session.ts'
 import { matchTakers } from './takers.ts'
 
 /** An object, or a run, that has room everywhere goes into the queues of its groups. What has to go for it, goes. */
-export function enter<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function enter(
+  core: Core,
+  session: Session,
   sequence: number,
-  plan: Plan<P>,
-  payload: P,
-  large: LargeObject<P> | undefined,
+  route: ResolvedRoute,
+  payload: Payload,
+  large: LargeObject | undefined,
   turn: number = NEWCOMER,
 ): void {
-  const { groups, copies, copiesTotal, directGroups } = plan
-  if (plan.drops || !hasRelayRoom(core, payload.bytes, turn)) makeRoom(core, plan, payload.bytes, turn)
+  const { groups, copies, copiesTotal, directGroups } = route
+  if (route.drops || !hasRelayRoom(core, payload.bytes, turn)) makeRoom(core, route, payload.bytes, turn)
   core.keep(payload.bytes)
-  const takers = directGroups > 1 ? matchTakers(plan, payload.bytes) : undefined
+  const takers = directGroups > 1 ? matchTakers(route, payload.bytes) : undefined
   const { epoch } = core.blocked
-  let parcel: Parcel<P> | undefined = large?.parcel
-  if (parcel === undefined && copiesTotal > 1)
-    parcel = { payload, references: 0, deadReferences: 0, epoch, large: undefined }
-  if (parcel !== undefined) {
-    parcel.references += copiesTotal
-    parcel.epoch = epoch
-  }
-  if (large !== undefined) large.held = undefined
+  const shared = large?.shared ?? (copiesTotal > 1 ? new SharedPayload(payload, 0, epoch) : undefined)
+  shared?.accept(copiesTotal, epoch)
+  if (large !== undefined) large.blocked = undefined
   for (let index = 0; index < groups.length; index++) {
     const group = groups[index]
     const count = copies[index]
     if (group === undefined || count === undefined) continue
-    enqueue(core, group, payload, parcel, count, index)
-    if (large === undefined) group.counts.accepted += count * payload.objects
+    enqueue(core, group, payload, shared, count, index)
+    if (large === undefined) group.counts.addAccepted(count * payload.objects)
   }
   if (large === undefined) {
-    core.counts.accepted += copiesTotal * payload.objects
-    accept(core, session, sequence, plan, payload.objects)
+    accept(core, session, sequence, route, payload.objects)
   } else {
     core.output.admitted(session, sequence)
   }
@@ -55,9 +46,9 @@ export function enter<P extends Payload>(
 }
 
 /** Drops what was found to be in the way. */
-function makeRoom<P extends Payload>(core: Core<P>, plan: Plan<P>, bytes: number, turn: number): void {
-  const { groups, copies } = plan
-  const dropping = droppingGroup(plan)
+function makeRoom(core: Core, route: ResolvedRoute, bytes: number, turn: number): void {
+  const { groups, copies } = route
+  const dropping = droppingGroup(route)
   const excess = relayExcess(core, bytes, turn, dropping)
   const { keptBytes } = core
   const { bytesAfter } = core.blocked
@@ -73,38 +64,32 @@ function makeRoom<P extends Payload>(core: Core<P>, plan: Plan<P>, bytes: number
   if (!isNone(left)) free(core, left, { dropping })
 }
 
-function makeRoomInQueue<P extends Payload>(core: Core<P>, group: Group<P>, copies: number, bytes: number): void {
-  const countExcess = group.ready.count + copies - countBound(group)
-  const bytesExcess = group.bytes + copies * bytes - bytesBound(core, group)
+function makeRoomInQueue(core: Core, group: Group, copies: number, bytes: number): void {
+  const countExcess = group.queue.count + copies - group.countMax()
+  const bytesExcess = group.bytes + copies * bytes - group.bytesMax(core.limits.groupBytesMax)
   if (countExcess > 0 || bytesExcess > 0) dropOldest(core, group, 'overflow', countExcess, bytesExcess)
 }
 
 /** Tells the sender that an object is kept, or a run of them. */
-export function accept<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  sequence: number,
-  plan: Plan<P>,
-  objects = 1,
-): void {
-  const { groups, memberCounts } = plan
+export function accept(core: Core, session: Session, sequence: number, route: ResolvedRoute, objects = 1): void {
+  const { groups, memberCounts } = route
   for (let index = 0; index < groups.length; index++) memberCounts[index] = groups[index]?.members.size ?? 0
   core.output.accepted(session, sequence, objects, memberCounts)
 }
 
 /** Tells the sender that an object was not taken, which may still be only a beginning. */
-export function reject<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function reject(
+  core: Core,
+  session: Session,
   sequence: number,
-  plan: Plan<P> | undefined,
-  payload: P,
+  route: ResolvedRoute | undefined,
+  payload: Payload,
   error: ObjectRelayError,
 ): void {
   session.begun.delete(sequence)
   // Some of its groups may have been made for it.
-  for (const group of plan?.groups ?? []) core.touch(group)
-  core.counts.rejected++
+  for (const group of route?.groups ?? []) core.markDirty(group)
+  core.counts.addRejected()
   core.output.rejected(session, sequence, error)
   core.output.released(payload)
 }

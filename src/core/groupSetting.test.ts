@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { codeOf, TestBroker } from '../../test/properties/brokerHarness.ts'
 import { checkInvariants } from '../../test/properties/brokerInvariants.ts'
-import type { GroupSetting } from './contract.ts'
 import { type BrokerJournal, silentJournal } from './journal.ts'
+import type { GroupSetting } from './ports.ts'
 
 /** A broker, and what is set of its groups as the journal was told it. */
 function told(...options: ConstructorParameters<typeof TestBroker>): { relay: TestBroker; tellings: unknown[] } {

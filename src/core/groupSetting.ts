@@ -1,20 +1,20 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { checkGroupPolicy } from '../groupPolicy.ts'
-import type { AcceptedGroup, GroupSetting, Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import { boundsOf } from './directory.ts'
-import { leaveHeap, offer } from './dispatch.ts'
-import type { Group } from './group.ts'
+import { offer } from './dispatch.ts'
+import type { Group } from './entities/model.ts'
 import { deadLetterName, isDeadLetterName, isGroupName } from './groupName.ts'
+import { boundsOf } from './groupRegistry.ts'
+import type { AcceptedGroup, GroupSetting } from './ports.ts'
 
 /** Pauses or resumes a group. */
-export function setPaused<P extends Payload>(core: Core<P>, name: string, isPaused: boolean): void {
+export function setPaused(core: Core, name: string, isPaused: boolean): void {
   const { isPaused: wasPaused, policy } = settingOf(core, name)
   if (wasPaused !== isPaused) set(core, name, { isPaused, policy })
 }
 
 /** Replaces the policy of a group. */
-export function setPolicy<P extends Payload>(core: Core<P>, name: string, given: AcceptedGroup | undefined): void {
+export function setPolicy(core: Core, name: string, given: AcceptedGroup | undefined): void {
   const policy = given === undefined ? undefined : checkGroupPolicy('policy', given)
   if (policy !== undefined && isDeadLetterName(name))
     throw wrongGroup(`The group "${name}" has no policy of its own. Set that of the group whose dead letters it has.`)
@@ -23,40 +23,40 @@ export function setPolicy<P extends Payload>(core: Core<P>, name: string, given:
 }
 
 /** What was set of a group holds from now on. */
-export function applySetting<P extends Payload>(core: Core<P>, name: string, { isPaused, policy }: GroupSetting): void {
-  const group = core.directory.obtain(name)
+export function applySetting(core: Core, name: string, { isPaused, policy }: GroupSetting): void {
+  const group = core.registry.getOrCreate(name)
   if (policy !== group.policy) applyPolicy(core, group, policy)
   group.isPaused = isPaused
   for (const member of group.members) {
-    if (isPaused) leaveHeap(member)
+    if (isPaused) member.withdraw()
     else offer(core, member)
   }
 }
 
-function applyPolicy<P extends Payload>(core: Core<P>, group: Group<P>, policy: AcceptedGroup | undefined): void {
-  const { directory, sessions } = core
-  directory.setPolicy(group, policy)
+function applyPolicy(core: Core, group: Group, policy: AcceptedGroup | undefined): void {
+  const { registry, sessions } = core
+  registry.setPolicy(group, policy)
   for (const session of sessions.values()) {
     session.recentRoute = undefined
-    // What waits for room does so with the plan that it came with.
-    for (const { plan } of session.held.get(group) ?? []) Object.assign(plan, boundsOf(plan))
+    // What waits for room does so with the route that it came with.
+    for (const { route } of session.blockedSends.get(group) ?? []) Object.assign(route, boundsOf(route))
   }
 }
 
-function settingOf<P extends Payload>({ directory }: Core<P>, name: string): GroupSetting {
-  return directory.groups.get(name) ?? { isPaused: false, policy: undefined }
+function settingOf({ registry }: Core, name: string): GroupSetting {
+  return registry.groups.get(name) ?? { isPaused: false, policy: undefined }
 }
 
-function set<P extends Payload>(core: Core<P>, name: string, setting: GroupSetting): void {
-  const { directory, journal } = core
+function set(core: Core, name: string, setting: GroupSetting): void {
+  const { registry, journal } = core
   if (!isGroupName(name))
     throw wrongGroup(`${JSON.stringify(name)} is not a name of a group. Use 1 to 128 bytes of text.`)
-  // What an earlier run has set of a group that is not accepted any more can still be undone.
-  const refusal = directory.groups.has(name) ? undefined : directory.refusal(new Set([name]))
+  // What was set before a restart of a group that is not accepted any more can still be undone.
+  const refusal = registry.groups.has(name) ? undefined : registry.refusal(new Set([name]))
   if (refusal !== undefined) throw refusal
   applySetting(core, name, setting)
-  for (const group of [directory.groups.get(name), directory.groups.get(deadLetterName(name))])
-    if (group !== undefined) core.touch(group)
+  for (const group of [registry.groups.get(name), registry.groups.get(deadLetterName(name))])
+    if (group !== undefined) core.markDirty(group)
   journal.groupSet(name, setting)
 }
 

@@ -4,7 +4,7 @@ export class Heap<T> {
   private readonly before: (one: T, other: T) => boolean
   private readonly moved: (entry: T, index: number) => void
 
-  /** `moved` is told each new place of an entry, -1 when it was removed, for {@link Heap.update} and {@link Heap.removeAt}. */
+  /** `moved` is told each new index of an entry, -1 when it was removed, for {@link Heap.update} and {@link Heap.removeAt}. */
   constructor(before: (one: T, other: T) => boolean, moved: (entry: T, index: number) => void) {
     this.before = before
     this.moved = moved

@@ -1,5 +1,5 @@
 import type { DeadLetter } from '../deadLetter.ts'
-import type { GroupSetting, Payload } from './contract.ts'
+import type { GroupSetting, Payload } from './ports.ts'
 
 /**
  * What the broker tells whoever has to know later what it knew: where each object waits, and who has it on lease. All is
@@ -12,7 +12,7 @@ import type { GroupSetting, Payload } from './contract.ts'
  * the number of the next or present delivery, in who has them on lease, and in whether its program has seen them. A run of objects is told of as one, at the order of
  * its first, and may come in parts, each of which has the order of its own first object.
  */
-export interface BrokerJournal<P extends Payload> {
+export interface BrokerJournal<P extends Payload = Payload> {
   /** A whole object has a new place: `copies` copies wait in the queue of `group`, for their first delivery. */
   queued(payload: P, group: string, groupIndex: number, order: number, copies: number): void
   /** One copy that waited with `attempt` was given to `session`. */
@@ -49,16 +49,16 @@ export interface BrokerJournal<P extends Payload> {
   acknowledged(payload: P, group: string, attempt: number, session: string, isSeen: boolean, order: number): void
   /** `copies` copies that waited with `attempt` were dropped. */
   dropped(payload: P, group: string, attempt: number, copies: number, order: number): void
-  /** The object is the last broadcast of `group` now; what was before is not. */
+  /** The object is the retained broadcast of `group` now; what was before is not. */
   lastBroadcast(payload: P, group: string, groupIndex: number, order: number): void
-  /** The object, which was the last broadcast of `group` at `order`, is it no more, and none is. */
+  /** The object, which was the retained broadcast of `group` at `order`, is it no more, and none is. */
   lastCleared(payload: P, group: string, order: number): void
   /** This is what is set of a group now, in place of what was; it may be nothing. */
   groupSet(group: string, setting: GroupSetting): void
 }
 
 /** A journal for who need not know. */
-export const silentJournal: BrokerJournal<Payload> = {
+export const silentJournal: BrokerJournal = {
   queued: () => {},
   leased: () => {},
   seen: () => {},
@@ -73,7 +73,7 @@ export const silentJournal: BrokerJournal<Payload> = {
 }
 
 /** Some equal copies in one place, or a run: what a {@link BrokerJournal} was told, summed up. */
-export interface KeptPlace<P> {
+export interface KeptPlace<P = Payload> {
   readonly payload: P
   readonly kind: 'broadcast' | 'produce'
   readonly group: string
@@ -82,7 +82,7 @@ export interface KeptPlace<P> {
   readonly order: number
   readonly attempt: number
   readonly copies: number
-  /** Who has it on lease (one copy then); `undefined` for what waits, and for a last broadcast. */
+  /** Who has it on lease (one copy then); `undefined` for what waits, and for a retained broadcast. */
   readonly session: string | undefined
   /** Whether the program of that session has seen it. */
   readonly isSeen: boolean

@@ -1,114 +1,73 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { admitNew } from './admission.ts'
-import type { BacklogEntry } from './backlog.ts'
-import type { BlockedSend } from './blockedSends.ts'
-import { giveUpHeld } from './blocking.ts'
+import { abandonSend } from './blocking.ts'
 import { abortBroadcast, beginBroadcast, completeBroadcast } from './broadcasts.ts'
-import type { Payload, RouteKind } from './contract.ts'
 import type { Core } from './core.ts'
 import { addCredit } from './dispatch.ts'
 import { accept } from './entering.ts'
-import type { Group } from './group.ts'
-import { endLease } from './leases.ts'
-import type { Membership } from './membership.ts'
-import type { Item, Parcel, Plan } from './parcel.ts'
-import type { Session } from './session.ts'
+import { type Group, LargeObject, type Membership, type ResolvedRoute, type Session } from './entities/model.ts'
+import { type QueueEntry, SharedPayload } from './entities/queueEntry.ts'
+import type { Payload, RouteKind } from './ports.ts'
 
 /** So many aborted deliveries are remembered, in case the endpoint speaks of them before it knows. */
 const abortedLeasesMax = 1024
 
-/** An object that was begun and has not arrived as a whole: all places that must forget it if it never will. */
-export interface LargeObject<P extends Payload> {
-  readonly sequence: number
-  readonly kind: RouteKind
-  readonly plan: Plan<P>
-  readonly parcel: Parcel<P>
-  /** Set while it is held back and not admitted. */
-  held: BlockedSend<P> | undefined
-  /** Produced: where it waits. */
-  readonly waiting: Map<Item<P>, Group<P>>
-  /** Produced: the lease number of each delivery that is on lease. */
-  readonly leases: Map<Item<P>, number>
-  /** Broadcast: its order in each group of the plan. */
-  readonly orders: number[]
-  /** Broadcast: who is getting it, once for each delivery. */
-  readonly recipients: Session<P>[]
-  /** Broadcast: the backlogs that it waits in. */
-  readonly backlogged: Set<BacklogEntry<P>>
-  /** Broadcast: members that joined meanwhile, and whom it is not for. */
-  readonly strangers: Set<Membership<P>>
-  /** Broadcast: the members that it was dropped for, with its order in their group. */
-  missed: { readonly member: Membership<P>; readonly order: number }[]
-}
-
 /** Copies of a large object in the queue of one group at one order. */
-interface LargePlace<P extends Payload> {
-  readonly group: Group<P>
+interface LargePlace {
+  readonly group: Group
   readonly groupIndex: number
   readonly order: number
-  readonly items: Item<P>[]
+  /** With who has each on lease. */
+  readonly entries: [QueueEntry, Membership | undefined][]
 }
 
-/** A large object begins: it takes its place as if it were whole. */
-export function beginLarge<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+/** A large object begins: it is queued as if it were whole. */
+export function beginLarge(
+  core: Core,
+  session: Session,
   sequence: number,
   kind: RouteKind,
-  plan: Plan<P>,
-  payload: P,
+  route: ResolvedRoute,
+  payload: Payload,
 ): void {
-  const parcel: Parcel<P> = { payload, references: 1, deadReferences: 0, epoch: 0, large: undefined }
-  const large: LargeObject<P> = {
-    sequence,
-    kind,
-    plan,
-    parcel,
-    held: undefined,
-    waiting: new Map(),
-    leases: new Map(),
-    orders: [],
-    recipients: [],
-    backlogged: new Set(),
-    strangers: new Set(),
-    missed: [],
-  }
-  parcel.large = large
+  const shared = new SharedPayload(payload, 1, 0)
+  shared.isPartial = true
+  const large = new LargeObject(sequence, kind, route, shared)
+  core.largeObjects.set(shared, large)
   session.begun.set(sequence, large)
-  if (kind === 'produce') admitNew(core, session, sequence, plan, payload, large)
+  if (kind === 'produce') admitNew(core, session, sequence, route, payload, large)
   else beginBroadcast(core, session, large)
 }
 
 /** The last byte of a large object arrived: from now on it is as any other. */
-export function completeLarge<P extends Payload>(core: Core<P>, session: Session<P>, sequence: number): void {
+export function completeLarge(core: Core, session: Session, sequence: number): void {
   const large = session.begun.get(sequence)
-  if (large === undefined || large.held !== undefined) {
+  if (large === undefined || large.blocked !== undefined) {
     throw violation(session, sequence, 'completes an object that was not begun or not admitted')
   }
-  const { plan, parcel, kind } = large
+  const { route, shared, kind } = large
   session.begun.delete(sequence)
   if (kind !== 'produce') {
     completeBroadcast(core, large)
   } else {
-    for (const [index, group] of plan.groups.entries()) group.counts.accepted += plan.copies[index] ?? 0
-    core.counts.accepted += plan.copiesTotal
+    for (const [index, group] of route.groups.entries()) group.counts.addAccepted(route.copies[index] ?? 0)
     journalWhole(core, session, large)
   }
-  parcel.large = undefined
-  accept(core, session, sequence, plan)
-  for (const group of plan.groups) core.touch(group)
-  core.letParcelGo(parcel)
+  shared.endArrival()
+  accept(core, session, sequence, route)
+  for (const group of route.groups) core.markDirty(group)
+  core.unref(shared)
 }
 
 /** Nothing was told of it before. So all copies are told of as if they had been queued now, and then what became of them. */
-function journalWhole<P extends Payload>({ journal }: Core<P>, { id }: Session<P>, large: LargeObject<P>): void {
-  const { payload } = large.parcel
-  for (const { group, groupIndex, order, items } of placesOf(large)) {
-    const copies = items.reduce((sum, item) => sum + item.copies, 0)
+function journalWhole({ journal }: Core, { id }: Session, large: LargeObject): void {
+  const { payload } = large.shared
+  for (const { group, groupIndex, order, entries } of placesOf(large)) {
+    const copies = entries.reduce((sum, [entry]) => sum + entry.copies, 0)
     journal.queued(payload, group.name, groupIndex, order, copies)
     const deadLetter = group.deadLetters.get(order)
     if (deadLetter !== undefined) journal.died(payload, group.name, order, deadLetter)
-    for (const { attempt, holder } of items) {
+    for (const [{ attempt }, holder] of entries) {
       // Who gave it back before is not known any more, and does not matter: its sender is a session that there is.
       for (let tried = 1; tried < attempt; tried++) {
         journal.leased(payload, group.name, tried, id, order)
@@ -120,28 +79,28 @@ function journalWhole<P extends Payload>({ journal }: Core<P>, { id }: Session<P
 }
 
 /** All its copies by where they are. */
-function placesOf<P extends Payload>({ waiting, leases }: LargeObject<P>): Iterable<LargePlace<P>> {
-  const places = new Map<string, LargePlace<P>>()
-  function add(item: Item<P>, group: Group<P>): void {
-    const { order, groupIndex } = item
+function placesOf({ waiting, leases }: LargeObject): Iterable<LargePlace> {
+  const places = new Map<string, LargePlace>()
+  function add(entry: QueueEntry, group: Group, holder: Membership | undefined): void {
+    const { order, groupIndex } = entry
     const key = `${order} ${group.name}`
     const place = places.get(key)
-    if (place === undefined) places.set(key, { group, groupIndex, order, items: [item] })
-    else place.items.push(item)
+    if (place === undefined) places.set(key, { group, groupIndex, order, entries: [[entry, holder]] })
+    else place.entries.push([entry, holder])
   }
-  for (const [item, group] of waiting) add(item, group)
-  for (const item of leases.keys()) if (item.holder !== undefined) add(item, item.holder.group)
+  for (const [entry, group] of waiting) add(entry, group, undefined)
+  for (const [entry, { holder }] of leases) add(entry, holder.group, holder)
   return places.values()
 }
 
 /** The rest of a large object will not come. An object that was rejected meanwhile is no mistake of the sender. */
-export function abortLarge<P extends Payload>(core: Core<P>, session: Session<P>, sequence: number): void {
+export function abortLarge(core: Core, session: Session, sequence: number): void {
   const large = session.begun.get(sequence)
   if (large === undefined) return
   session.begun.delete(sequence)
-  const { parcel, held, kind } = large
-  if (held !== undefined) {
-    giveUpHeld(core, held)
+  const { shared, blocked, kind } = large
+  if (blocked !== undefined) {
+    abandonSend(core, blocked)
     return
   }
   if (kind !== 'produce') {
@@ -150,22 +109,17 @@ export function abortLarge<P extends Payload>(core: Core<P>, session: Session<P>
     abortWaiting(core, large)
     abortLeases(core, large)
   }
-  parcel.large = undefined
-  core.letParcelGo(parcel)
+  shared.endArrival()
+  core.unref(shared)
 }
 
 /** A sender is over: what it did not complete will never be whole. */
-export function abortAllLarge<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function abortAllLarge(core: Core, session: Session): void {
   for (const sequence of [...session.begun.keys()]) abortLarge(core, session, sequence)
 }
 
 /** Whether a large object may be begun under this number; it throws if not. */
-export function checkBegin<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  sequence: number,
-  kind: RouteKind,
-): void {
+export function checkBegin(core: Core, session: Session, sequence: number, kind: RouteKind): void {
   const { streamsMax } = core.limits
   if (kind === 'clear') throw violation(session, sequence, 'begins an object where none can be')
   if (session.begun.has(sequence)) throw violation(session, sequence, 'begins an object twice')
@@ -173,26 +127,24 @@ export function checkBegin<P extends Payload>(
   throw violation(session, sequence, `begins more than ${streamsMax} objects at once (limits.streamsMax)`)
 }
 
-function abortWaiting<P extends Payload>(core: Core<P>, { waiting }: LargeObject<P>): void {
-  for (const [item, group] of waiting) {
-    const { copies } = item
-    group.ready.remove(item)
-    core.letItemGo(item, group, copies)
-    core.touch(group)
+function abortWaiting(core: Core, { waiting }: LargeObject): void {
+  for (const [entry, group] of waiting) {
+    const { copies } = entry
+    group.queue.remove(entry)
+    core.unrefEntry(entry, group, copies)
+    core.markDirty(group)
   }
 }
 
 /** Its receivers get their credit back, for they have got nothing for it. */
-function abortLeases<P extends Payload>(core: Core<P>, { leases, parcel }: LargeObject<P>): void {
-  for (const [item, number] of leases) {
-    const { holder } = item
-    if (holder === undefined) continue
+function abortLeases(core: Core, { leases, shared }: LargeObject): void {
+  for (const [entry, { holder, number }] of leases) {
     const { session } = holder
     session.leases.take(number)
-    endLease(item, holder)
+    holder.endLease(entry.payload)
     rememberAborted(session.abortedLeases, number)
-    core.output.abortDelivery(session, parcel.payload, number)
-    core.letItemGo(item, holder.group)
+    core.output.abortDelivery(session, shared.payload, number)
+    core.unrefEntry(entry, holder.group)
     addCredit(core, holder, 1)
   }
 }
@@ -206,7 +158,7 @@ function rememberAborted(numbers: Set<number>, number: number): void {
   }
 }
 
-function violation<P extends Payload>(session: Session<P>, sequence: number, does: string): ObjectRelayError {
+function violation(session: Session, sequence: number, does: string): ObjectRelayError {
   const message = `The session "${session.id}" ${does} (sequence ${sequence}). Begin, await admission, complete or abort, once each.`
   return createError('PROTOCOL_VIOLATION', message)
 }

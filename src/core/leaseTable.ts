@@ -2,8 +2,10 @@ const pageSize = 64
 /** As many bits as an integer has. */
 const halfPage = 32
 
-interface Page<T> {
+interface Page<T, H> {
   readonly entries: (T | undefined)[]
+  /** Who has each of them. */
+  readonly holders: H[]
   occupied: number
   /** A bit for each of the first half of the entries that was seen, and for each of the second half. */
   seenFirst: number
@@ -15,25 +17,28 @@ interface Page<T> {
  * a row. They are kept in pages, and an empty page is dropped, so that one lease held for days beside millions that come and go costs
  * one page and not a growing table.
  */
-export class LeaseTable<T> {
+export class LeaseTable<T, H> {
   /** The number of the next lease. */
   next = 0
   /** How many leases there are. */
   size = 0
-  private readonly pages = new Map<number, Page<T>>()
-  private newest: Page<T> | undefined
+  private readonly pages = new Map<number, Page<T, H>>()
+  private newest: Page<T, H> | undefined
+  /** An empty page, to be used again. */
+  private spare: Page<T, H> | undefined
   private recentIndex = -1
-  private recent: Page<T> | undefined
+  private recent: Page<T, H> | undefined
 
-  /** Keeps `entry` under the next `count` numbers, of which the first is returned. */
-  add(entry: T, count = 1): number {
+  /** Keeps `entry`, which `holder` has, under the next `count` numbers, of which the first is returned. */
+  add(entry: T, holder: H, count = 1): number {
     const first = this.next
     this.next += count
     this.size += count
     for (let number = first; number < this.next; number++) {
-      let page = this.newest
-      if (page === undefined || page.entries.length === pageSize) page = this.openPage(number)
-      page.entries.push(entry)
+      const slot = number % pageSize
+      const page = this.newest === undefined || slot === 0 ? this.openPage(number) : this.newest
+      page.entries[slot] = entry
+      page.holders[slot] = holder
       page.occupied++
     }
     return first
@@ -41,6 +46,11 @@ export class LeaseTable<T> {
 
   get(number: number): T | undefined {
     return this.pageOf(number)?.entries[number % pageSize]
+  }
+
+  /** Who has the lease `number`. */
+  holderOf(number: number): H | undefined {
+    return this.pageOf(number)?.holders[number % pageSize]
   }
 
   /** The first number of the entry that has the lease `number`. */
@@ -59,18 +69,21 @@ export class LeaseTable<T> {
     }
   }
 
-  /** Takes the lease `number` out, and those that follow it, `count` in all, which there are. */
-  take(first: number, count = 1): T | undefined {
-    const entry = this.get(first)
-    if (entry === undefined) return undefined
-    for (let number = first; number < first + count; number++) {
-      const page = this.pageOf(number)
-      if (page === undefined) continue
-      page.entries[number % pageSize] = undefined
-      if (--page.occupied === 0 && page !== this.newest) this.drop(Math.floor(number / pageSize))
-    }
-    this.size -= count
+  /** Takes the lease `number` out. */
+  take(number: number): T | undefined {
+    const page = this.pageOf(number)
+    const slot = number % pageSize
+    const entry = page?.entries[slot]
+    if (page === undefined || entry === undefined) return undefined
+    page.entries[slot] = undefined
+    this.size--
+    if (--page.occupied === 0 && page !== this.newest) this.drop(page, Math.floor(number / pageSize))
     return entry
+  }
+
+  /** Takes the leases from `first` on out, `count` of them, which there are and which one entry has. */
+  takeRun(first: number, count: number): void {
+    for (let number = first; number < first + count; number++) this.take(number)
   }
 
   /** Calls `visit` for each lease from `from` to `to` that there is; takes no more steps than there are leases, however many numbers that are. */
@@ -93,27 +106,27 @@ export class LeaseTable<T> {
     if (this.isSeen(number)) return false
     const page = this.pageOf(number)
     if (page === undefined) return false
-    const place = number % pageSize
-    if (place < halfPage) page.seenFirst |= 1 << place
-    else page.seenSecond |= 1 << (place - halfPage)
+    const slot = number % pageSize
+    if (slot < halfPage) page.seenFirst |= 1 << slot
+    else page.seenSecond |= 1 << (slot - halfPage)
     return true
   }
 
   isSeen(number: number): boolean {
     const page = this.pageOf(number)
     if (page === undefined) return false
-    const place = number % pageSize
-    const bits = place < halfPage ? page.seenFirst >>> place : page.seenSecond >>> (place - halfPage)
+    const slot = number % pageSize
+    const bits = slot < halfPage ? page.seenFirst >>> slot : page.seenSecond >>> (slot - halfPage)
     return (bits & 1) === 1
   }
 
   /** All entries with their first numbers, in the order of these. */
-  *[Symbol.iterator](): Generator<[number: number, entry: T], void, undefined> {
+  *[Symbol.iterator](): Generator<[number: number, entry: T, holder: H], void, undefined> {
     let last: T | undefined
     for (const [index, page] of this.pages) {
-      for (let place = 0; place < page.entries.length; place++) {
-        const entry = page.entries[place]
-        if (entry !== undefined && entry !== last) yield [index * pageSize + place, entry]
+      for (const [slot, holder] of page.holders.entries()) {
+        const entry = page.entries[slot]
+        if (entry !== undefined && entry !== last) yield [index * pageSize + slot, entry, holder]
         last = entry
       }
     }
@@ -125,9 +138,10 @@ export class LeaseTable<T> {
   }
 
   /** The page that begins with `number`. */
-  private openPage(number: number): Page<T> {
-    if (this.newest?.occupied === 0) this.drop(number / pageSize - 1)
-    const page: Page<T> = { entries: [], occupied: 0, seenFirst: 0, seenSecond: 0 }
+  private openPage(number: number): Page<T, H> {
+    if (this.newest?.occupied === 0) this.drop(this.newest, number / pageSize - 1)
+    const page = this.spare ?? { entries: [], holders: [], occupied: 0, seenFirst: 0, seenSecond: 0 }
+    this.spare = undefined
     this.newest = page
     this.recentIndex = number / pageSize
     this.recent = page
@@ -135,7 +149,7 @@ export class LeaseTable<T> {
     return page
   }
 
-  private pageOf(number: number): Page<T> | undefined {
+  private pageOf(number: number): Page<T, H> | undefined {
     const index = Math.floor(number / pageSize)
     if (index !== this.recentIndex) {
       this.recentIndex = index
@@ -144,15 +158,18 @@ export class LeaseTable<T> {
     return this.recent
   }
 
-  private drop(index: number): void {
+  private drop(page: Page<T, H>, index: number): void {
+    page.seenFirst = 0
+    page.seenSecond = 0
+    this.spare = page
     this.pages.delete(index)
     this.recentIndex = -1
     this.recent = undefined
   }
 }
 
-function visitPage<T>(
-  { entries }: Page<T>,
+function visitPage<T, H>(
+  { entries }: Page<T, H>,
   index: number,
   from: number,
   to: number,
@@ -160,8 +177,8 @@ function visitPage<T>(
 ): void {
   const first = index * pageSize
   const end = Math.min(entries.length, to - first + 1)
-  for (let place = Math.max(0, from - first); place < end; place++) {
-    const entry = entries[place]
-    if (entry !== undefined) visit(entry, first + place)
+  for (let slot = Math.max(0, from - first); slot < end; slot++) {
+    const entry = entries[slot]
+    if (entry !== undefined) visit(entry, first + slot)
   }
 }

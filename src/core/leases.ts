@@ -1,82 +1,91 @@
 import type { DeadLetter, DeathReason, LeaseFailure } from '../deadLetter.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
-import type { AbsentSession } from './absentSession.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import { bury } from './deadLetters.ts'
-import { addCredit, offerAgain, placeAnew } from './dispatch.ts'
-import type { Group } from './group.ts'
-import type { Membership } from './membership.ts'
-import { cutRun, type Item } from './parcel.ts'
-import { rest, retryDelay, retryLater } from './retries.ts'
-import type { Session } from './session.ts'
+import { deadLetter } from './deadLetters.ts'
+import { addCredit, offerAgain } from './dispatch.ts'
+import type { AbsentSession, Group, Lease, Membership, Session } from './entities/model.ts'
+import { cutRun, isWhole, type QueueEntry } from './entities/queueEntry.ts'
+import { park, retryDelay, retryLater } from './retries.ts'
 
 /** The session's program took the leases `from` to `to`. */
-export function acknowledge<P extends Payload>(core: Core<P>, session: Session<P>, from: number, to: number): void {
+export function acknowledge(core: Core, session: Session, from: number, to: number): void {
   const first = checkRange(session, from, to, 'acknowledges')
   for (let number = first; number <= to; number++) {
-    if (session.leases.get(number)?.parcel?.large === undefined) continue
+    const entry = session.leases.get(number)
+    if (entry === undefined || isWhole(entry)) continue
     throw violation(session, `acknowledges the lease ${number}, an object of which it has not got all bytes yet`)
   }
   noteProgress(core, session)
   for (let number = first; number <= to; ) {
     const isSeen = session.leases.isSeen(number)
-    const item = takeLease(core, session, number, to)
-    if (item?.holder === undefined) {
+    const holder = session.leases.holderOf(number)
+    const entry = takeLease(core, session, number, to)
+    if (entry === undefined || holder === undefined) {
       session.abortedLeases.delete(number++)
       continue
     }
-    const { objects } = item.payload
-    const { group } = item.holder
-    number += objects
-    endLease(item, item.holder)
-    group.counts.acknowledged += objects
-    core.counts.acknowledged += objects
-    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, isSeen, item.order)
-    core.letItemGo(item, group)
-    if (group.blocked.length > 0) core.touch(group)
+    number += entry.payload.objects
+    acknowledgeOne(core, session, entry, holder, isSeen)
+    if (holder.group.blocked.length > 0) core.markDirty(holder.group)
   }
+}
+
+/** An object, or a run, that `holder` had on lease is gone. */
+export function acknowledgeOne(
+  core: Core,
+  session: Session,
+  entry: QueueEntry,
+  holder: Membership,
+  isSeen: boolean,
+): void {
+  const { payload, attempt, order } = entry
+  const { group } = holder
+  holder.endLease(payload)
+  group.counts.addAcknowledged(payload.objects)
+  core.journal.acknowledged(payload, group.name, attempt, session.id, isSeen, order)
+  core.unrefEntry(entry, group)
 }
 
 /**
  * The session's program has been given what is on lease as `from` to `to`, and may be working on it. What is settled already is
  * passed over: it does not matter any more.
  */
-export function see<P extends Payload>(core: Core<P>, session: Session<P>, from: number, to: number): void {
+export function see(core: Core, session: Session, from: number, to: number): void {
   checkDelivered(session, from, to, 'has seen')
   const { leases, revokedBefore } = session
   const first = Math.max(from, revokedBefore)
-  leases.visit(first, to, ({ parcel }, number) => {
-    if (parcel?.large === undefined) return
+  leases.visit(first, to, (entry, number) => {
+    if (isWhole(entry)) return
     throw violation(session, `has seen the lease ${number}, an object of which it has not got all bytes yet`)
   })
   const starts: number[] = []
-  let last: Item<P> | undefined
-  leases.visit(first, to, (item, number) => {
-    if (item !== last && !leases.isSeen(number)) starts.push(number)
-    last = item
+  let last: QueueEntry | undefined
+  leases.visit(first, to, (entry, number) => {
+    if (entry !== last && !leases.isSeen(number)) starts.push(number)
+    last = entry
   })
   for (const number of starts) seePart(core, session, number, to)
 }
 
 /** A run is seen as a whole or not at all: what was seen of it, up to `to`, is cut out. */
-function seePart<P extends Payload>(core: Core<P>, session: Session<P>, number: number, to: number): void {
+function seePart(core: Core, session: Session, number: number, to: number): void {
   const { leases } = session
-  let item = leases.get(number)
-  if (item?.holder === undefined) return
-  const before = item.payload.objects === 1 ? 0 : number - leases.firstOf(number)
-  if (before > 0) leases.replace(cutRun(core.output, item, before), number - before, before)
+  let entry = leases.get(number)
+  const holder = leases.holderOf(number)
+  if (entry === undefined || holder === undefined) return
+  const before = entry.payload.objects === 1 ? 0 : number - leases.firstOf(number)
+  if (before > 0) leases.replace(cutRun(core.output, entry, before), number - before, before)
   const wanted = to - number + 1
-  if (wanted < item.payload.objects) {
-    item = cutRun(core.output, item, wanted)
-    leases.replace(item, number, wanted)
+  if (wanted < entry.payload.objects) {
+    entry = cutRun(core.output, entry, wanted)
+    leases.replace(entry, number, wanted)
   }
-  const { payload, holder, attempt, order } = item
+  const { payload, attempt, order } = entry
   for (let index = 0; index < payload.objects; index++) leases.markSeen(number + index)
-  if (holder !== undefined) core.journal.seen(payload, holder.group.name, attempt, session.id, order)
+  core.journal.seen(payload, holder.group.name, attempt, session.id, order)
 }
 
-/** How leases are given back. */
+/** How leases are released. */
 export interface ReleaseTerms {
   /** Whether the program tried, and failed. */
   readonly attemptCounted: boolean
@@ -89,7 +98,6 @@ export interface ReleaseTerms {
 
 /** How the lease of one object ended without its being taken. */
 export interface LeaseEnd {
-  readonly isSeen: boolean
   readonly attemptCounted: boolean
   readonly reason: DeathReason
   /** Set if a program said so itself; otherwise the object may be delivered again at once. */
@@ -97,161 +105,114 @@ export interface LeaseEnd {
 }
 
 /** The session gives the leases `from` to `to` back unused. */
-export function release<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  from: number,
-  to: number,
-  terms: ReleaseTerms,
-): void {
+export function release(core: Core, session: Session, from: number, to: number, terms: ReleaseTerms): void {
   const first = checkRange(session, from, to, 'releases')
   noteProgress(core, session)
   for (let number = first; number <= to; ) {
     const isSeen = session.leases.isSeen(number)
-    const item = takeLease(core, session, number, to)
-    if (item === undefined) session.abortedLeases.delete(number++)
+    const holder = session.leases.holderOf(number)
+    const entry = takeLease(core, session, number, to)
+    if (entry === undefined || holder === undefined) session.abortedLeases.delete(number++)
     else {
-      const { objects } = item.payload
-      giveBackFrom(core, session, item, number, releasedAs(terms, isSeen))
+      const { objects } = entry.payload
+      requeueFrom(core, { entry, holder, isSeen }, number, releasedAs(terms))
       number += objects
     }
   }
 }
 
-export function releasedAs(terms: ReleaseTerms, isSeen: boolean): LeaseEnd {
-  return { isSeen, attemptCounted: terms.attemptCounted, reason: terms.failure?.reason ?? 'released', terms }
+export function releasedAs(terms: ReleaseTerms): LeaseEnd {
+  return { attemptCounted: terms.attemptCounted, reason: terms.failure?.reason ?? 'released', terms }
 }
 
 /** Takes the lease `number` out, and those of the same run behind it up to `to`. The rest of a run stays on lease. */
-function takeLease<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  number: number,
-  to: number,
-): Item<P> | undefined {
+function takeLease(core: Core, session: Session, number: number, to: number): QueueEntry | undefined {
   const { leases } = session
-  const item = leases.get(number)
-  if (item === undefined || item.payload.objects === 1) return leases.take(number)
+  const entry = leases.get(number)
+  if (entry === undefined || entry.payload.objects === 1) return leases.take(number)
   const before = number - leases.firstOf(number)
-  if (before > 0) leases.replace(cutRun(core.output, item, before), number - before, before)
+  if (before > 0) leases.replace(cutRun(core.output, entry, before), number - before, before)
   const wanted = to - number + 1
-  const { objects } = item.payload
-  leases.take(number, Math.min(wanted, objects))
-  return wanted < objects ? cutRun(core.output, item, wanted) : item
+  const { objects } = entry.payload
+  leases.takeRun(number, Math.min(wanted, objects))
+  return wanted < objects ? cutRun(core.output, entry, wanted) : entry
 }
 
 /**
  * Takes all leases from a session that is over, or makes no progress. If `attemptsCounted`, what its program has seen was tried in
  * vain; nobody has tried what it has not seen.
  */
-export function takeLeasesBack<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  reason: DeathReason,
-  attemptsCounted: boolean,
-): number {
+export function revokeLeases(core: Core, session: Session, reason: DeathReason, attemptsCounted: boolean): number {
   const count = session.leaseCount
   const { leases, reclaimed, earlier } = session
-  for (const [number, item] of [...leases]) {
+  for (const [number, entry, holder] of [...leases]) {
     const isSeen = leases.isSeen(number)
-    leases.take(number, item.payload.objects)
-    giveBackFrom(core, session, item, number, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
+    leases.takeRun(number, entry.payload.objects)
+    requeueFrom(core, { entry, holder, isSeen }, number, { attemptCounted: isSeen && attemptsCounted, reason })
   }
   session.revokedBefore = leases.next
   session.abortedLeases.clear()
   const claimed = [...reclaimed.values()]
   reclaimed.clear()
   session.earlier = undefined
-  for (const item of claimed) giveBack(core, item, { isSeen: true, attemptCounted: attemptsCounted, reason })
-  if (earlier !== undefined) giveBackAbsent(core, earlier, reason, attemptsCounted)
+  for (const lease of claimed) requeue(core, lease, { attemptCounted: attemptsCounted, reason })
+  if (earlier !== undefined) requeueAbsent(core, earlier, reason, attemptsCounted)
   return count
 }
 
 /** Takes everything from a session that has not come back, or does not want it. */
-export function giveBackAbsent<P extends Payload>(
-  core: Core<P>,
-  absent: AbsentSession<P>,
-  reason: DeathReason,
-  attemptsCounted: boolean,
-): void {
-  for (const item of absent) {
-    const isSeen = absent.hasSeen(item)
-    giveBack(core, item, { isSeen, attemptCounted: isSeen && attemptsCounted, reason })
-  }
-}
-
-/** A lease is over, or those of a run: its holder, and the group that it is of, have so many less. */
-export function endLease<P extends Payload>(item: Item<P>, holder: Membership<P>): void {
-  const { group } = holder
-  item.holder = undefined
-  const { objects, bytes } = item.payload
-  holder.leases -= objects
-  placeAnew(holder)
-  group.leased -= objects
-  group.leasedBytes -= bytes
+export function requeueAbsent(core: Core, absent: AbsentSession, reason: DeathReason, attemptsCounted: boolean): void {
+  for (const lease of absent) requeue(core, lease, { attemptCounted: lease.isSeen && attemptsCounted, reason })
 }
 
 /** The session did something that only a living program does. */
-export function noteProgress<P extends Payload>(core: Core<P>, session: Session<P>): void {
-  session.progressed = true
-  if (!session.hung) return
-  session.hung = false
-  offerAgain(core, session)
+export function noteProgress(core: Core, session: Session): void {
+  if (session.noteProgress()) offerAgain(core, session)
 }
 
 /** Takes an object from a session, which needs no more of it if it is not whole yet. */
-function giveBackFrom<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  item: Item<P>,
-  number: number,
-  end: LeaseEnd,
-): void {
-  const { holder } = item
-  giveBack(core, item, end)
-  const isPartial = item.parcel?.large !== undefined
-  if (!isPartial || holder === undefined || session.state === 'ended') return
-  core.output.abortDelivery(session, item.payload, number)
+function requeueFrom(core: Core, lease: Lease, number: number, end: LeaseEnd): void {
+  const { entry, holder } = lease
+  const { session } = holder
+  requeue(core, lease, end)
+  if (isWhole(entry) || session.state === 'ended') return
+  core.output.abortDelivery(session, entry.payload, number)
   // It has got nothing for its credit.
   addCredit(core, holder, 1)
 }
 
 /** A lease is over, and the object waits again. A run is one no more: each of its objects has a fate of its own now. */
-export function giveBack<P extends Payload>(core: Core<P>, item: Item<P>, end: LeaseEnd): void {
-  while (item.payload.objects > 1) giveBackOne(core, cutRun(core.output, item, 1), end)
-  giveBackOne(core, item, end)
+export function requeue(core: Core, lease: Lease, end: LeaseEnd): void {
+  const { entry } = lease
+  while (entry.payload.objects > 1) requeueOne(core, { ...lease, entry: cutRun(core.output, entry, 1) }, end)
+  requeueOne(core, lease, end)
 }
 
-function giveBackOne<P extends Payload>(core: Core<P>, item: Item<P>, end: LeaseEnd): void {
-  const { holder, attempt } = item
-  if (holder === undefined) return
+function requeueOne(core: Core, { entry, holder, isSeen }: Lease, end: LeaseEnd): void {
+  const { attempt } = entry
   const { group, session } = holder
-  endLease(item, holder)
-  core.counts.released++
-  core.touch(group)
-  const large = item.parcel?.large
-  large?.leases.delete(item)
+  holder.endLease(entry.payload)
+  core.counts.addReleased()
+  core.markDirty(group)
   const isLast = end.attemptCounted && (attempt >= core.limits.attemptsMax || end.terms?.isFinal === true)
   if (isLast && !group.isDeadLetter) {
-    bury(core, group, item, { attempt, isSeen: end.isSeen }, deadLetterOf(core, session, attempt, end))
+    deadLetter(core, group, entry, isSeen, deadLetterOf(core, session, attempt, end))
     return
   }
-  if (end.attemptCounted) item.attempt = isLast ? 1 : attempt + 1
-  if (large === undefined) {
-    core.journal.returned(item.payload, group.name, attempt, session.id, end.isSeen, item.attempt, item.order)
-  } else {
-    large.waiting.set(item, group)
-  }
-  if (end.attemptCounted) core.failedAt.set(item, session.id)
-  if (isLast) rest(group, item)
-  else waitAgain(core, group, item, attempt, end)
+  if (end.attemptCounted) entry.attempt = isLast ? 1 : attempt + 1
+  const large = core.largeOf(entry.shared)
+  if (large !== undefined) large.waits(entry, group)
+  else core.journal.returned(entry.payload, group.name, attempt, session.id, isSeen, entry.attempt, entry.order)
+  if (end.attemptCounted) core.failedAt.set(entry, session.id)
+  if (isLast) park(group, entry)
+  else waitAgain(core, group, entry, attempt, end)
 }
 
 /** After an attempt that failed it waits for a while; what nobody has tried, or a vanished program tried, may be delivered at once. */
-function waitAgain<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
-  item: Item<P>,
+function waitAgain(
+  core: Core,
+  group: Group,
+  entry: QueueEntry,
   attempt: number,
   { attemptCounted, terms }: LeaseEnd,
 ): void {
@@ -259,16 +220,11 @@ function waitAgain<P extends Payload>(
   const delayMs = isFailed
     ? retryDelay(terms.retryDelayMs ?? group.retryDelayMs, attempt, core.limits.retryDelayMaxMs)
     : 0
-  if (delayMs > 0) retryLater(core, group, item, delayMs)
-  else group.ready.giveBack(item)
+  if (delayMs > 0) retryLater(core, group, entry, delayMs)
+  else group.queue.requeue(entry)
 }
 
-function deadLetterOf<P extends Payload>(
-  core: Core<P>,
-  { id, name }: Session<P>,
-  attempts: number,
-  { reason, terms }: LeaseEnd,
-): DeadLetter {
+function deadLetterOf(core: Core, { id, name }: Session, attempts: number, { reason, terms }: LeaseEnd): DeadLetter {
   const error = terms?.failure?.error
   return {
     reason,
@@ -281,7 +237,7 @@ function deadLetterOf<P extends Payload>(
 }
 
 /** Checks a range of lease numbers, and returns the first that is of consequence. Nothing has changed when it throws. */
-function checkRange<P extends Payload>(session: Session<P>, from: number, to: number, does: string): number {
+function checkRange(session: Session, from: number, to: number, does: string): number {
   checkDelivered(session, from, to, does)
   const { leases, abortedLeases, revokedBefore } = session
   const first = Math.max(from, revokedBefore)
@@ -294,7 +250,7 @@ function checkRange<P extends Payload>(session: Session<P>, from: number, to: nu
   return first
 }
 
-function checkDelivered<P extends Payload>(session: Session<P>, from: number, to: number, does: string): void {
+function checkDelivered(session: Session, from: number, to: number, does: string): void {
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || from > to) {
     throw violation(session, `${does} the leases ${from} to ${to}, which is not a range`)
   }
@@ -303,6 +259,6 @@ function checkDelivered<P extends Payload>(session: Session<P>, from: number, to
   throw violation(session, `${does} the leases ${from} to ${to}, but only ${next} were delivered`)
 }
 
-function violation<P extends Payload>(session: Session<P>, what: string): ObjectRelayError {
+function violation(session: Session, what: string): ObjectRelayError {
   return createError('PROTOCOL_VIOLATION', `The session "${session.id}" ${what}. Settle each delivered lease once.`)
 }

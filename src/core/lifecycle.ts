@@ -1,37 +1,32 @@
 import type { DeathReason } from '../deadLetter.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
-import { giveUpHeld } from './blocking.ts'
-import { drainBacklog, emptyBacklog, welcome } from './broadcasts.ts'
-import type { JoinOptions, Payload } from './contract.ts'
+import { abandonSend } from './blocking.ts'
+import { drainBacklog, emptyBacklog, offerRetained } from './broadcasts.ts'
 import type { Core } from './core.ts'
-import { notAccepted } from './directory.ts'
-import { leaveHeap, offerAgain, watch, withdraw } from './dispatch.ts'
+import { offerAgain, watch, withdraw } from './dispatch.ts'
+import { Membership, Session } from './entities/model.ts'
+import { isWhole } from './entities/queueEntry.ts'
 import { isGroupName } from './groupName.ts'
+import { notAccepted } from './groupRegistry.ts'
 import { abortAllLarge } from './largeObject.ts'
-import { giveBackAbsent, takeLeasesBack } from './leases.ts'
-import { Membership } from './membership.ts'
-import { endRest, retryWhatIsDue } from './retries.ts'
-import { Session } from './session.ts'
+import { requeueAbsent, revokeLeases } from './leases.ts'
+import type { JoinOptions } from './ports.ts'
+import { retryDue, unpark } from './retries.ts'
 
 /** Makes a session a member of its groups, or throws before anything changed. */
-export function join<P extends Payload>(
-  core: Core<P>,
-  id: string,
-  groups: readonly string[],
-  options: JoinOptions,
-): Session<P> {
+export function join(core: Core, id: string, groups: readonly string[], options: JoinOptions): Session {
   const names = new Set(groups)
   checkJoin(core, id, names, options)
-  const session = new Session<P>(id, options)
+  const session = new Session(id, options)
   core.sessions.set(id, session)
   for (const name of names) {
-    const group = core.directory.obtain(name)
+    const group = core.registry.getOrCreate(name)
     const member = new Membership(session, group)
     session.memberships.set(name, member)
     group.members.add(member)
     core.unattended.changed(group)
-    welcome(core, member)
-    if (group.isDeadLetter) endRest(core, group)
+    offerRetained(core, member)
+    if (group.isDeadLetter) unpark(core, group)
   }
   session.earlier = core.absent.get(id)
   if (session.earlier === undefined) return session
@@ -42,7 +37,7 @@ export function join<P extends Payload>(
 }
 
 /** The link of a session is lost. Nothing is given to it until it comes back or its grace time is over. */
-export function detach<P extends Payload>(core: Core<P>, session: Session<P>, nowMs: number): void {
+export function detach(core: Core, session: Session, nowMs: number): void {
   core.nowMs = nowMs
   if (session.state !== 'attached') return
   session.state = 'detached'
@@ -52,7 +47,7 @@ export function detach<P extends Payload>(core: Core<P>, session: Session<P>, no
 }
 
 /** A session has a link again, and gets what waited for it. */
-export function attach<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function attach(core: Core, session: Session): void {
   if (session.state !== 'detached') return
   session.state = 'attached'
   session.progressed = true
@@ -62,33 +57,27 @@ export function attach<P extends Payload>(core: Core<P>, session: Session<P>): v
 }
 
 /** A session is over: what it had on lease goes back, what it had not finished sending is forgotten. */
-export function leave<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  reason: DeathReason,
-  attemptsCounted: boolean,
-): void {
+export function leave(core: Core, session: Session, reason: DeathReason, attemptsCounted: boolean): void {
   if (session.state === 'ended') return
   session.state = 'ended'
   core.sessions.delete(session.id)
   core.detached.delete(session)
   core.watched.delete(session)
   for (const member of session.memberships.values()) {
-    leaveHeap(member)
-    member.group.members.delete(member)
+    member.end()
     core.unattended.changed(member.group)
-    core.touch(member.group)
+    core.markDirty(member.group)
   }
-  takeLeasesBack(core, session, reason, attemptsCounted)
+  revokeLeases(core, session, reason, attemptsCounted)
   emptyBacklog(core, session)
   abortAllLarge(core, session)
-  const held = new Set([...session.held.values()].flatMap((line) => [...line]))
-  for (const object of held) giveUpHeld(core, object)
-  for (const member of session.memberships.values()) member.credit = 0
+  const blocked = new Set([...session.blockedSends.values()].flatMap((sends) => [...sends]))
+  for (const send of blocked) abandonSend(core, send)
+  for (const member of session.memberships.values()) member.forgetCredit()
 }
 
 /** The session is about to begin anew: what it had not claimed yet waits for it as before. */
-export function keepAbsent<P extends Payload>(core: Core<P>, session: Session<P>, nowMs: number): void {
+export function keepAbsent(core: Core, session: Session, nowMs: number): void {
   const { earlier, id } = session
   if (earlier === undefined) return
   session.earlier = undefined
@@ -97,28 +86,28 @@ export function keepAbsent<P extends Payload>(core: Core<P>, session: Session<P>
 }
 
 /** Ends the sessions whose grace time is over, takes the leases of those that make no progress, and lets what failed be tried again. */
-export function advance<P extends Payload>(core: Core<P>, nowMs: number): void {
+export function advance(core: Core, nowMs: number): void {
   core.nowMs = nowMs
   for (const session of core.detached) {
     if (session.graceEndsMs > nowMs) break
-    core.counts.expired++
+    core.counts.addExpired()
     core.output.event({ type: 'sessionExpired', session: session.id })
     leave(core, session, 'lost', true)
   }
   for (const absent of core.absent.values()) {
     if (absent.graceEndsMs > nowMs) break
     core.absent.delete(absent.id)
-    giveBackAbsent(core, absent, 'lost', true)
+    requeueAbsent(core, absent, 'lost', true)
   }
   for (const session of core.watched) {
     if (session.progressDueMs > nowMs) break
     checkProgress(core, session)
   }
-  retryWhatIsDue(core)
+  retryDue(core)
 }
 
 /** When {@link advance} has something to do. */
-export function nextDeadlineMs<P extends Payload>(core: Core<P>): number | undefined {
+export function nextDeadlineMs(core: Core): number | undefined {
   let deadlineMs = Number.POSITIVE_INFINITY
   for (const { graceEndsMs } of core.detached) {
     deadlineMs = graceEndsMs
@@ -137,31 +126,30 @@ export function nextDeadlineMs<P extends Payload>(core: Core<P>): number | undef
 }
 
 /** Whether it has anything that its program could have taken: nobody takes an object of which bytes are still to come. */
-function holdsWhole<P extends Payload>({ leases, leaseCount }: Session<P>): boolean {
-  // Those of an earlier run are all whole.
+function holdsWhole({ leases, leaseCount }: Session): boolean {
+  // Those of before a restart are all whole.
   if (leaseCount > leases.size) return true
-  for (const [, { parcel }] of leases) if (parcel?.large === undefined) return true
+  for (const [, entry] of leases) if (isWhole(entry)) return true
   return false
 }
 
-function checkProgress<P extends Payload>(core: Core<P>, session: Session<P>): void {
+function checkProgress(core: Core, session: Session): void {
   core.watched.delete(session)
   session.watched = session.leaseCount > 0
   if (!session.watched) return
   if (session.progressed || !session.attached || !holdsWhole(session)) {
-    session.progressed = false
-    session.progressDueMs = core.nowMs + core.limits.progressMs
+    session.checkedUntil(core.nowMs + core.limits.progressMs)
     core.watched.add(session)
     return
   }
   session.watched = false
   session.hung = true
   withdraw(session)
-  const count = takeLeasesBack(core, session, 'progress', true)
+  const count = revokeLeases(core, session, 'progress', true)
   core.output.event({ type: 'leasesRevoked', session: session.id, count })
 }
 
-function checkJoin<P extends Payload>(core: Core<P>, id: string, names: Set<string>, options: JoinOptions): void {
+function checkJoin(core: Core, id: string, names: Set<string>, options: JoinOptions): void {
   const { groupsPerEndpointMax } = core.limits
   if (core.sessions.has(id))
     throw wrong('id', `There is a session "${id}" already. Give each session an id of its own.`)
@@ -180,14 +168,14 @@ function checkJoin<P extends Payload>(core: Core<P>, id: string, names: Set<stri
     throw wrong('inboxBytes', `inboxBytes is ${inboxBytes}. Give a positive integer.`)
   }
   // What is for good goes before what is for a while: nobody waits for a place to be told then that there is none for it.
-  for (const name of names) if (!core.directory.accepts(name)) throw notAccepted(name)
-  for (const name of names) if (core.directory.memberRoom(name) <= 0) throw groupFull(core, name, options.nowMs)
-  const refusal = core.directory.refusal(names)
+  for (const name of names) if (!core.registry.accepts(name)) throw notAccepted(name)
+  for (const name of names) if (core.registry.memberRoom(name) <= 0) throw groupFull(core, name, options.nowMs)
+  const refusal = core.registry.refusal(names)
   if (refusal !== undefined) throw refusal
 }
 
 /** The refusal says how long the group stays full at most, if members whose link is lost hold the place. */
-function groupFull<P extends Payload>(core: Core<P>, name: string, nowMs: number | undefined): ObjectRelayError {
+function groupFull(core: Core, name: string, nowMs: number | undefined): ObjectRelayError {
   const message = `The group "${name}" has as many members as it may have. Raise its maxCount, or wait until one leaves.`
   const graceEndsMs = placeFreeAtMs(core, name)
   if (nowMs === undefined || graceEndsMs === undefined)
@@ -198,9 +186,9 @@ function groupFull<P extends Payload>(core: Core<P>, name: string, nowMs: number
 }
 
 /** When the first grace time of a member that is away ends; undefined if none is. */
-function placeFreeAtMs<P extends Payload>({ directory }: Core<P>, name: string): number | undefined {
+function placeFreeAtMs({ registry }: Core, name: string): number | undefined {
   let freeAtMs = Number.POSITIVE_INFINITY
-  for (const { session } of directory.groups.get(name)?.members ?? [])
+  for (const { session } of registry.groups.get(name)?.members ?? [])
     if (session.state === 'detached') freeAtMs = Math.min(freeAtMs, session.graceEndsMs)
   return freeAtMs === Number.POSITIVE_INFINITY ? undefined : freeAtMs
 }

@@ -1,18 +1,18 @@
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
+import type { Payload } from './ports.ts'
 
 /** All payloads that the core refers to; one that several places refer to comes several times. */
-export function* keptPayloads<P extends Payload>({ directory, sessions, absent }: Core<P>): Generator<P> {
-  for (const { ready, last } of directory.groups.values()) {
-    for (const { payload } of ready.everything()) yield payload
-    if (last !== undefined) yield last.parcel.payload
+export function* keptPayloads({ registry, sessions, absent }: Core): Generator<Payload> {
+  for (const { queue, retained } of registry.groups.values()) {
+    for (const { payload } of queue.everything()) yield payload
+    if (retained !== undefined) yield retained.shared.payload
   }
-  for (const leases of absent.values()) for (const { payload } of leases) yield payload
-  for (const { leases, reclaimed, earlier, backlog, held } of sessions.values()) {
+  for (const leases of absent.values()) for (const { entry } of leases) yield entry.payload
+  for (const { leases, reclaimed, earlier, backlog, blockedSends } of sessions.values()) {
     for (const [, { payload }] of leases) yield payload
-    for (const { payload } of reclaimed.values()) yield payload
-    for (const { payload } of earlier ?? []) yield payload
-    for (const { parcel } of backlog) yield parcel.payload
-    for (const line of held.values()) for (const { payload } of line) yield payload
+    for (const { entry } of reclaimed.values()) yield entry.payload
+    for (const { entry } of earlier ?? []) yield entry.payload
+    for (const { shared } of backlog) yield shared.payload
+    for (const sends of blockedSends.values()) for (const { payload } of sends) yield payload
   }
 }

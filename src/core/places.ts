@@ -1,38 +1,34 @@
-import type { AbsentSession } from './absentSession.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import type { Group, LastBroadcast } from './group.ts'
+import type { AbsentSession, Group, GroupBroadcast, Lease } from './entities/model.ts'
+import { isWhole, type QueueEntry } from './entities/queueEntry.ts'
 import type { KeptPlace } from './journal.ts'
-import type { Item } from './parcel.ts'
 
-/** Where whole objects wait, who has them on lease, and the last broadcasts. */
-export function* keptPlaces<P extends Payload>({ directory, sessions, absent }: Core<P>): Generator<KeptPlace<P>> {
-  for (const group of directory.groups.values()) {
-    for (const item of group.ready.everything()) if (isWhole(item)) yield placeOf(item, group, undefined, false)
-    if (group.last !== undefined) yield lastPlace(group, group.last)
+/** Where whole objects wait, who has them on lease, and the retained broadcasts. */
+export function* keptPlaces({ registry, sessions, absent }: Core): Generator<KeptPlace> {
+  for (const group of registry.groups.values()) {
+    for (const entry of group.queue.everything()) if (isWhole(entry)) yield placeOf(entry, group, undefined, false)
+    if (group.retained !== undefined) yield retainedPlace(group, group.retained)
   }
   for (const leases of absent.values()) yield* absentPlaces(leases)
   for (const { id, leases, reclaimed, earlier } of sessions.values()) {
-    for (const [number, item] of leases) yield* leasedPlace(item, id, leases.isSeen(number))
-    for (const item of reclaimed.values()) yield* leasedPlace(item, id, true)
+    for (const [number, entry, holder] of leases)
+      yield* leasedPlace({ entry, holder, isSeen: leases.isSeen(number) }, id)
+    for (const lease of reclaimed.values()) yield* leasedPlace(lease, id)
     if (earlier !== undefined) yield* absentPlaces(earlier)
   }
 }
 
-function* absentPlaces<P extends Payload>(absent: AbsentSession<P>): Generator<KeptPlace<P>> {
-  for (const item of absent) yield* leasedPlace(item, absent.id, absent.hasSeen(item))
+function* absentPlaces(absent: AbsentSession): Generator<KeptPlace> {
+  for (const lease of absent) yield* leasedPlace(lease, absent.id)
 }
 
-function* leasedPlace<P extends Payload>(item: Item<P>, session: string, isSeen: boolean): Generator<KeptPlace<P>> {
-  if (isWhole(item) && item.holder !== undefined) yield placeOf(item, item.holder.group, session, isSeen)
+function* leasedPlace({ entry, holder, isSeen }: Lease, session: string): Generator<KeptPlace> {
+  if (isWhole(entry)) yield placeOf(entry, holder.group, session, isSeen)
 }
 
-function lastPlace<P extends Payload>(
-  { name }: Group<P>,
-  { parcel, order, groupIndex }: LastBroadcast<P>,
-): KeptPlace<P> {
+function retainedPlace({ name }: Group, { shared, order, groupIndex }: GroupBroadcast): KeptPlace {
   return {
-    payload: parcel.payload,
+    payload: shared.payload,
     kind: 'broadcast',
     group: name,
     groupIndex,
@@ -45,16 +41,12 @@ function lastPlace<P extends Payload>(
   }
 }
 
-function isWhole<P extends Payload>({ parcel }: Item<P>): boolean {
-  return parcel?.large === undefined
-}
-
-function placeOf<P extends Payload>(
-  { payload, groupIndex, order, attempt, copies }: Item<P>,
-  { name, isDeadLetter, deadLetters }: Group<P>,
+function placeOf(
+  { payload, groupIndex, order, attempt, copies }: QueueEntry,
+  { name, isDeadLetter, deadLetters }: Group,
   session: string | undefined,
   isSeen: boolean,
-): KeptPlace<P> {
+): KeptPlace {
   const deadLetter = isDeadLetter ? deadLetters.get(order) : undefined
   return { payload, kind: 'produce', group: name, groupIndex, order, attempt, copies, session, isSeen, deadLetter }
 }

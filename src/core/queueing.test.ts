@@ -65,7 +65,7 @@ describe('a produced object', () => {
     const relay = new TestBroker()
     const alice = relay.join('alice', 'g')
     relay.produce(alice, 'a', { g: 1_000_000 }, 1)
-    expect(relay.broker.core.directory.groups.get('g')?.ready.items()).toHaveLength(1)
+    expect(relay.broker.core.registry.groups.get('g')?.queue.entries()).toHaveLength(1)
     expect(relay.broker.stats().groups[0]?.waiting).toBe(1_000_000)
   })
 
@@ -119,9 +119,7 @@ describe('a produced object', () => {
       { kind: 'broadcast', groups: [''], copies: [1] },
     ] as const
     for (const route of routes) {
-      expect(codeOf(() => relay.broker.send(alice, 9, route, { bytes: 1, objects: 1, name: 'x' }))).toBe(
-        'PROTOCOL_VIOLATION',
-      )
+      expect(codeOf(() => relay.broker.send(alice, 9, route, { bytes: 1, objects: 1 }))).toBe('PROTOCOL_VIOLATION')
     }
     relay.broker.stopAccepting()
     relay.produce(alice, 'e', 'g')

@@ -1,34 +1,30 @@
-import type { DropReason, Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import type { Group } from './group.ts'
-import { cutRun, type Item, type Parcel, waitingItem } from './parcel.ts'
+import type { Group } from './entities/model.ts'
+import { cutRun, type QueueEntry, queueEntry, type SharedPayload } from './entities/queueEntry.ts'
+import type { DropReason, Payload } from './ports.ts'
 
-/** Puts `copies` of an object, or a run, at the end of a group's queue. `parcel` is there if anything else refers to the payload. */
-export function enqueue<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
-  payload: P,
-  parcel: Parcel<P> | undefined,
+/** Puts `copies` of an object, or a run, at the end of a group's queue. `shared` is there if anything else refers to the payload. */
+export function enqueue(
+  core: Core,
+  group: Group,
+  payload: Payload,
+  shared: SharedPayload | undefined,
   copies: number,
   groupIndex: number,
 ): void {
-  const item = waitingItem(payload, parcel, group.nextOrder, 1, copies, groupIndex)
-  group.nextOrder += payload.objects
-  const large = parcel?.large
-  if (large === undefined) core.journal.queued(payload, group.name, groupIndex, item.order, copies)
-  else large.waiting.set(item, group)
-  group.ready.push(item)
-  if (group.blocked.length > 0) group.blocked.bytesAfter += copies * payload.bytes
-  const { blocked } = core
-  if (blocked.length === 0 || group.relayEpoch === blocked.epoch) return
-  group.relayEpoch = blocked.epoch
-  group.relayOrder = item.order
+  const entry = queueEntry(payload, shared, group.takeOrder(payload.objects), 1, copies, groupIndex)
+  const large = core.largeOf(shared)
+  if (large === undefined) core.journal.queued(payload, group.name, groupIndex, entry.order, copies)
+  else large.waits(entry, group)
+  group.queue.push(entry)
+  group.blocked.tookRoom(copies * payload.bytes)
+  if (core.blocked.length > 0) group.queuedInEpoch(core.blocked.epoch, entry.order)
 }
 
 /** Drops the oldest waiting objects of a group until so many objects and so many bytes are gone, or nothing waits. */
-export function dropOldest<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
+export function dropOldest(
+  core: Core,
+  group: Group,
   reason: DropReason,
   countExcess: number,
   bytesExcess: number,
@@ -47,52 +43,30 @@ export function dropOldest<P extends Payload>(
 }
 
 /** Drops the oldest waiting objects of a group, of each as many copies as `copiesOf` says, until that is enough or nothing waits. */
-export function dropUntil<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
+export function dropUntil(
+  core: Core,
+  group: Group,
   reason: DropReason,
   isEnough: () => boolean,
-  copiesOf: (item: Item<P>) => number,
+  copiesOf: (entry: QueueEntry) => number,
 ): void {
   let count = 0
   while (!isEnough()) {
-    const item = group.ready.oldest()
-    if (item === undefined) break
-    if (item.payload.objects > 1) {
-      group.ready.putFirst(cutRun(core.output, item, 1))
+    const entry = group.queue.oldest()
+    if (entry === undefined) break
+    if (entry.payload.objects > 1) {
+      group.queue.putFirst(cutRun(core.output, entry, 1))
       continue
     }
-    const copies = copiesOf(item)
-    const large = item.parcel?.large
-    if (large === undefined) core.journal.dropped(item.payload, group.name, item.attempt, copies, item.order)
-    else if (copies === item.copies) large.waiting.delete(item)
-    group.ready.drop(item, copies)
-    core.letItemGo(item, group, copies)
+    const copies = copiesOf(entry)
+    const large = core.largeOf(entry.shared)
+    if (large === undefined) core.journal.dropped(entry.payload, group.name, entry.attempt, copies, entry.order)
+    else if (copies === entry.copies) large.dropped(entry)
+    group.queue.drop(entry, copies)
+    core.unrefEntry(entry, group, copies)
     count += copies
   }
   if (count === 0) return
-  group.counts.dropped += count
-  core.counts.dropped += count
+  group.counts.addDropped(count)
   core.output.event({ type: 'objectDropped', group: group.name, kind: 'produce', reason, count })
-}
-
-/**
- * So many may wait in a queue that drops its oldest. One that had more when its bounds were set is not cut: it grows no further, and
- * is bounded like any other once it is short enough.
- */
-export function countBound<P extends Payload>(group: Group<P>): number {
-  group.countBound = Math.min(group.countBound, group.ready.count)
-  return Math.max(group.maxConsumables, group.countBound)
-}
-
-/** The same for the bytes of a group. */
-export function bytesBound<P extends Payload>(core: Core<P>, group: Group<P>): number {
-  group.bytesBound = Math.min(group.bytesBound, group.bytes)
-  return Math.max(core.limits.groupBytesMax, group.bytesBound)
-}
-
-/** The same for the bytes of all. */
-export function keptBytesBound<P extends Payload>(core: Core<P>): number {
-  core.keptBytesBound = Math.min(core.keptBytesBound, core.keptBytes)
-  return Math.max(core.limits.relayBytesMax, core.keptBytesBound)
 }

@@ -39,7 +39,7 @@ function others(relay: TestBroker): string[] {
 }
 
 describe('a session that comes back after a restart', () => {
-  test('keeps what it claims, and gives the rest back without an attempt counted', () => {
+  test('keeps what it claims, and gives the park back without an attempt counted', () => {
     const { relay, payloads } = restarted('a b c d')
     expect(relay.broker.isAbsent('worker')).toBe(true)
     const worker = relay.join('worker', 'g')
@@ -123,7 +123,7 @@ describe('a session that comes back after a restart', () => {
     ])
   })
 
-  test('may claim the rest after it has begun anew', () => {
+  test('may claim the park after it has begun anew', () => {
     const { relay, payloads } = restarted('a b')
     const worker = relay.join('worker', 'g')
     claim(relay, worker, payloads[0], first)

@@ -1,22 +1,21 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import { placeAnew, watch } from './dispatch.ts'
-import { endLease, giveBack, giveBackAbsent, noteProgress, type ReleaseTerms, releasedAs } from './leases.ts'
-import type { Item } from './parcel.ts'
-import type { Session } from './session.ts'
+import { watch } from './dispatch.ts'
+import type { Lease, Session } from './entities/model.ts'
+import { acknowledgeOne, noteProgress, type ReleaseTerms, releasedAs, requeue, requeueAbsent } from './leases.ts'
+import type { Payload } from './ports.ts'
 
-/** From this number on, leases are those of an earlier run of the relay, under numbers that the endpoint chose. */
+/** From this number on, leases are those of before a restart of the relay, under numbers that the endpoint chose. */
 export const reclaimedLeaseMin: number = 2 ** 48
 
 /** So many may one session have at once. */
 const reclaimedLeasesMax = 1_000_000
 
-/** Moves one lease of an earlier run to the session that came back. Returns whether there was such a one. */
-export function reclaim<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  payload: P,
+/** Moves one lease of before a restart to the session that came back. Returns whether there was such a one. */
+export function reclaim(
+  core: Core,
+  session: Session,
+  payload: Payload,
   group: string,
   attempt: number,
   number: number,
@@ -29,85 +28,62 @@ export function reclaim<P extends Payload>(
     throw violation(session, `claims more than ${reclaimedLeasesMax} leases. Settle some before.`)
   }
   noteProgress(core, session)
-  const item = earlier?.take(payload, group, attempt)
-  if (earlier === undefined || item === undefined) return false
+  const lease = earlier?.take(payload, group, attempt)
+  if (lease === undefined) return false
+  const { entry } = lease
   // What is claimed is what its program has.
-  if (!earlier.hasSeen(item)) core.journal.seen(payload, group, attempt, session.id, item.order)
-  const { holder } = item
-  const member = session.memberships.get(group)
+  if (!lease.isSeen) core.journal.seen(payload, group, attempt, session.id, entry.order)
   // Who came back as a member of other groups keeps the lease without being a member.
-  if (member !== undefined && holder !== undefined) {
-    holder.leases--
-    member.leases++
-    item.holder = member
-    placeAnew(member)
-  }
-  reclaimed.set(number, item)
+  const holder = session.memberships.get(group) ?? lease.holder
+  if (holder !== lease.holder) holder.takeOver(payload, lease.holder)
+  reclaimed.set(number, { entry, holder, isSeen: true })
   if (core.limits.progressMs > 0) watch(core, session, 1)
   return true
 }
 
 /** The session has claimed all that it has: the rest goes back, and nobody is to blame for it. */
-export function endReclaim<P extends Payload>(core: Core<P>, session: Session<P>): void {
+export function endReclaim(core: Core, session: Session): void {
   const { earlier } = session
   session.earlier = undefined
-  if (earlier !== undefined) giveBackAbsent(core, earlier, 'lost', false)
+  if (earlier !== undefined) requeueAbsent(core, earlier, 'lost', false)
 }
 
 /** The session's program took what it had claimed as `from` to `to`; what is not there, it did not get. */
-export function acknowledgeReclaimed<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  from: number,
-  to: number,
-): void {
-  const items = takeReclaimed(session, from, to, 'acknowledges')
+export function acknowledgeReclaimed(core: Core, session: Session, from: number, to: number): void {
+  const leases = takeReclaimed(session, from, to, 'acknowledges')
   noteProgress(core, session)
-  for (const item of items) {
-    const { holder } = item
-    if (holder === undefined) continue
-    const { group } = holder
-    endLease(item, holder)
-    group.counts.acknowledged++
-    core.counts.acknowledged++
-    core.journal.acknowledged(item.payload, group.name, item.attempt, session.id, true, item.order)
-    core.letItemGo(item, group)
+  for (const { entry, holder } of leases) {
+    acknowledgeOne(core, session, entry, holder, true)
     // It may have been the last that was known of the group.
-    core.touch(group)
+    core.markDirty(holder.group)
   }
 }
 
-/** The session gives back what it had claimed as `from` to `to`; what is not there, it did not get. */
-export function releaseReclaimed<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
-  from: number,
-  to: number,
-  terms: ReleaseTerms,
-): void {
-  const items = takeReclaimed(session, from, to, 'releases')
+/** The session releases what it had claimed as `from` to `to`; what is not there, it did not get. */
+export function releaseReclaimed(core: Core, session: Session, from: number, to: number, terms: ReleaseTerms): void {
+  const leases = takeReclaimed(session, from, to, 'releases')
   noteProgress(core, session)
-  for (const item of items) giveBack(core, item, releasedAs(terms, true))
+  for (const lease of leases) requeue(core, lease, releasedAs(terms))
 }
 
 /** Takes no more steps than there are claimed leases, however long the range is. */
-function takeReclaimed<P extends Payload>(session: Session<P>, from: number, to: number, does: string): Item<P>[] {
+function takeReclaimed(session: Session, from: number, to: number, does: string): Lease[] {
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from > to) {
     throw violation(session, `${does} the leases ${from} to ${to}, which is not a range.`)
   }
   const { reclaimed } = session
-  const items: Item<P>[] = []
+  const leases: Lease[] = []
   const take = (number: number): void => {
-    const item = reclaimed.get(number)
-    if (item === undefined) return
+    const lease = reclaimed.get(number)
+    if (lease === undefined) return
     reclaimed.delete(number)
-    items.push(item)
+    leases.push(lease)
   }
   if (to - from < reclaimed.size) for (let number = from; number <= to; number++) take(number)
   else for (const number of reclaimed.keys()) if (number >= from && number <= to) take(number)
-  return items
+  return leases
 }
 
-function violation<P extends Payload>(session: Session<P>, what: string): ObjectRelayError {
+function violation(session: Session, what: string): ObjectRelayError {
   return createError('PROTOCOL_VIOLATION', `The session "${session.id}" ${what}`)
 }

@@ -1,7 +1,6 @@
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import type { Group } from './group.ts'
-import type { Parcel } from './parcel.ts'
+import type { Group } from './entities/model.ts'
+import type { SharedPayload } from './entities/queueEntry.ts'
 import { dropUntil } from './queueing.ts'
 import { evict } from './retained.ts'
 
@@ -13,26 +12,26 @@ export interface Excess {
 }
 
 /** Where it may become free, beside the retained broadcasts of groups without members. */
-interface Sources<P extends Payload> {
+interface Sources {
   /** A queue that drops its oldest. */
-  readonly dropping?: Group<P> | undefined
-  /** Their retained broadcasts go in any case, because another one takes their place. */
-  readonly replaced?: readonly Group<P>[]
+  readonly dropping?: Group | undefined
+  /** Their retained broadcasts go in any case, because another one replaces them. */
+  readonly replaced?: readonly Group[]
 }
 
 /** When so many in a row would free nothing, the others are let be as well. */
 const VAIN_MAX = 1_024
 
 /** Adds up what would be free if some of what is kept were not. What is referred to from elsewhere frees nothing. */
-class FreedRoom<P extends Payload> {
+class FreedRoom {
   private bytes: number
   private bytesAfter: number
-  private readonly core: Core<P>
+  private readonly core: Core
   /** References that would be gone. */
-  private readonly gone = new Map<Parcel<P>, number>()
+  private readonly gone = new Map<SharedPayload, number>()
   private vain = 0
 
-  constructor(core: Core<P>, { bytes, bytesAfter }: Excess) {
+  constructor(core: Core, { bytes, bytesAfter }: Excess) {
     this.core = core
     this.bytes = bytes
     this.bytesAfter = bytesAfter
@@ -51,16 +50,16 @@ class FreedRoom<P extends Payload> {
     return this.bytes > 0 || (isAfterFirst && this.bytesAfter > 0)
   }
 
-  /** So many references to a parcel would be gone; returns whether that is all of them. */
-  dropReferences(parcel: Parcel<P>, count: number): boolean {
-    const gone = (this.gone.get(parcel) ?? 0) + count
-    this.gone.set(parcel, gone)
+  /** So many references to a shared payload would be gone; returns whether that is all of them. */
+  dropReferences(shared: SharedPayload, count: number): boolean {
+    const gone = (this.gone.get(shared) ?? 0) + count
+    this.gone.set(shared, gone)
     // Dead letters take no room here.
-    if (gone < parcel.references - parcel.deadReferences) {
+    if (gone < shared.references - shared.deadReferences) {
       this.vain++
       return false
     }
-    this.drop(parcel.payload.bytes, this.core.isParcelAfterFirst(parcel))
+    this.drop(shared.payload.bytes, this.core.isSharedAfterFirst(shared))
     return true
   }
 
@@ -72,24 +71,24 @@ class FreedRoom<P extends Payload> {
 }
 
 /** Whether so much can become free. Nothing changes. */
-export function canFree<P extends Payload>(core: Core<P>, excess: Excess, sources: Sources<P>): boolean {
+export function canFree(core: Core, excess: Excess, sources: Sources): boolean {
   const { dropping, replaced = [] } = sources
-  let bytesMax = core.unattended.bytes + (dropping?.ready.bytes ?? 0)
-  for (const { last } of replaced) bytesMax += last?.parcel.payload.bytes ?? 0
+  let bytesMax = core.unattended.bytes + (dropping?.queue.bytes ?? 0)
+  for (const { retained } of replaced) bytesMax += retained?.shared.payload.bytes ?? 0
   if (excess.bytes > bytesMax || excess.bytesAfter > bytesMax) return false
   const freed = new FreedRoom(core, excess)
   findEvictable(core, freed, sources)
   if (freed.isEnough || dropping === undefined) return freed.isEnough
-  for (const { parcel, payload, copies, order } of dropping.ready.oldestFirst()) {
-    if (parcel === undefined) freed.drop(payload.bytes, core.isAfterFirst(dropping, order))
-    else freed.dropReferences(parcel, copies)
+  for (const { shared, payload, copies, order } of dropping.queue.oldestFirst()) {
+    if (shared === undefined) freed.drop(payload.bytes, core.isAfterFirst(dropping, order))
+    else freed.dropReferences(shared, copies)
     if (freed.isEnough || freed.isVain) break
   }
   return freed.isEnough
 }
 
 /** Frees so much, which can become free. */
-export function free<P extends Payload>(core: Core<P>, excess: Excess, sources: Sources<P>): void {
+export function free(core: Core, excess: Excess, sources: Sources): void {
   const { keptBytes, blocked } = core
   const keptBytesMax = keptBytes - Math.max(0, excess.bytes)
   const bytesAfterMax = blocked.bytesAfter - Math.max(0, excess.bytesAfter)
@@ -101,23 +100,19 @@ export function free<P extends Payload>(core: Core<P>, excess: Excess, sources: 
 }
 
 /** The groups whose retained broadcasts are to go. */
-function findEvictable<P extends Payload>(
-  core: Core<P>,
-  freed: FreedRoom<P>,
-  { replaced = [] }: Sources<P>,
-): Group<P>[] {
-  for (const { last } of replaced) if (last !== undefined) freed.dropReferences(last.parcel, 1)
-  const found: Group<P>[] = []
-  const shared = new Map<Parcel<P>, Group<P>[]>()
+function findEvictable(core: Core, freed: FreedRoom, { replaced = [] }: Sources): Group[] {
+  for (const { retained } of replaced) if (retained !== undefined) freed.dropReferences(retained.shared, 1)
+  const found: Group[] = []
+  const sharing = new Map<SharedPayload, Group[]>()
   for (const group of core.unattended) {
     if (freed.isEnough || freed.isVain) break
-    const parcel = group.last?.parcel
-    if (parcel === undefined || replaced.includes(group)) continue
-    if (!freed.helps(core.isParcelAfterFirst(parcel))) continue
-    const groups = shared.get(parcel) ?? []
+    const shared = group.retained?.shared
+    if (shared === undefined || replaced.includes(group)) continue
+    if (!freed.helps(core.isSharedAfterFirst(shared))) continue
+    const groups = sharing.get(shared) ?? []
     groups.push(group)
-    shared.set(parcel, groups)
-    if (freed.dropReferences(parcel, 1)) found.push(...groups)
+    sharing.set(shared, groups)
+    if (freed.dropReferences(shared, 1)) found.push(...groups)
   }
   return found
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { TestBroker, type TestPayload } from '../../test/properties/brokerHarness.ts'
+import { nameOf, TestBroker, type TestPayload } from '../../test/properties/brokerHarness.ts'
 import { checkInvariants } from '../../test/properties/brokerInvariants.ts'
 import { summarize } from '../../test/properties/journalModel.ts'
 import type { DeadLetter } from '../deadLetter.ts'
@@ -212,7 +212,7 @@ describe('the places of a broker', () => {
     ]
     restore(relay, places)
     expect(summarize(relay.broker.places())).toEqual(summarize(places))
-    expect([...relay.broker.payloads()].map(({ name }) => name).toSorted()).toEqual(['a', 'a', 'a', 'a', 'a', 'b', 'c'])
+    expect([...relay.broker.payloads()].map(nameOf).toSorted()).toEqual(['a', 'a', 'a', 'a', 'a', 'b', 'c'])
   })
 
   test('leave out large objects until they are whole, and then have them as they are by now', () => {

@@ -1,42 +1,38 @@
-import { AbsentSession } from './absentSession.ts'
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import { keepDeadLetter } from './deadLetters.ts'
-import { FreshLine } from './freshLine.ts'
-import type { Group } from './group.ts'
+import { FreshQueue } from './entities/freshQueue.ts'
+import { AbsentSession, type Group } from './entities/model.ts'
+import { type QueueEntry, queueEntry, SharedPayload } from './entities/queueEntry.ts'
 import { isDeadLetterName } from './groupName.ts'
-import { Heap } from './heap.ts'
 import type { KeptPlace } from './journal.ts'
-import { type Item, type Parcel, waitingItem } from './parcel.ts'
 
 /** Part of a group's queue that came in its order. */
-interface SortedLine<P extends Payload> {
-  readonly line: FreshLine<P>
+interface SortedPart {
+  readonly entries: FreshQueue
   lastOrder: number
   lastAttempt: number
 }
 
 /**
- * Puts what an earlier run of the relay kept back into its places. Queues of millions come, as a rule, in their order, and
- * are packed as they come; what comes out of order stands in lines of its own until all are merged.
+ * Puts back what was kept when the relay ended. Queues of millions come, as a rule, in their order, and are packed as they come; what
+ * comes out of order is kept in parts of its own until all are merged.
  */
-export class Restoration<P extends Payload> {
-  private readonly core: Core<P>
+export class Restoration {
+  private readonly core: Core
   /** The first place of an object, and its others as far as they have come. */
-  private first: KeptPlace<P> | undefined
-  private others: KeptPlace<P>[] = []
+  private first: KeptPlace | undefined
+  private others: KeptPlace[] = []
   /** Most objects wait in the same group as the one before. */
-  private recentGroup: Group<P> | undefined
-  private recentLines: SortedLine<P>[] = []
-  private readonly lines = new Map<Group<P>, SortedLine<P>[]>()
+  private recentGroup: Group | undefined
+  private recentParts: SortedPart[] = []
+  private readonly parts = new Map<Group, SortedPart[]>()
   /** The highest order of what is on lease. */
-  private readonly leasedOrders = new Map<Group<P>, number>()
+  private readonly leasedOrders = new Map<Group, number>()
 
-  constructor(core: Core<P>) {
+  constructor(core: Core) {
     this.core = core
   }
 
-  add(place: KeptPlace<P>): void {
+  add(place: KeptPlace): void {
     if (this.first?.payload === place.payload) {
       this.others.push(place)
       return
@@ -49,13 +45,11 @@ export class Restoration<P extends Payload> {
   finish(graceEndsMs: number): void {
     const { core } = this
     this.putObject()
-    for (const [group, lines] of this.lines) {
-      if (lines.length > 1) group.ready.fresh = merge(lines, new FreshLine(core.packing))
+    for (const [group, parts] of this.parts) {
+      const queues = parts.map(({ entries }) => entries)
+      group.queue.restore(queues, core.packing, this.leasedOrders.get(group) ?? -1)
     }
-    for (const [group, order] of this.leasedOrders) group.ready.separate(order)
-    for (const group of core.directory.groups.values()) group.keepWhatIsThere()
-    core.keptBytesBound = core.keptBytes
-    core.deadBytesBound = core.deadBytes
+    core.keepWhatIsThere()
     for (const absent of core.absent.values()) absent.graceEndsMs = graceEndsMs
   }
 
@@ -66,7 +60,7 @@ export class Restoration<P extends Payload> {
     const { payload } = first
     if (others.length === 0 && first.kind === 'produce' && first.copies === 1) {
       const group = this.groupOf(first.group)
-      if (!group.isDeadLetter) core.keptBytes += payload.bytes
+      if (!group.isDeadLetter) core.keep(payload.bytes)
       this.putProduced(group, first, undefined)
       return
     }
@@ -75,49 +69,44 @@ export class Restoration<P extends Payload> {
     const references = places.reduce((sum, { copies }) => sum + copies, 0)
     const isShared = references > 1 || first.kind === 'broadcast'
     const deadReferences = places.reduce((sum, { group, copies }) => sum + (isDeadLetterName(group) ? copies : 0), 0)
-    const parcel: Parcel<P> | undefined = isShared
-      ? { payload, references, deadReferences, epoch: 0, large: undefined }
-      : undefined
-    if (references > deadReferences) core.keptBytes += payload.bytes
+    const shared = isShared ? new SharedPayload(payload, references, 0, deadReferences) : undefined
+    if (references > deadReferences) core.keep(payload.bytes)
     for (const place of places) {
       const group = this.groupOf(place.group)
-      if (place.kind === 'produce') this.putProduced(group, place, parcel)
-      else if (parcel !== undefined) putLast(core, group, place, parcel)
+      if (place.kind === 'produce') this.putProduced(group, place, shared)
+      else if (shared !== undefined) putRetained(core, group, place, shared)
     }
   }
 
-  private putProduced(group: Group<P>, place: KeptPlace<P>, parcel: Parcel<P> | undefined): void {
+  private putProduced(group: Group, place: KeptPlace, shared: SharedPayload | undefined): void {
     const { payload, order, attempt, copies, groupIndex, session, isSeen } = place
-    group.nextOrder = Math.max(group.nextOrder, order + payload.objects)
-    if (group.isDeadLetter) keepDeadLetter(this.core, group, place, place.deadLetter)
+    group.passOrder(order + payload.objects - 1)
+    if (group.isDeadLetter) this.core.addDeadLetter(group, place, place.deadLetter)
     if (session === undefined) {
-      this.queue(group, waitingItem(payload, parcel, order, attempt, copies, groupIndex))
+      this.queue(group, queueEntry(payload, shared, order, attempt, copies, groupIndex))
       return
     }
     const absent = this.absentSession(session)
     this.leasedOrders.set(group, Math.max(order, this.leasedOrders.get(group) ?? 0))
-    for (let copy = 0; copy < copies; copy++) {
-      absent.add(waitingItem(payload, parcel, order, attempt, 1, groupIndex), group, isSeen)
-      group.leased++
-      group.leasedBytes += payload.bytes
-    }
+    for (let copy = 0; copy < copies; copy++)
+      absent.add(queueEntry(payload, shared, order, attempt, 1, groupIndex), group, isSeen)
   }
 
-  private groupOf(name: string): Group<P> {
+  private groupOf(name: string): Group {
     if (this.recentGroup?.name !== name) {
-      const group = this.core.directory.obtain(name)
-      let lines = this.lines.get(group)
-      if (lines === undefined) {
-        lines = []
-        this.lines.set(group, lines)
+      const group = this.core.registry.getOrCreate(name)
+      let parts = this.parts.get(group)
+      if (parts === undefined) {
+        parts = []
+        this.parts.set(group, parts)
       }
       this.recentGroup = group
-      this.recentLines = lines
+      this.recentParts = parts
     }
     return this.recentGroup
   }
 
-  private absentSession(id: string): AbsentSession<P> {
+  private absentSession(id: string): AbsentSession {
     const { absent } = this.core
     let session = absent.get(id)
     if (session === undefined) {
@@ -127,77 +116,45 @@ export class Restoration<P extends Payload> {
     return session
   }
 
-  private queue(group: Group<P>, item: Item<P>): void {
-    const { ready } = group
-    const lines = this.recentLines
-    const index = firstThatTakes(lines, item)
-    let sorted = lines[index]
-    if (sorted === undefined) {
-      const line = index === 0 ? ready.fresh : new FreshLine<P>(this.core.packing)
-      sorted = { line, lastOrder: 0, lastAttempt: 0 }
-      lines.push(sorted)
+  private queue(group: Group, entry: QueueEntry): void {
+    const parts = this.recentParts
+    let part = parts[firstThatTakes(parts, entry)]
+    if (part === undefined) {
+      part = { entries: new FreshQueue(this.core.packing), lastOrder: 0, lastAttempt: 0 }
+      parts.push(part)
     }
-    sorted.lastOrder = item.order
-    sorted.lastAttempt = item.attempt
-    ready.pushTo(sorted.line, item)
+    part.lastOrder = entry.order
+    part.lastAttempt = entry.attempt
+    part.entries.push(entry)
+    group.queue.countRestored(entry)
   }
 }
 
-/** The ends of the lines are in falling order, because each item goes to the first line that it fits behind. */
-function firstThatTakes<P extends Payload>(lines: readonly SortedLine<P>[], item: Item<P>): number {
+/** The ends of the parts are in falling order, because each entry goes to the first part that it fits behind. */
+function firstThatTakes(parts: readonly SortedPart[], entry: QueueEntry): number {
   let low = 0
-  let high = lines.length
+  let high = parts.length
   while (low < high) {
     const middle = (low + high) >> 1
-    const line = lines[middle]
-    if (line === undefined || fitsBehind(line, item)) high = middle
+    const part = parts[middle]
+    if (part === undefined || fitsBehind(part, entry)) high = middle
     else low = middle + 1
   }
   return low
 }
 
 /** Of copies of one object, that which was tried more often comes first. */
-function fitsBehind<P extends Payload>(
-  { lastOrder, lastAttempt }: SortedLine<P>,
-  { order, attempt }: Item<P>,
-): boolean {
+function fitsBehind({ lastOrder, lastAttempt }: SortedPart, { order, attempt }: QueueEntry): boolean {
   return order === lastOrder ? attempt <= lastAttempt : order > lastOrder
 }
 
-/** Each line gives its memory back as it is read. */
-function merge<P extends Payload>(lines: readonly SortedLine<P>[], merged: FreshLine<P>): FreshLine<P> {
-  const sources = new Heap<FreshLine<P>>(startsBefore, () => {})
-  for (const { line } of lines) sources.push(line)
-  for (let source = sources.first(); source !== undefined; source = sources.first()) {
-    const item = source.shift()
-    if (item !== undefined) merged.push(item)
-    if (source.first() === undefined) sources.removeAt(0)
-    else sources.update(0)
-  }
-  return merged
-}
-
-function startsBefore<P extends Payload>(one: FreshLine<P>, other: FreshLine<P>): boolean {
-  const item = one.first()
-  const otherItem = other.first()
-  if (item === undefined || otherItem === undefined) return item !== undefined
-  return item.order === otherItem.order ? item.attempt > otherItem.attempt : item.order < otherItem.order
-}
-
-function putLast<P extends Payload>(
-  core: Core<P>,
-  group: Group<P>,
-  { order, groupIndex }: KeptPlace<P>,
-  parcel: Parcel<P>,
-): void {
-  const { last } = group
-  if (last !== undefined && last.order > order) {
-    core.letParcelGo(parcel)
+function putRetained(core: Core, group: Group, { order, groupIndex }: KeptPlace, shared: SharedPayload): void {
+  const { retained } = group
+  if (retained !== undefined && retained.order > order) {
+    core.unref(shared)
     return
   }
-  group.last = { parcel, order, groupIndex }
-  group.broadcastOrder = order
-  group.wholeOrder = order
+  group.restoreRetained({ shared, order, groupIndex })
   core.unattended.changed(group)
-  if (last !== undefined) core.letParcelGo(last.parcel)
+  if (retained !== undefined) core.unref(retained.shared)
 }

@@ -1,39 +1,33 @@
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import type { Group, LastBroadcast } from './group.ts'
+import type { Group, GroupBroadcast } from './entities/model.ts'
 
-/** A group has another retained broadcast, or a first one, to which `retained.parcel` counts a reference. */
-export function retain<P extends Payload>(core: Core<P>, group: Group<P>, retained: LastBroadcast<P>): void {
-  const before = group.last
-  group.last = retained
+/** A group has another retained broadcast, or a first one, to which `retained.shared` counts a reference. */
+export function retain(core: Core, group: Group, retained: GroupBroadcast): void {
+  const before = group.retain(retained)
   core.unattended.changed(group)
-  core.journal.lastBroadcast(retained.parcel.payload, group.name, retained.groupIndex, retained.order)
-  if (before !== undefined) core.letParcelGo(before.parcel)
+  core.journal.lastBroadcast(retained.shared.payload, group.name, retained.groupIndex, retained.order)
+  if (before !== undefined) core.unref(before.shared)
 }
 
 /** A group has no retained broadcast any more. */
-export function clearRetained<P extends Payload>(core: Core<P>, group: Group<P>): void {
-  const { last } = group
-  if (last === undefined) return
-  group.last = undefined
-  // One that was begun before it does not take its place.
-  group.clearedOrder = Math.max(group.clearedOrder, last.order)
+export function clearRetained(core: Core, group: Group): void {
+  const retained = group.clearRetained()
+  if (retained === undefined) return
   core.unattended.changed(group)
-  core.journal.lastCleared(last.parcel.payload, group.name, last.order)
-  core.letParcelGo(last.parcel)
-  core.touch(group)
+  core.journal.lastCleared(retained.shared.payload, group.name, retained.order)
+  core.unref(retained.shared)
+  core.markDirty(group)
 }
 
 /** A retained broadcast that nobody is there for makes room. */
-export function evict<P extends Payload>(core: Core<P>, group: Group<P>): void {
+export function evict(core: Core, group: Group): void {
   clearRetained(core, group)
-  group.counts.dropped++
-  core.counts.dropped++
+  group.counts.addDropped(1)
   core.output.event({ type: 'objectDropped', group: group.name, kind: 'broadcast', reason: 'evicted', count: 1 })
 }
 
 /** Groups came beyond `groupsMax`, in place of others of which only the retained broadcast is left. */
-export function evictGroups<P extends Payload>(core: Core<P>): void {
-  const { directory, unattended } = core
-  for (const group of unattended.findGroups(directory.takeSurplus(), () => false)) evict(core, group)
+export function evictGroups(core: Core): void {
+  const { registry, unattended } = core
+  for (const group of unattended.findGroups(registry.takeSurplus(), () => false)) evict(core, group)
 }

@@ -1,62 +1,35 @@
-import type { Payload } from './contract.ts'
-import type { Core } from './core.ts'
-import type { Group } from './group.ts'
-import type { Heap } from './heap.ts'
-import type { Item } from './parcel.ts'
-
-/**
- * An object that waits and is not to be delivered yet: until it is due, after an attempt that failed; or, as a dead letter whose readers
- * failed too often, until another reader comes.
- */
-export interface SetAside<P extends Payload> {
-  readonly item: Item<P>
-  readonly group: Group<P>
-  /** When it may be delivered again; infinite if it rests. */
-  readonly dueMs: number
-  /** Where it stands in the due times; `undefined` if it rests. */
-  readonly dueTimes: Heap<SetAside<P>> | undefined
-  /** Its place there; -1 if it is not there. */
-  dueIndex: number
-  /** Its place among what is set aside in its group. */
-  index: number
-}
-
-export function isDueBefore<P extends Payload>(one: SetAside<P>, other: SetAside<P>): boolean {
-  return one.dueMs < other.dueMs
-}
-
-export function keepDueIndex<P extends Payload>(entry: SetAside<P>, index: number): void {
-  entry.dueIndex = index
-}
+import type { Core, Retry } from './core.ts'
+import type { Group } from './entities/model.ts'
+import type { QueueEntry } from './entities/queueEntry.ts'
 
 /** An object may be delivered again when `delayMs` have passed. */
-export function retryLater<P extends Payload>(core: Core<P>, group: Group<P>, item: Item<P>, delayMs: number): void {
+export function retryLater(core: Core, group: Group, entry: QueueEntry, delayMs: number): void {
   const dueTimes = core.retries
-  const entry: SetAside<P> = { item, group, dueMs: core.nowMs + delayMs, dueTimes, dueIndex: -1, index: -1 }
-  group.ready.setAside(entry)
-  dueTimes.push(entry)
+  const delayed: Retry = { entry, group, dueMs: core.nowMs + delayMs, dueTimes, dueIndex: -1, index: -1 }
+  group.queue.delay(delayed)
+  dueTimes.push(delayed)
 }
 
 /** A dead letter is delivered to nobody until another reader comes. */
-export function rest<P extends Payload>(group: Group<P>, item: Item<P>): void {
+export function park(group: Group, entry: QueueEntry): void {
   const dueMs = Number.POSITIVE_INFINITY
-  group.ready.setAside({ item, group, dueMs, dueTimes: undefined, dueIndex: -1, index: -1 })
+  group.queue.delay({ entry, dueMs, dueTimes: undefined, dueIndex: -1, index: -1 })
 }
 
 /** Another reader came. */
-export function endRest<P extends Payload>(core: Core<P>, group: Group<P>): void {
-  const resting = group.ready.asideEntries().filter(({ dueTimes }) => dueTimes === undefined)
-  for (const entry of resting) group.ready.bringBack(entry)
-  if (resting.length > 0) core.touch(group)
+export function unpark(core: Core, group: Group): void {
+  const parked = group.queue.delayedEntries().filter(({ dueTimes }) => dueTimes === undefined)
+  for (const delayed of parked) group.queue.endDelay(delayed)
+  if (parked.length > 0) core.markDirty(group)
 }
 
 /** Time has come to `core.nowMs`: what is due may be delivered again. */
-export function retryWhatIsDue<P extends Payload>(core: Core<P>): void {
+export function retryDue(core: Core): void {
   const { retries, nowMs } = core
-  for (let entry = retries.first(); entry !== undefined && entry.dueMs <= nowMs; entry = retries.first()) {
+  for (let delayed = retries.first(); delayed !== undefined && delayed.dueMs <= nowMs; delayed = retries.first()) {
     retries.removeAt(0)
-    entry.group.ready.bringBack(entry)
-    core.touch(entry.group)
+    delayed.group.queue.endDelay(delayed)
+    core.markDirty(delayed.group)
   }
 }
 

@@ -1,10 +1,10 @@
-import type { Payload } from './contract.ts'
-import type { BrokerCounts, Core } from './core.ts'
-import type { Group, GroupCounts } from './group.ts'
-import type { Session, SessionState } from './session.ts'
+import type { Core } from './core.ts'
+import type { BrokerCounts, GroupCounts } from './counts.ts'
+import type { Group, Session } from './entities/model.ts'
+import type { SessionState } from './ports.ts'
 
 /** One group, seen from outside. Bytes and counts are of the present; the fields of {@link GroupCounts} are since it is known. */
-export interface GroupStats extends Readonly<GroupCounts> {
+export interface GroupStats extends GroupCounts {
   readonly name: string
   readonly members: number
   readonly waiting: number
@@ -13,11 +13,11 @@ export interface GroupStats extends Readonly<GroupCounts> {
   readonly retrying: number
   readonly leased: number
   readonly leasedBytes: number
-  /** So many objects did its members ask for and not get yet. */
+  /** Objects its members have asked for and not yet received. */
   readonly demand: number
-  /** Sessions that hold something back until there is room here. */
+  /** Sessions with something that waits until there is room here. */
   readonly blockedSenders: number
-  /** Bytes of the last broadcast; -1 if there is none. */
+  /** Bytes of the retained broadcast; -1 if there is none. */
   readonly lastBroadcastBytes: number
 }
 
@@ -44,38 +44,39 @@ export interface BrokerStats {
   readonly sessions: readonly SessionStats[]
   /** Bytes of all kept objects, each once. */
   readonly keptBytes: number
-  readonly counts: Readonly<BrokerCounts>
+  readonly counts: BrokerCounts
 }
 
-export function readStats<P extends Payload>({ directory, sessions, keptBytes, counts }: Core<P>): BrokerStats {
+export function readStats({ registry, sessions, keptBytes, counts }: Core): BrokerStats {
   return {
-    groups: [...directory.groups.values()].map(groupStats),
+    groups: [...registry.groups.values()].map(groupStats),
     sessions: [...sessions.values()].map(sessionStats),
     keptBytes,
-    counts: { ...counts },
+    counts: counts.ofRelay(),
   }
 }
 
-function groupStats<P extends Payload>({ name, members, ready, leased, leasedBytes, ...group }: Group<P>): GroupStats {
+function groupStats({ name, members, queue, leased, leasedBytes, ...group }: Group): GroupStats {
   let demand = 0
   for (const { credit } of members) demand += credit
   return {
     name,
     members: members.size,
-    waiting: ready.count,
-    waitingBytes: ready.bytes,
-    retrying: ready.asideCount,
+    waiting: queue.count,
+    waitingBytes: queue.bytes,
+    retrying: queue.delayedCount,
     leased,
     leasedBytes,
     demand,
-    blockedSenders: group.heldLines,
-    lastBroadcastBytes: group.last?.parcel.payload.bytes ?? -1,
-    ...group.counts,
+    blockedSenders: group.blockedSenders,
+    lastBroadcastBytes: group.retained?.shared.payload.bytes ?? -1,
+    ...group.counts.ofGroup(),
   }
 }
 
-function sessionStats<P extends Payload>(session: Session<P>): SessionStats {
-  const { id, name, state, memberships, leases, reclaimed, sentBytes, limitBytes, backlog, heldBytes, begun } = session
+function sessionStats(session: Session): SessionStats {
+  const { id, name, state, memberships, leases, reclaimed, sentBytes, windowEnd, backlog, blockedBytes, begun } =
+    session
   let demand = 0
   for (const { credit } of memberships.values()) demand += credit
   return {
@@ -86,10 +87,10 @@ function sessionStats<P extends Payload>(session: Session<P>): SessionStats {
     leased: leases.size + reclaimed.size,
     demand,
     sentBytes,
-    windowBytes: limitBytes - sentBytes,
+    windowBytes: windowEnd - sentBytes,
     backlog: backlog.count,
     backlogBytes: backlog.bytes,
-    heldBytes,
+    heldBytes: blockedBytes,
     largeObjects: begun.size,
   }
 }

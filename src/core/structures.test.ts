@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Deque } from './deque.ts'
 import { Heap } from './heap.ts'
 import { LeaseTable } from './leaseTable.ts'
-import { Line } from './line.ts'
+import { TombstoneQueue } from './tombstoneQueue.ts'
 
 describe('a deque', () => {
   test('is a list from whose front one takes', () => {
@@ -29,34 +29,34 @@ describe('a deque', () => {
   })
 })
 
-describe('a line', () => {
+describe('a queue that entries may leave', () => {
   test('passes over what left it', () => {
-    const line = new Line<{ name: string; gone: boolean }>(({ gone }) => gone)
+    const queue = new TombstoneQueue<{ name: string; gone: boolean }>(({ gone }) => gone)
     const [one, two, three] = ['one', 'two', 'three'].map((name) => ({ name, gone: false }))
-    for (const entry of [one, two, three]) if (entry !== undefined) line.push(entry)
+    for (const entry of [one, two, three]) if (entry !== undefined) queue.push(entry)
     for (const entry of [one, two]) {
       if (entry !== undefined) entry.gone = true
-      line.left()
+      queue.left()
     }
-    expect(line.length).toBe(1)
-    expect([...line]).toEqual([three])
-    expect(line.shift()).toBe(three)
-    expect(line.first()).toBe(undefined)
-    expect(line.shift()).toBe(undefined)
+    expect(queue.length).toBe(1)
+    expect([...queue]).toEqual([three])
+    expect(queue.shift()).toBe(three)
+    expect(queue.first()).toBe(undefined)
+    expect(queue.shift()).toBe(undefined)
   })
 
   test('does not grow with what left it behind one that stays', () => {
-    const line = new Line<{ gone: boolean }>(({ gone }) => gone)
-    line.push({ gone: false })
+    const queue = new TombstoneQueue<{ gone: boolean }>(({ gone }) => gone)
+    queue.push({ gone: false })
     let kept = 0
     for (let count = 0; count < 10_000; count++) {
       const entry = { gone: false }
-      line.push(entry)
+      queue.push(entry)
       entry.gone = true
-      line.left()
-      kept = Math.max(kept, JSON.stringify(line).length)
+      queue.left()
+      kept = Math.max(kept, JSON.stringify(queue).length)
     }
-    expect(line.length).toBe(1)
+    expect(queue.length).toBe(1)
     expect(kept).toBeLessThan(5_000)
   })
 })
@@ -92,40 +92,43 @@ describe('a heap', () => {
 
 describe('a table of leases', () => {
   test('counts from 0, and forgets what was taken out', () => {
-    const table = new LeaseTable<string>()
+    const table = new LeaseTable<string, number>()
     expect(table.get(0)).toBe(undefined)
-    expect([table.add('a'), table.add('b')]).toEqual([0, 1])
+    expect([table.add('a', 1), table.add('b', 2)]).toEqual([0, 1])
     expect([table.take(0), table.take(0), table.get(1), table.take(2)]).toEqual(['a', undefined, 'b', undefined])
-    expect([...table]).toEqual([[1, 'b']])
+    expect([...table]).toEqual([[1, 'b', 2]])
     expect([table.size, table.next]).toEqual([1, 2])
   })
 
   test('has several numbers in a row for one entry, in whatever parts they are taken out', () => {
-    const table = new LeaseTable<{ name: string }>()
+    const table = new LeaseTable<{ name: string }, number>()
     const [one, run, part, last] = ['one', 'run', 'part', 'last'].map((name) => ({ name }))
     if (one === undefined || run === undefined || part === undefined || last === undefined) throw new Error('four')
-    expect([table.add(one), table.add(run, 200), table.add(last)]).toEqual([0, 1, 201])
+    expect([table.add(one, 7), table.add(run, 8, 200), table.add(last, 9)]).toEqual([0, 1, 201])
     expect([table.size, table.next, table.firstOf(0), table.firstOf(150), table.firstOf(201)]).toEqual([
       202, 202, 0, 1, 201,
     ])
     table.replace(part, 1, 100)
     expect([...table]).toEqual([
-      [0, one],
-      [1, part],
-      [101, run],
-      [201, last],
+      [0, one, 7],
+      [1, part, 8],
+      [101, run, 8],
+      [201, last, 9],
     ])
-    expect([table.take(101, 70), table.firstOf(180), table.get(170), table.size]).toEqual([run, 171, undefined, 132])
-    expect([table.take(1, 100), table.take(171, 30), table.take(0), table.size]).toEqual([part, run, one, 1])
-    expect([...table]).toEqual([[201, last]])
+    table.takeRun(101, 70)
+    expect([table.firstOf(180), table.get(170), table.get(171), table.size]).toEqual([171, undefined, run, 132])
+    table.takeRun(1, 100)
+    table.takeRun(171, 30)
+    expect([table.take(0), table.size]).toEqual([one, 1])
+    expect([...table]).toEqual([[201, last, 9]])
     expect(table.pageCount).toBe(1)
   })
 
   test('does not grow while one lease is held beside a hundred thousand others', () => {
-    const table = new LeaseTable<string>()
-    const held = table.add('held')
+    const table = new LeaseTable<string, number>()
+    const held = table.add('held', 1)
     for (let count = 0; count < 100_000; count++) {
-      table.take(table.add('passing'))
+      table.take(table.add('passing', 1))
     }
     expect(table.pageCount).toBe(2)
     expect(table.take(held)).toBe('held')

@@ -1,64 +1,60 @@
-import type { Payload } from './contract.ts'
 import type { Core } from './core.ts'
-import { deliver, unstall } from './dispatch.ts'
-import type { Group } from './group.ts'
-import { isServedBefore, type Membership } from './membership.ts'
-import type { Plan } from './parcel.ts'
-import type { Session } from './session.ts'
+import { deliver } from './dispatch.ts'
+import { type Group, isServedBefore, type Membership, type ResolvedRoute, type Session } from './entities/model.ts'
 
 /** Whether the members of `group` would take so many objects of so many bytes each at once. */
-export function wouldTake<P extends Payload>(group: Group<P>, bytes: number, copies: number): boolean {
+export function wouldTake(group: Group, bytes: number, copies: number): boolean {
   let count = 0
   for (const member of askingMembers(group)) {
-    count += Math.min(member.credit, roomFor(member.session, bytes))
+    count += Math.min(member.credit, windowFor(member.session, bytes))
     if (count >= copies) return true
   }
   return false
 }
 
 /** Whether anybody asks for objects of `group`. */
-export function isAskedFor<P extends Payload>({ takers, stalled }: Group<P>): boolean {
+export function isAskedFor({ takers, stalled }: Group): boolean {
   return takers.size + stalled.size > 0
 }
 
 /** How many objects of so many bytes may be sent to a session now; the first of any size if its inbox is empty. */
-function roomFor<P extends Payload>({ backlog, workRoom, inboxBytes }: Session<P>, bytes: number): number {
+function windowFor({ backlog, workWindow, inboxBytes }: Session, bytes: number): number {
   const least = Math.min(bytes, inboxBytes)
-  if (backlog.count > 0 || workRoom < least) return 0
-  return bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor((workRoom - least) / bytes) + 1
+  if (backlog.count > 0 || workWindow < least) return 0
+  return bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor((workWindow - least) / bytes) + 1
 }
 
-function* askingMembers<P extends Payload>({ takers, stalled }: Group<P>): Generator<Membership<P>> {
+function* askingMembers({ takers, stalled }: Group): Generator<Membership> {
   yield* takers.values()
   yield* stalled.values()
 }
 
 /** Who of one group takes how many. */
-interface Takers<P extends Payload> {
-  readonly group: Group<P>
+interface Takers {
+  readonly group: Group
   /** Who is served first comes first. */
-  readonly members: readonly Membership<P>[]
-  readonly taken: Map<Membership<P>, number>
+  readonly members: readonly Membership[]
+  readonly taken: Map<Membership, number>
 }
 
 /**
  * Finds takers for the copies of one object in several groups that keep nothing, all or none: a member of several of them
  * has one inbox for all. Where the fairest choice for one group would leave none for another, it is given up.
  */
-export class TakerMatching<P extends Payload> {
+export class TakerMatching {
   private readonly bytes: number
-  private readonly groups: Takers<P>[] = []
+  private readonly groups: Takers[] = []
   /** How many more each session has room for. */
-  private readonly room = new Map<Session<P>, number>()
+  private readonly room = new Map<Session, number>()
 
   constructor(bytes: number) {
     this.bytes = bytes
   }
 
   /** Finds takers for `copies` in `group`, beside those of the groups that were added before; returns whether there are. */
-  add(group: Group<P>, copies: number): boolean {
+  add(group: Group, copies: number): boolean {
     const members = [...askingMembers(group)].sort((one, other) => (isServedBefore(one, other) ? -1 : 1))
-    const takers: Takers<P> = { group, members, taken: new Map() }
+    const takers: Takers = { group, members, taken: new Map() }
     this.groups.push(takers)
     for (let missing = copies; missing > 0; ) {
       const found = this.find(takers, missing, new Set([takers]))
@@ -69,24 +65,24 @@ export class TakerMatching<P extends Payload> {
   }
 
   /** Gives the waiting copies to those that were found. */
-  deliver(core: Core<P>): void {
+  deliver(core: Core): void {
     for (const { group, taken } of this.groups) {
       for (const [member, copies] of taken) {
         for (let left = copies; left > 0; left--) {
-          const item = group.ready.take()
-          if (item === undefined) return
-          if (member.stalled) unstall(member)
-          deliver(core, member, item)
+          const entry = group.queue.take()
+          if (entry === undefined) return
+          if (member.stalled) member.unstall()
+          deliver(core, member, entry)
         }
       }
     }
   }
 
   /** Up to `wanted` takers of a group. Where all room is taken, others of the groups that were not `visited` look elsewhere. */
-  private find(takers: Takers<P>, wanted: number, visited: Set<Takers<P>>): number {
+  private find(takers: Takers, wanted: number, visited: Set<Takers>): number {
     let missing = wanted
     for (const member of takers.members) {
-      const count = Math.min(missing, creditLeft(takers, member), this.roomOf(member.session))
+      const count = Math.min(missing, creditLeft(takers, member), this.windowOf(member.session))
       this.give(takers, member, count)
       missing -= count
       if (missing === 0) return wanted
@@ -109,27 +105,24 @@ export class TakerMatching<P extends Payload> {
     return wanted - missing
   }
 
-  private give({ taken }: Takers<P>, member: Membership<P>, count: number): void {
+  private give({ taken }: Takers, member: Membership, count: number): void {
     if (count === 0) return
     taken.set(member, (taken.get(member) ?? 0) + count)
-    this.room.set(member.session, this.roomOf(member.session) - count)
+    this.room.set(member.session, this.windowOf(member.session) - count)
   }
 
-  private roomOf(session: Session<P>): number {
-    return this.room.get(session) ?? roomFor(session, this.bytes)
+  private windowOf(session: Session): number {
+    return this.room.get(session) ?? windowFor(session, this.bytes)
   }
 }
 
-function creditLeft<P extends Payload>({ taken }: Takers<P>, member: Membership<P>): number {
+function creditLeft({ taken }: Takers, member: Membership): number {
   return member.credit - (taken.get(member) ?? 0)
 }
 
 /** Takers for an object in all groups of its route that keep nothing, if there are several; `undefined` if there are not enough. */
-export function matchTakers<P extends Payload>(
-  { groups, copies }: Plan<P>,
-  bytes: number,
-): TakerMatching<P> | undefined {
-  const matching = new TakerMatching<P>(bytes)
+export function matchTakers({ groups, copies }: ResolvedRoute, bytes: number): TakerMatching | undefined {
+  const matching = new TakerMatching(bytes)
   for (const [index, group] of groups.entries()) {
     if (group.maxConsumables === 0 && !matching.add(group, copies[index] ?? 0)) return undefined
   }

@@ -1,44 +1,44 @@
-import type { Payload } from './contract.ts'
-import type { Group } from './group.ts'
+import type { Group } from './entities/model.ts'
 
 /**
  * Retained broadcasts of groups that have no members: nobody misses them when they go to make room. Those in whose group
  * nothing else is come first, because their group goes with them; then who was used longest ago.
  */
-export class UnattendedBroadcasts<P extends Payload> {
+export class UnattendedBroadcasts {
   /** Of all of them; what several groups share counts several times. */
   bytes = 0
-  /** Those of groups with nothing else in them, as far as is known. */
-  private readonly alone: Set<Group<P>> = new Set()
-  private readonly others: Set<Group<P>> = new Set()
+  /** Their bytes, for groups with nothing else in them, as far as is known. */
+  private readonly alone: Map<Group, number> = new Map()
+  private readonly others: Map<Group, number> = new Map()
 
   /** The retained broadcast of a group is another one, or whether it has members. */
-  changed(group: Group<P>): void {
-    if (group.unattendedBytes >= 0) {
+  changed(group: Group): void {
+    const before = this.alone.get(group) ?? this.others.get(group)
+    if (before !== undefined) {
       this.alone.delete(group)
       this.others.delete(group)
-      this.bytes -= group.unattendedBytes
-      group.unattendedBytes = -1
+      this.bytes -= before
     }
-    if (group.last === undefined || group.members.size > 0) return
-    group.unattendedBytes = group.last.parcel.payload.bytes
-    this.bytes += group.unattendedBytes
-    if (group.hasOnlyRetained) this.alone.add(group)
-    else this.others.add(group)
+    if (group.retained === undefined || group.members.size > 0) return
+    const { bytes } = group.retained.shared.payload
+    this.bytes += bytes
+    if (group.hasOnlyRetained) this.alone.set(group, bytes)
+    else this.others.set(group, bytes)
   }
 
   /** Something else in a group, which has no members, may have come or gone. */
-  classify(group: Group<P>): void {
-    if (group.unattendedBytes < 0) return
-    if (group.hasOnlyRetained) {
-      if (this.others.delete(group)) this.alone.add(group)
-    } else if (this.alone.delete(group)) this.others.add(group)
+  classify(group: Group): void {
+    const [from, to] = group.hasOnlyRetained ? [this.others, this.alone] : [this.alone, this.others]
+    const bytes = from.get(group)
+    if (bytes === undefined) return
+    from.delete(group)
+    to.set(group, bytes)
   }
 
   /** Up to `wanted` groups that would be empty without their retained broadcasts, which are not `needed`. */
-  findGroups(wanted: number, needed: (group: Group<P>) => boolean): Group<P>[] {
-    const found: Group<P>[] = []
-    for (const group of this.alone) {
+  findGroups(wanted: number, needed: (group: Group) => boolean): Group[] {
+    const found: Group[] = []
+    for (const group of this.alone.keys()) {
       if (found.length >= wanted) break
       if (!group.hasOnlyRetained) this.classify(group)
       else if (!needed(group)) found.push(group)
@@ -46,8 +46,8 @@ export class UnattendedBroadcasts<P extends Payload> {
     return found
   }
 
-  *[Symbol.iterator](): Generator<Group<P>, void, undefined> {
-    yield* this.alone
-    yield* this.others
+  *[Symbol.iterator](): Generator<Group, void, undefined> {
+    yield* this.alone.keys()
+    yield* this.others.keys()
   }
 }

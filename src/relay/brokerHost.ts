@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../clock.ts'
 import { Broker } from '../core/broker.ts'
-import type { AcceptedGroup, BrokerEvent, BrokerOutput, Delivery } from '../core/contract.ts'
-import type { Session } from '../core/session.ts'
+import type { KeptPlace } from '../core/journal.ts'
+import type { AcceptedGroup, BrokerEvent, BrokerOutput, BrokerSession, Delivery, Payload } from '../core/ports.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../errors.ts'
 import { fixedLimits, type RelayLimits } from '../limits.ts'
 import type { AcceptedRun, ReceivedFrames, Store, StoredObject } from '../store/store.ts'
@@ -31,10 +31,10 @@ export interface BrokerHostParts {
 
 /** The broker between the sessions of this thread, its store and its clock. */
 export class BrokerHost {
-  readonly broker: Broker<StoredObject>
+  readonly broker: Broker
   readonly gate: CommitGate
   readonly #parts: BrokerHostParts
-  readonly #sessions = new Map<Session<StoredObject>, RelaySession>()
+  readonly #sessions = new Map<BrokerSession, RelaySession>()
   readonly #absentLeases = new AbsentLeases()
   #joining: RelaySession | undefined
   #timer: Timer | undefined
@@ -113,7 +113,7 @@ export class BrokerHost {
 
   #forgetAbsent(): void {
     const claiming = new Set<string>()
-    for (const { id, earlier } of this.#sessions.keys()) if (earlier !== undefined) claiming.add(id)
+    for (const { id, isClaiming } of this.#sessions.keys()) if (isClaiming) claiming.add(id)
     const isAwaited = (id: string) => claiming.has(id) || this.broker.isAbsent(id)
     this.#absentLeases.forget(isAwaited)
     this.#parts.awaits(isAwaited)
@@ -138,7 +138,7 @@ export class BrokerHost {
     }
   }
 
-  #deliver(session: Session<StoredObject>, delivery: Delivery<StoredObject>): void {
+  #deliver(session: BrokerSession, delivery: Delivery<StoredObject>): void {
     try {
       this.#sessionOf(session)?.deliver(delivery)
     } catch (thrown) {
@@ -164,7 +164,7 @@ export class BrokerHost {
     const { store, failed } = this.#parts
     this.#isCompacting = false
     try {
-      store.compact(this.broker.payloads(), this.broker.places())
+      store.compact(storedIn(this.broker.payloads()), storedPlacesIn(this.broker.places()))
     } catch (thrown) {
       failed(toObjectRelayError(thrown, 'STORE_FAILED'))
     }
@@ -172,7 +172,7 @@ export class BrokerHost {
   }
 
   /** While it joins, a session that the broker already delivers to is not in the table yet. */
-  #sessionOf(session: Session<StoredObject>): RelaySession | undefined {
+  #sessionOf(session: BrokerSession): RelaySession | undefined {
     return this.#sessions.get(session) ?? (this.#joining?.id === session.id ? this.#joining : undefined)
   }
 
@@ -196,6 +196,23 @@ export class BrokerHost {
   stop(): void {
     this.#timer?.cancel()
   }
+}
+
+/** The broker gives back what it was given, which came from the store. */
+function* storedIn(payloads: Iterable<Payload>): Generator<StoredObject> {
+  for (const payload of payloads) if (isStored(payload)) yield payload
+}
+
+function* storedPlacesIn(places: Iterable<KeptPlace>): Generator<KeptPlace<StoredObject>> {
+  for (const place of places) if (isPlaceOfStored(place)) yield place
+}
+
+function isPlaceOfStored(place: KeptPlace): place is KeptPlace<StoredObject> {
+  return isStored(place.payload)
+}
+
+function isStored(payload: Payload): payload is StoredObject {
+  return 'find' in payload || 'begin' in payload
 }
 
 /** The bytes of the first object of a run. What is not in memory is none. */

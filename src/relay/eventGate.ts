@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { BrokerEvent } from '../core/contract.ts'
+import type { BrokerEvent } from '../core/ports.ts'
 import { type ObjectRelayError, toPlainError } from '../errors.ts'
 import type { EventOfEndpoint, RelayEventMessage } from './relayEvents.ts'
 

@@ -1,9 +1,9 @@
 import type { Broker } from '../core/broker.ts'
+import type { Session } from '../core/entities/model.ts'
 import { isGroupName } from '../core/groupName.ts'
-import type { Session } from '../core/session.ts'
 import { createError, type ObjectRelayError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
-import type { Store, StoredObject } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { encodeStreamOffset } from '../wire/controlFrames.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { contentStart, readSequence, readStreamBeginTail, stampAttempt, stampSource } from '../wire/objectHeader.ts'
@@ -14,7 +14,7 @@ import { ObjectRun } from './objectRun.ts'
 
 /** Where the objects of all endpoints go. */
 export interface IntakeHost {
-  readonly broker: Broker<StoredObject>
+  readonly broker: Broker
   readonly store: Store
   readonly limits: RelayLimits
 }
@@ -22,7 +22,7 @@ export interface IntakeHost {
 /** Whose objects they are: the session of an endpoint, which answers for them. */
 export interface IntakeOwner {
   /** What the broker knows it by. */
-  readonly session: Session<StoredObject>
+  readonly session: Session
   /** Stamped into each object. */
   readonly source: number
   /** How many object bytes it was given room for. */

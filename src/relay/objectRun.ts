@@ -1,4 +1,4 @@
-import type { Route } from '../core/contract.ts'
+import type { Route } from '../core/ports.ts'
 
 /** No run is longer, unless it is a single object: what is kept as one should not lie alone in much memory. */
 const RUN_BYTES_MAX = 32 * 1024

@@ -4,11 +4,10 @@ import { RelayWorld } from '../../test/support/relayWorld.ts'
 import { FakeClock } from '../clock.fixture.ts'
 import type { Broker } from '../core/broker.ts'
 import { relayLimitDefaults } from '../limits.ts'
-import type { StoredObject } from '../store/store.ts'
 import { BrokerHost } from './brokerHost.ts'
 
 /** A run of the relay in which an operator sets something, and that is killed once it is kept. */
-function set(memory: KeptMemory, what: (broker: Broker<StoredObject>) => void): void {
+function set(memory: KeptMemory, what: (broker: Broker) => void): void {
   const store = memory.open()
   const ignored = (): void => undefined
   const host = new BrokerHost(

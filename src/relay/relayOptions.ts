@@ -1,5 +1,5 @@
-import type { AcceptedGroup, Overflow } from '../core/contract.ts'
 import { isDeadLetterName, isGroupName } from '../core/groupName.ts'
+import type { AcceptedGroup, Overflow } from '../core/ports.ts'
 import { createError } from '../errors.ts'
 import type { Listeners } from '../events.ts'
 import { checkGroupPolicy } from '../groupPolicy.ts'

@@ -1,6 +1,6 @@
-import type { Delivery } from '../core/contract.ts'
+import type { Session } from '../core/entities/model.ts'
 import { isDeadLetterName } from '../core/groupName.ts'
-import type { Session } from '../core/session.ts'
+import type { Delivery } from '../core/ports.ts'
 import { createError, type ErrorCode, isErrorCode, type ObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
 import { isRecord } from '../options.ts'
@@ -109,7 +109,7 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
   readonly #output: PendingOutput
   readonly #intake: Intake
   readonly #outgoing: OutgoingBodies
-  #session: Session<StoredObject> | undefined
+  #session: Session | undefined
   /** What was received from the endpoint before this session. */
   readonly #receivedBefore: ReceivedFrames | undefined
   readonly #remembersFrames: boolean
@@ -146,11 +146,11 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
   }
 
   /** The broker's view of it; given once. */
-  set session(session: Session<StoredObject>) {
+  set session(session: Session) {
     this.#session = session
   }
 
-  get session(): Session<StoredObject> {
+  get session(): Session {
     if (this.#session === undefined) throw new Error('A frame came before the session had joined.')
     return this.#session
   }
@@ -352,7 +352,7 @@ export class RelaySession implements LinkHandler, Gated, IntakeOwner {
   #giveRoom(receivedBytes: number): void {
     const { session, channel } = this
     const unconfirmedBytes = Math.max(0, channel.log.bytes - unconfirmedObjectBytesMax)
-    const room = Math.max(0, this.#host.limits.sendWindowBytes - session.heldBytes - unconfirmedBytes)
+    const room = Math.max(0, this.#host.limits.sendWindowBytes - session.blockedBytes - unconfirmedBytes)
     channel.grantedLimit = Math.max(channel.grantedLimit, receivedBytes + room)
   }
 

@@ -159,7 +159,7 @@ export class Sessions {
         agent: AGENT,
         relay: store.relayName,
         keepsLeases: store.keepsLeases,
-        reclaims: !resumed && session.session.earlier !== undefined,
+        reclaims: !resumed && session.session.isClaiming,
         resumed,
         received: session.channel.receivedFrames,
         receivedBefore: resumed ? 0 : session.receivedBefore,

@@ -1,5 +1,5 @@
-import type { GroupSetting, Packing } from '../core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../core/journal.ts'
+import type { GroupSetting, Packing } from '../core/ports.ts'
 import type { ObjectRelayError } from '../errors.ts'
 import type { SlabPool } from '../wire/slabPool.ts'
 

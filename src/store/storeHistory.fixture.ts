@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { GroupSetting } from '../core/contract.ts'
+import type { GroupSetting } from '../core/ports.ts'
 import type { ReceivedFrames } from './store.ts'
 import type { Place, StoreWitness, Witnessed } from './storeWitness.fixture.ts'
 

@@ -1,5 +1,5 @@
-import type { GroupSetting } from '../core/contract.ts'
 import type { KeptPlace } from '../core/journal.ts'
+import type { GroupSetting } from '../core/ports.ts'
 import type { DeadLetter } from '../deadLetter.ts'
 import { FrameType } from '../wire/frameTypes.ts'
 import { writeUint32 } from '../wire/integers.ts'

@@ -1,6 +1,6 @@
 import type { FakeClock } from '../../src/clock.fixture.ts'
 import type { Clock, Timer } from '../../src/clock.ts'
-import type { AcceptedGroup } from '../../src/core/contract.ts'
+import type { AcceptedGroup } from '../../src/core/ports.ts'
 import type { RelayLimits } from '../../src/limits.ts'
 import type { RelayEventMessage } from '../../src/relay/relayEvents.ts'
 import { RelayServer } from '../../src/relay/relayServer.ts'

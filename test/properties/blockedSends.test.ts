@@ -28,10 +28,10 @@ class Market {
     const sender = this.senders[who % this.senders.length]
     if (sender === undefined) throw new Error('There are senders.')
     // One that waits already would only make its own queue longer.
-    if (sender.held.size > 0) return false
+    if (sender.blockedSends.size > 0) return false
     this.relay.produce(sender, `o${this.sent++}`, group, bytes)
     this.take()
-    return sender.held.size === 0
+    return sender.blockedSends.size === 0
   }
 
   private take(): void {
@@ -59,11 +59,11 @@ class Market {
   }
 
   get isLargeIn(): boolean {
-    return this.large?.held.size === 0
+    return this.large?.blockedSends.size === 0
   }
 
   get isAnybodyElseHeld(): boolean {
-    return this.senders.some(({ held }) => held.size > 0)
+    return this.senders.some(({ blockedSends }) => blockedSends.size > 0)
   }
 
   get oldBytes(): number {

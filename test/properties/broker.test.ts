@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { AcceptedGroup, BrokerOptions, Route } from '../../src/core/contract.ts'
+import type { AcceptedGroup, BrokerOptions, Route } from '../../src/core/ports.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 import { checkInvariants } from './brokerInvariants.ts'
 import { BrokerModel, type ModelSession, type ModelTerms } from './brokerModel.ts'

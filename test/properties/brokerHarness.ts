@@ -1,5 +1,7 @@
 import { expect } from 'vitest'
 import { Broker } from '../../src/core/broker.ts'
+import type { Session } from '../../src/core/entities/model.ts'
+import { silentJournal } from '../../src/core/journal.ts'
 import type {
   BrokerEvent,
   BrokerLimits,
@@ -7,11 +9,10 @@ import type {
   BrokerOutput,
   Delivery,
   JoinOptions,
+  Payload,
   Route,
   RouteKind,
-} from '../../src/core/contract.ts'
-import { silentJournal } from '../../src/core/journal.ts'
-import type { Session } from '../../src/core/session.ts'
+} from '../../src/core/ports.ts'
 import type { ObjectRelayError } from '../../src/errors.ts'
 import { relayLimitDefaults } from '../../src/limits.ts'
 
@@ -22,11 +23,16 @@ export interface TestPayload {
   name: string
 }
 
-export type TestSession = Session<TestPayload>
+/** The name of a payload that a {@link TestBroker} was given. */
+export function nameOf(payload: Payload): string {
+  return 'name' in payload ? String(payload.name) : 'none'
+}
+
+export type TestSession = Session
 
 /** A broker whose output is a transcript of short lines, and that is called with names. */
 export class TestBroker implements BrokerOutput<TestPayload> {
-  readonly broker: Broker<TestPayload>
+  readonly broker: Broker
   readonly deliveries: Delivery<TestPayload>[] = []
   readonly errors: ObjectRelayError[] = []
   private readonly routes = new Map<string, Route>()
@@ -36,11 +42,7 @@ export class TestBroker implements BrokerOutput<TestPayload> {
   private sequence = 0
 
   constructor(limits: Partial<BrokerLimits> = {}, acceptedGroups: BrokerOptions['acceptedGroups'] = null) {
-    this.broker = new Broker<TestPayload>(
-      { acceptedGroups, limits: { ...relayLimitDefaults, ...limits } },
-      this,
-      silentJournal,
-    )
+    this.broker = new Broker({ acceptedGroups, limits: { ...relayLimitDefaults, ...limits } }, this, silentJournal)
   }
 
   join(id: string, groups: string | string[] = [], options: Partial<JoinOptions> = {}): TestSession {
@@ -77,7 +79,8 @@ export class TestBroker implements BrokerOutput<TestPayload> {
   /** Begins a large object and returns its sequence number. */
   begin(session: TestSession, name: string, kind: RouteKind, group: string, bytes = 10): number {
     const sequence = this.sequence++
-    this.broker.begin(session, sequence, this.route(kind, { [group]: 1 }), { bytes, objects: 1, name })
+    const payload: TestPayload = { bytes, objects: 1, name }
+    this.broker.begin(session, sequence, this.route(kind, { [group]: 1 }), payload)
     return sequence
   }
 
@@ -169,7 +172,8 @@ export class TestBroker implements BrokerOutput<TestPayload> {
   }
 
   private send(session: TestSession, name: string, route: Route, bytes: number): void {
-    this.broker.send(session, this.sequence++, route, { bytes, objects: 1, name })
+    const payload: TestPayload = { bytes, objects: 1, name }
+    this.broker.send(session, this.sequence++, route, payload)
   }
 
   /** The same object for the same route, as the shell does it. */

@@ -1,25 +1,29 @@
-import type { BlockedSends } from '../../src/core/blockedSends.ts'
 import type { Broker } from '../../src/core/broker.ts'
-import type { Payload } from '../../src/core/contract.ts'
 import type { Core } from '../../src/core/core.ts'
-import type { Group } from '../../src/core/group.ts'
-import { isServedBefore, type Membership } from '../../src/core/membership.ts'
-import type { Item, Parcel } from '../../src/core/parcel.ts'
+import type { DelayedEntry } from '../../src/core/entities/groupQueue.ts'
+import {
+  type BlockedSends,
+  type Group,
+  isServedBefore,
+  type Lease,
+  type Membership,
+  type Session,
+} from '../../src/core/entities/model.ts'
+import type { QueueEntry, SharedPayload } from '../../src/core/entities/queueEntry.ts'
 import { keptPayloads } from '../../src/core/payloads.ts'
-import type { SetAside } from '../../src/core/retries.ts'
-import type { Session } from '../../src/core/session.ts'
+import type { Payload } from '../../src/core/ports.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 
 /** Whether a member may get an object now, by the words of the rule and without any index. */
-export function mayGet<P extends Payload>({ session, credit, group }: Membership<P>, bytes: number): boolean {
+export function mayGet({ session, credit, group }: Membership, bytes: number): boolean {
   return !group.isPaused && session.takesWork && credit > 0 && session.backlog.count === 0 && hasRoom(session, bytes)
 }
 
 /** What must hold between any two calls of a broker. */
-export function checkInvariants<P extends Payload>(broker: Broker<P>): void {
+export function checkInvariants(broker: Broker): void {
   const { core } = broker
-  same('nothing is left to look at', core.touched.length, 0)
-  for (const group of core.directory.groups.values()) checkGroup(core, group)
+  same('nothing is left to look at', core.dirtyGroups.length, 0)
+  for (const group of core.registry.groups.values()) checkGroup(core, group)
   for (const session of core.sessions.values()) checkSession(core, session)
   checkReferences(core)
   checkAllDeadLetters(core)
@@ -28,46 +32,48 @@ export function checkInvariants<P extends Payload>(broker: Broker<P>): void {
   checkUnattended(core)
 }
 
-function hasRoom<P extends Payload>({ limitBytes, sentBytes, inboxBytes }: Session<P>, bytes: number): boolean {
-  return sentBytes + bytes <= limitBytes || limitBytes - sentBytes >= inboxBytes
+function hasRoom({ windowEnd, sentBytes, inboxBytes }: Session, bytes: number): boolean {
+  return sentBytes + bytes <= windowEnd || windowEnd - sentBytes >= inboxBytes
 }
 
-function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
-  const { ready, members, takers, stalled, name } = group
-  const items = ready.items()
-  const aside = ready.asideEntries()
-  const all = [...items, ...aside.map(({ item }) => item)]
-  same(`${name}: is remembered for nothing`, group.isEmpty && !core.directory.isPermanent(name), false)
+function checkGroup(core: Core, group: Group): void {
+  const { queue, members, takers, stalled, name } = group
+  const entries = queue.entries()
+  const delayed = queue.delayedEntries()
+  const all = [...entries, ...delayed.map(({ entry }) => entry)]
+  const leases = leasesOf(core, group)
+  const leased = new Set(leases.map(({ entry }) => entry))
+  same(`${name}: is remembered for nothing`, group.isEmpty && !core.registry.isPermanent(name), false)
   same(
     `${name}: waiting`,
-    ready.count,
-    sum(all, (item) => item.copies * item.payload.objects),
+    queue.count,
+    sum(all, (entry) => entry.copies * entry.payload.objects),
   )
   same(
     `${name}: waiting bytes`,
-    ready.bytes,
-    sum(all, (item) => item.copies * item.payload.bytes),
+    queue.bytes,
+    sum(all, (entry) => entry.copies * entry.payload.bytes),
   )
   same(
     `${name}: leased`,
     group.leased,
-    sum(allLeases(core), (item) => (item.holder?.group === group ? item.payload.objects : 0)),
+    sum(leases, ({ entry }) => entry.payload.objects),
   )
   if (group.isDeadLetter) checkDeadLetters(core, group, all)
   else atMost(`${name}: bytes`, group.bytes, core.limits.groupBytesMax)
-  // What was given back before a restart is not known as such any more.
+  // What was requeued before a restart is not known as such any more.
   atMost(
     `${name}: bound`,
-    ready.count,
-    Math.max(group.maxConsumables, group.countBound) + ready.returnedCount + aside.length,
+    queue.count,
+    Math.max(group.maxConsumables, group.countBound) + queue.redeliveryCount + delayed.length,
   )
-  for (const [index, item] of items.entries()) {
-    const before = items[index - 1]
-    atLeast(`${name}: order`, item.order, before === undefined ? 0 : before.order + before.payload.objects - 1)
-    same('item.holder', item.holder, undefined)
+  for (const [index, entry] of entries.entries()) {
+    const before = entries[index - 1]
+    atLeast(`${name}: order`, entry.order, before === undefined ? 0 : before.order + before.payload.objects - 1)
+    same('what waits is on lease to nobody', leased.has(entry), false)
   }
-  for (const entry of aside) checkAside(core, entry)
-  const first = items[0]
+  for (const entry of delayed) checkDelayed(core, group, entry, leased)
+  const first = entries[0]
   const eligible = first === undefined ? [] : [...members].filter((member) => mayGet(member, firstBytes(core, first)))
   same(`${name}: the first object waits although somebody may get it`, eligible.length, 0)
   for (const member of members) checkMember(member)
@@ -83,24 +89,29 @@ function checkGroup<P extends Payload>(core: Core<P>, group: Group<P>): void {
   checkCountAfter(group)
 }
 
-function checkAside<P extends Payload>({ retries, nowMs }: Core<P>, entry: SetAside<P>): void {
-  const { item, group, dueMs, dueTimes, dueIndex, index } = entry
-  same('item.holder', item.holder, undefined)
-  same('its place among what is set aside', group.ready.asideEntries()[index], entry)
-  same('its due time is known', dueTimes === undefined ? undefined : retries.values()[dueIndex], dueTimes && entry)
+function checkDelayed(
+  { retries, nowMs }: Core,
+  group: Group,
+  delayed: DelayedEntry,
+  leased: ReadonlySet<QueueEntry>,
+): void {
+  const { entry, dueMs, dueTimes, dueIndex, index } = delayed
+  same('what is delayed is on lease to nobody', leased.has(entry), false)
+  same('its index among what is delayed', group.queue.delayedEntries()[index], delayed)
+  same('its due time is known', dueTimes === undefined ? undefined : retries.values()[dueIndex], dueTimes && delayed)
   same('only a dead letter rests', dueTimes !== undefined || group.isDeadLetter, true)
-  if (dueMs <= nowMs) throw new Error(`${group.name}: what is due at ${dueMs} is set aside at ${nowMs}`)
+  if (dueMs <= nowMs) throw new Error(`${group.name}: what is due at ${dueMs} is delayed at ${nowMs}`)
 }
 
 /** All that is in a dead-letter group: `waiting`, and what is on lease. */
-function checkDeadLetters<P extends Payload>(core: Core<P>, group: Group<P>, waiting: readonly Item<P>[]): void {
-  const leased = allLeases(core).filter(({ holder }) => holder?.group === group)
+function checkDeadLetters(core: Core, group: Group, waiting: readonly QueueEntry[]): void {
+  const leased = leasesOf(core, group).map(({ entry }) => entry)
   const orders = new Set([...waiting, ...leased].map(({ order }) => order))
   same(`${group.name}: how each died`, group.deadLetters.size, orders.size)
   const bytes =
     sum([...waiting, ...leased], ({ payload }) => payload.bytes) + sum(group.deadLetters.values(), deadLetterBytes)
   same(`${group.name}: dead bytes`, group.deadBytes, bytes)
-  if (group.ready.count > 1) atMost(`${group.name}: dead bytes`, bytes, Math.max(group.deadBytesMax, group.bytesBound))
+  if (group.queue.count > 1) atMost(`${group.name}: dead bytes`, bytes, Math.max(group.deadBytesMax, group.bytesBound))
 }
 
 /** What it counts for, besides the object. */
@@ -109,8 +120,8 @@ export function deadLetterBytes({ endpoint, name = '', error = {} }: DeadLetter)
   return 100 + sum(texts, (text) => text?.length ?? 0)
 }
 
-function checkAllDeadLetters<P extends Payload>({ directory, limits, ...core }: Core<P>): void {
-  const groups = [...directory.groups.values()].filter(({ isDeadLetter }) => isDeadLetter)
+function checkAllDeadLetters({ registry, limits, ...core }: Core): void {
+  const groups = [...registry.groups.values()].filter(({ isDeadLetter }) => isDeadLetter)
   same(
     'core.deadBytes',
     core.deadBytes,
@@ -123,15 +134,15 @@ function checkAllDeadLetters<P extends Payload>({ directory, limits, ...core }: 
     sum(groups, (group) => Number(group.deadBytes > 0)),
   )
   const largest = core.deadGroups.first()
-  const isOnLease = largest?.ready.count === 0
+  const isOnLease = largest?.queue.count === 0
   if (!isOnLease) atMost('core.deadBytes', core.deadBytes, Math.max(limits.relayBytesMax, core.deadBytesBound))
 }
 
-function firstBytes<P extends Payload>({ output }: Core<P>, { payload }: Item<P>): number {
+function firstBytes({ output }: Core, { payload }: QueueEntry): number {
   return payload.objects === 1 ? payload.bytes : output.firstBytes(payload)
 }
 
-function checkMember<P extends Payload>(member: Membership<P>): void {
+function checkMember(member: Membership): void {
   const { session, group, credit, heapIndex } = member
   atLeast('credit', credit, 0)
   atLeast('member.skipped', member.skipped, 0)
@@ -145,18 +156,18 @@ function checkMember<P extends Payload>(member: Membership<P>): void {
   else same('member.stalled', member.stalled, false)
 }
 
-function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): void {
+function checkSession(core: Core, session: Session): void {
   const { backlog, leases, memberships } = session
   const entries = [...backlog]
   same(
     'backlog.bytes',
     backlog.bytes,
-    sum(entries, (entry) => entry.parcel.payload.bytes),
+    sum(entries, (entry) => entry.shared.payload.bytes),
   )
   if (entries.length > 1) atMost('backlog.bytes', backlog.bytes, core.limits.memberBacklogBytesMax)
   const first = entries[0]
   if (first !== undefined && session.attached) {
-    const { bytes } = first.parcel.payload
+    const { bytes } = first.shared.payload
     const mayGo = hasRoom(session, bytes) && session.sentBytes - session.arrivedBytes < session.unarrivedBytesMax
     same('the first of the backlog may go', mayGo, false)
   }
@@ -166,74 +177,79 @@ function checkSession<P extends Payload>(core: Core<P>, session: Session<P>): vo
   same(
     'leases.size',
     leases.size,
-    sum(leases, ([, item]) => item.payload.objects),
+    sum(leases, ([, entry]) => entry.payload.objects),
   )
-  for (const [number, item] of leases) {
-    same('item.holder?.session', item.holder?.session, session)
-    for (let index = 0; index < item.payload.objects; index++)
+  for (const [number, entry, holder] of leases) {
+    same('holder.session', holder.session, session)
+    for (let index = 0; index < entry.payload.objects; index++)
       same('a run is seen as a whole', leases.isSeen(number + index), leases.isSeen(number))
   }
   same(
     'leases of memberships',
-    leases.size + sum(session.reclaimed.values(), (item) => Number(item.holder?.session === session)),
+    leases.size + sum(session.reclaimed.values(), ({ holder }) => Number(holder.session === session)),
     sum(memberships.values(), (member) => member.leases),
   )
   same('earlier.size', session.earlier?.size ?? 0, [...(session.earlier ?? [])].length)
-  for (const item of session.reclaimed.values()) same('item.holder?.session.id', item.holder?.session.id, session.id)
+  for (const { holder } of session.reclaimed.values()) same('holder.session.id', holder.session.id, session.id)
   atMost('leases.pageCount', leases.pageCount, leases.size + 1)
   same(
     'session.stalledCount',
     session.stalledCount,
     sum(memberships.values(), (member) => Number(member.stalled)),
   )
-  const held = new Set([...session.held.values()].flatMap((line) => [...line]))
-  for (const line of session.held.values()) same('line.length', line.length, [...line].length)
+  const held = new Set([...session.blockedSends.values()].flatMap((line) => [...line]))
+  for (const line of session.blockedSends.values()) same('line.length', line.length, [...line].length)
   same(
-    'session.heldBytes',
-    session.heldBytes,
+    'session.blockedBytes',
+    session.blockedBytes,
     sum(held, ({ large, payload }) => (large === undefined ? payload.bytes : 0)),
   )
 }
 
 /** Everything that anybody has on lease. */
-function allLeases<P extends Payload>({ sessions, absent }: Core<P>): Item<P>[] {
-  const items = [...absent.values()].flatMap((leases) => [...leases])
+function allLeases({ sessions, absent }: Core): Lease[] {
+  const all = [...absent.values()].flatMap((leases) => [...leases])
   for (const { leases, reclaimed, earlier } of sessions.values()) {
-    for (const [, item] of leases) items.push(item)
-    items.push(...reclaimed.values(), ...(earlier ?? []))
+    for (const [number, entry, holder] of leases) all.push({ entry, holder, isSeen: leases.isSeen(number) })
+    all.push(...reclaimed.values(), ...(earlier ?? []))
   }
-  return items
+  return all
 }
 
-/** Every parcel counts those that refer to it, and the bytes are those of all payloads together. */
-function checkReferences<P extends Payload>(core: Core<P>): void {
-  const references = new Map<Parcel<P>, number>()
-  const dead = new Map<Parcel<P>, number>()
-  const payloads = new Set<P>()
+function leasesOf(core: Core, group: Group): Lease[] {
+  return allLeases(core).filter(({ holder }) => holder.group === group)
+}
+
+/** Every shared payload counts those that refer to it, and the bytes are those of all payloads together. */
+function checkReferences(core: Core): void {
+  const references = new Map<SharedPayload, number>()
+  const dead = new Map<SharedPayload, number>()
+  const payloads = new Set<Payload>()
   /** What is not only dead letters. */
-  const living = new Set<P>()
-  function refer(payload: P, parcel: Parcel<P> | undefined, count: number, isDead = false): void {
+  const living = new Set<Payload>()
+  function refer(payload: Payload, shared: SharedPayload | undefined, count: number, isDead = false): void {
     payloads.add(payload)
     if (!isDead) living.add(payload)
-    if (parcel !== undefined && isDead) dead.set(parcel, (dead.get(parcel) ?? 0) + count)
-    if (parcel !== undefined) references.set(parcel, (references.get(parcel) ?? 0) + count)
+    if (shared !== undefined && isDead) dead.set(shared, (dead.get(shared) ?? 0) + count)
+    if (shared !== undefined) references.set(shared, (references.get(shared) ?? 0) + count)
   }
-  for (const { ready, last, isDeadLetter } of core.directory.groups.values()) {
-    for (const { payload, parcel, copies } of ready.everything()) refer(payload, parcel, copies, isDeadLetter)
-    if (last !== undefined) refer(last.parcel.payload, last.parcel, 1)
+  for (const { queue, retained, isDeadLetter } of core.registry.groups.values()) {
+    for (const { payload, shared, copies } of queue.everything()) refer(payload, shared, copies, isDeadLetter)
+    if (retained !== undefined) refer(retained.shared.payload, retained.shared, 1)
   }
-  for (const { payload, parcel, holder } of allLeases(core)) refer(payload, parcel, 1, holder?.group.isDeadLetter)
+  for (const { entry, holder } of allLeases(core)) refer(entry.payload, entry.shared, 1, holder.group.isDeadLetter)
   for (const session of core.sessions.values()) {
-    for (const { parcel } of session.backlog) refer(parcel.payload, parcel, 1)
-    for (const { parcel, held } of session.begun.values()) if (held === undefined) refer(parcel.payload, parcel, 1)
+    for (const { shared } of session.backlog) refer(shared.payload, shared, 1)
+    for (const { shared, blocked } of session.begun.values())
+      if (blocked === undefined) refer(shared.payload, shared, 1)
   }
   const listed = new Set(keptPayloads(core))
   const begun = new Set([...core.sessions.values()].flatMap((session) => [...session.begun.values()]))
-  for (const { parcel } of begun) listed.add(parcel.payload)
+  for (const { shared } of begun) listed.add(shared.payload)
   for (const payload of payloads) same('payload is listed', listed.has(payload), true)
-  for (const [parcel, count] of references) {
-    same('parcel.references', parcel.references, count)
-    same('parcel.deadReferences', parcel.deadReferences, dead.get(parcel) ?? 0)
+  for (const [shared, count] of references) {
+    same('shared.references', shared.references, count)
+    same('shared.deadReferences', shared.deadReferences, dead.get(shared) ?? 0)
   }
   same(
     'core.keptBytes',
@@ -243,7 +259,7 @@ function checkReferences<P extends Payload>(core: Core<P>): void {
 }
 
 /** Who waits for room at a bound, waits by its turn, and is the first in all lines of its session. */
-function checkBlocked<P extends Payload>(blocked: BlockedSends<P>): void {
+function checkBlocked(blocked: BlockedSends): void {
   let turn = 0
   for (let index = 0; index < blocked.length; index++) {
     const send = blocked.at(index)
@@ -253,31 +269,31 @@ function checkBlocked<P extends Payload>(blocked: BlockedSends<P>): void {
     same('send.gone', send.gone, false)
     same('it stands there', send.bounds.has(blocked), true)
     same('it lacks something', send.lacking !== undefined && send.bounds.has(send.lacking), true)
-    for (const group of send.plan.groups)
-      same('it is the first of its session', send.session.held.get(group)?.first(), send)
+    for (const group of send.route.groups)
+      same('it is the first of its session', send.session.blockedSends.get(group)?.first(), send)
   }
   if (blocked.length === 0) same('nothing is after nobody', blocked.bytesAfter, 0)
 }
 
 /** What came after the first that waits for room in a queue is counted. */
-function checkCountAfter<P extends Payload>({ name, ready, blocked }: Group<P>): void {
-  const after = [...ready.oldestFirst()].filter(({ order }) => order >= ready.from)
+function checkCountAfter({ name, queue, blocked }: Group): void {
+  const after = [...queue.oldestFirst()].filter(({ order }) => order >= queue.from)
   same(
     `${name}: waiting after the first`,
-    ready.fromCount,
+    queue.fromCount,
     sum(after, ({ copies, payload }) => copies * payload.objects),
   )
-  same(`${name}: counts what is after`, ready.from < Number.POSITIVE_INFINITY, blocked.length > 0)
+  same(`${name}: counts what is after`, queue.from < Number.POSITIVE_INFINITY, blocked.length > 0)
 }
 
 /** Which retained broadcasts nobody is there for. */
-function checkUnattended<P extends Payload>({ directory, unattended }: Core<P>): void {
+function checkUnattended({ registry, unattended }: Core): void {
   const found = new Set(unattended)
   let bytes = 0
-  for (const group of directory.groups.values()) {
-    const { name, last, members } = group
-    same(`${name}: is unattended`, found.has(group), last !== undefined && members.size === 0)
-    if (found.delete(group)) bytes += last?.parcel.payload.bytes ?? 0
+  for (const group of registry.groups.values()) {
+    const { name, retained, members } = group
+    same(`${name}: is unattended`, found.has(group), retained !== undefined && members.size === 0)
+    if (found.delete(group)) bytes += retained?.shared.payload.bytes ?? 0
   }
   same('unattended groups that there are not', found.size, 0)
   same('unattended.bytes', unattended.bytes, bytes)

@@ -1,21 +1,14 @@
 import { Broker } from '../../src/core/broker.ts'
-import type {
-  AcceptedGroup,
-  BrokerEvent,
-  BrokerOptions,
-  BrokerOutput,
-  Delivery,
-  Route,
-} from '../../src/core/contract.ts'
+import type { Session } from '../../src/core/entities/model.ts'
 import type { KeptPlace } from '../../src/core/journal.ts'
+import type { AcceptedGroup, BrokerEvent, BrokerOptions, BrokerOutput, Delivery, Route } from '../../src/core/ports.ts'
 import { reclaimedLeaseMin } from '../../src/core/reclaim.ts'
-import type { Session } from '../../src/core/session.ts'
 import type { DeadLetter, DeathReason, LeaseFailure } from '../../src/deadLetter.ts'
 import { ObjectRelayError } from '../../src/errors.ts'
 import { deadLetterBytes } from './brokerInvariants.ts'
 import { type Asking, BrokerRoom, type RoomFacts } from './brokerRoom.ts'
 import { JournalModel } from './journalModel.ts'
-import { type ModelPayload, ModelRuns } from './modelRuns.ts'
+import { asModelPayload, type ModelPayload, ModelRuns } from './modelRuns.ts'
 
 /** What the clock of the relay says. */
 const dateMs = 1_700_000_000_000
@@ -84,7 +77,7 @@ interface ModelMember {
 
 export interface ModelSession {
   readonly id: string
-  session: Session<ModelPayload> | undefined
+  session: Session | undefined
   state: 'attached' | 'detached' | 'ended'
   /** While it is detached. */
   graceEndsMs: number
@@ -119,7 +112,7 @@ interface ModelGroup {
  * thing that the broker does whether it was right.
  */
 export class BrokerModel implements BrokerOutput<ModelPayload> {
-  broker: Broker<ModelPayload>
+  broker: Broker
   readonly sessions: Map<string, ModelSession> = new Map()
   readonly sent: Sent[] = []
   readonly journal: JournalModel<ModelPayload> = new JournalModel()
@@ -368,8 +361,8 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       const fits = this.room.fitsBroadcast(sent, route.kind === 'broadcast' && !large)
       return fits ? 'in' : this.full(undefined)
     }
-    const { held } = sessionOf(sender)
-    const isBehind = [...held.keys()].some(({ name }) => route.groups.includes(name))
+    const { blockedSends } = sessionOf(sender)
+    const isBehind = [...blockedSends.keys()].some(({ name }) => route.groups.includes(name))
     if (isBehind) return 'held'
     const obstacle = this.room.obstacleOf(sent)
     if (obstacle === undefined) return 'in'
@@ -386,7 +379,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
 
   /** Its place among those that wait, if it waits. */
   private turnOf({ sequence, sender }: Sent): number | undefined {
-    for (const line of sessionOf(sender).held.values()) {
+    for (const line of sessionOf(sender).blockedSends.values()) {
       for (const send of line) if (send.sequence === sequence) return send.turn
     }
     return undefined
@@ -413,10 +406,10 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   private checkHeld(): void {
     const { core } = this.broker
     must(core.blocked.bytesAfter === this.room.bytesAfter(), 'what came after the first in the relay is counted')
-    for (const { name, blocked } of core.directory.groups.values())
+    for (const { name, blocked } of core.registry.groups.values())
       must(blocked.bytesAfter === this.room.bytesAfter(name), `what came after the first in ${name} is counted`)
-    for (const { held } of core.sessions.values()) {
-      for (const line of held.values()) {
+    for (const { blockedSends } of core.sessions.values()) {
+      for (const line of blockedSends.values()) {
         for (const { turn, sequence } of line) {
           if (turn === 0) continue
           const obstacle = this.room.obstacleOf(this.sentAs(sequence), turn)
@@ -427,7 +420,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   private facts(): RoomFacts {
-    const broker = (): Broker<ModelPayload> => this.broker
+    const broker = (): Broker => this.broker
     const options = (): BrokerOptions<ModelPayload> => this.options
     return {
       get options() {
@@ -440,7 +433,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       isAnyAvailable: (group) => this.availableIn(group).some(({ sent }) => sent.state !== 'aborted'),
       leasedBytes: (group) => bytesOfCopies(this.leased(group)),
       after: (name) => {
-        const since = this.firsts.get(this.broker.core.directory.groups.get(name) ?? this)?.since ?? 0
+        const since = this.firsts.get(this.broker.core.registry.groups.get(name) ?? this)?.since ?? 0
         const waiting = this.waiting(name).filter(({ sent }) => sent.entered > since)
         const leased = this.leased(name).filter(({ sent }) => sent.entered > since)
         return { waiting: waiting.length, bytes: bytesOfCopies(waiting) + bytesOfCopies(leased) }
@@ -491,16 +484,16 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
       if (last !== undefined) refer(last)
     }
     for (const { session } of this.sessions.values())
-      for (const { parcel } of session?.backlog ?? []) refer(this.sentAs(parcel.payload.id))
+      for (const { shared } of session?.backlog ?? []) refer(this.sentAs(asModelPayload(shared.payload).id))
     for (const sent of this.sent) if (sent.state === 'admitted') refer(sent)
     return kept
   }
 
   /** Something was said: others may have become the first that wait for room. */
   private notice(): void {
-    const { blocked, directory } = this.broker.core
+    const { blocked, registry } = this.broker.core
     this.noticeFirst(blocked, blocked.epoch)
-    for (const group of directory.groups.values()) this.noticeFirst(group, group.blocked.epoch)
+    for (const group of registry.groups.values()) this.noticeFirst(group, group.blocked.epoch)
   }
 
   private noticeFirst(bound: object, epoch: number): void {
@@ -545,7 +538,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     const { acceptedGroups } = this.options
     const original = this.given.acceptedGroups?.[name]
     if (acceptedGroups === null || original === undefined) return
-    if (!this.broker.core.directory.groups.has(name) && this.room.areTooMany([name])) return
+    if (!this.broker.core.registry.groups.has(name) && this.room.areTooMany([name])) return
     this.options = { ...this.given, acceptedGroups: { ...acceptedGroups, [name]: policy ?? original } }
     this.broker.setPolicy(name, policy)
   }
@@ -587,7 +580,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     model.unarrived = Math.max(0, model.unarrived - 2 * bytes)
     this.broker.setArrived(session, session.sentBytes - model.unarrived)
     model.room += bytes
-    this.broker.setWindow(session, session.limitBytes + bytes)
+    this.broker.setWindow(session, session.windowEnd + bytes)
   }
 
   advance(): void {
@@ -639,7 +632,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     for (const [key, difference] of counts) must(difference === 0, `the broker has ${difference} more of ${key}`)
   }
 
-  deliver(session: Session<ModelPayload>, delivery: Delivery<ModelPayload>): void {
+  deliver(session: Session, delivery: Delivery<ModelPayload>): void {
     this.notice()
     this.expireAbsent()
     for (const single of this.runs.deliveriesOf(delivery)) this.deliverOne(this.modelOf(session), single)
@@ -657,7 +650,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     model.unarrived += bytes
   }
 
-  accepted(_session: Session<ModelPayload>, sequence: number, objects: number, memberCounts: readonly number[]): void {
+  accepted(_session: Session, sequence: number, objects: number, memberCounts: readonly number[]): void {
     this.notice()
     this.expireAbsent()
     for (let index = 0; index < objects; index++) this.acceptOne(this.sentAs(sequence + index), memberCounts)
@@ -684,7 +677,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     this.enqueue(sent)
   }
 
-  admitted(_session: Session<ModelPayload>, sequence: number): void {
+  admitted(_session: Session, sequence: number): void {
     const sent = this.sentAs(sequence)
     must(sent.large && sent.state === 'offered', 'a large object is admitted once')
     this.notice()
@@ -695,7 +688,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     sent.state = 'admitted'
   }
 
-  rejected(_session: Session<ModelPayload>, sequence: number, error: ObjectRelayError): void {
+  rejected(_session: Session, sequence: number, error: ObjectRelayError): void {
     this.notice()
     const sent = this.sentAs(sequence)
     must(sent.state === 'offered', 'what was accepted is not rejected')
@@ -709,7 +702,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     sent.state = 'rejected'
   }
 
-  abortDelivery(session: Session<ModelPayload>, payload: ModelPayload, number: number): void {
+  abortDelivery(session: Session, payload: ModelPayload, number: number): void {
     const model = this.modelOf(session)
     const sent = this.sentAs(payload.id)
     const discarded = this.discards.get(number)
@@ -727,13 +720,13 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     if (lease !== undefined) this.credit(memberOf(model, lease.group), 1)
   }
 
-  blocked(session: Session<ModelPayload>, group: string): void {
+  blocked(session: Session, group: string): void {
     const { blocked } = this.modelOf(session)
     must(!blocked.has(group), 'blocked is said once')
     blocked.add(group)
   }
 
-  unblocked(session: Session<ModelPayload>, group: string): void {
+  unblocked(session: Session, group: string): void {
     must(this.modelOf(session).blocked.delete(group), 'unblocked is said after blocked')
   }
 
@@ -780,7 +773,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     must(last !== undefined && this.membersOf(name).length === 0, 'only what nobody is there for is evicted')
     group.last = undefined
     group.clearedAt = Math.max(group.clearedAt, last?.sequence ?? -1)
-    const isForGroups = this.broker.core.directory.groups.size > this.options.limits.groupsMax
+    const isForGroups = this.broker.core.registry.groups.size > this.options.limits.groupsMax
     if (!isForGroups) this.droppedFor++
   }
 
@@ -1014,7 +1007,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
     return sent
   }
 
-  private modelOf({ id }: Session<ModelPayload>): ModelSession {
+  private modelOf({ id }: Session): ModelSession {
     const model = this.sessions.get(id)
     if (model === undefined) throw new Error(`${id} is over`)
     return model
@@ -1066,7 +1059,7 @@ function compareText(one: string, other: string): number {
   return one < other ? -1 : Number(one > other)
 }
 
-function sessionOf({ session, id }: ModelSession): Session<ModelPayload> {
+function sessionOf({ session, id }: ModelSession): Session {
   if (session === undefined) throw new Error(`${id} has not joined`)
   return session
 }

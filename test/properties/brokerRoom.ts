@@ -1,6 +1,6 @@
-import type { BlockedSend, BlockedSends } from '../../src/core/blockedSends.ts'
-import type { AcceptedGroup, BrokerOptions, Overflow, Route } from '../../src/core/contract.ts'
 import type { Core } from '../../src/core/core.ts'
+import type { BlockedSend, BlockedSends } from '../../src/core/entities/model.ts'
+import type { AcceptedGroup, BrokerOptions, Overflow, Route } from '../../src/core/ports.ts'
 import type { ModelPayload } from './modelRuns.ts'
 
 /** An object that is to find room. */
@@ -20,7 +20,7 @@ export interface Asking {
 /** What must be known of a relay to say what it has room for. */
 export interface RoomFacts {
   readonly options: BrokerOptions<ModelPayload>
-  readonly core: Core<ModelPayload>
+  readonly core: Core
   /** What waits in a queue, the oldest first. */
   waiting(group: string): readonly { readonly sent: Wanted }[]
   /** Whether something waits there that may be delivered. */
@@ -73,8 +73,8 @@ export class BrokerRoom {
   /** Whether these groups and those that there are, are more than may be. */
   areTooMany(groups: readonly string[]): boolean {
     const { options, core } = this.facts
-    const missing = groups.filter((name) => !core.directory.groups.has(name)).length
-    const surplus = core.directory.groups.size + missing - options.limits.groupsMax
+    const missing = groups.filter((name) => !core.registry.groups.has(name)).length
+    const surplus = core.registry.groups.size + missing - options.limits.groupsMax
     return missing > 0 && surplus > this.evictable(groups)
   }
 
@@ -111,7 +111,7 @@ export class BrokerRoom {
       for (const [payload, { isAfterFirst }] of this.facts.kept()) if (isAfterFirst) bytes += payload.bytes
       return core.blocked.length === 0 ? 0 : bytes
     }
-    return core.directory.groups.get(group)?.blocked.length === 0 ? 0 : this.facts.after(group).bytes
+    return core.registry.groups.get(group)?.blocked.length === 0 ? 0 : this.facts.after(group).bytes
   }
 
   private rules(group: string): AcceptedGroup {
@@ -126,10 +126,10 @@ export class BrokerRoom {
     return this.rules(group).overflow ?? 'block'
   }
 
-  private firstAt(group: string | undefined, turn: number): BlockedSend<ModelPayload> | undefined {
+  private firstAt(group: string | undefined, turn: number): BlockedSend | undefined {
     const { core } = this.facts
-    const blocked: BlockedSends<ModelPayload> | undefined =
-      group === undefined ? core.blocked : core.directory.groups.get(group)?.blocked
+    const blocked: BlockedSends | undefined =
+      group === undefined ? core.blocked : core.registry.groups.get(group)?.blocked
     const first = blocked?.first
     return first !== undefined && first.turn < turn ? first : undefined
   }
@@ -148,7 +148,7 @@ export class BrokerRoom {
     if (used + added > groupBytesMax || waiting.length + copies > places) return false
     const first = this.firstAt(group, turn)
     if (first === undefined) return true
-    const itsCopies = first.plan.copies[first.plan.groups.findIndex(({ name }) => name === group)] ?? 0
+    const itsCopies = first.route.copies[first.route.groups.findIndex(({ name }) => name === group)] ?? 0
     const after = this.bytesAfter(group)
     if (after + added > shareOf(groupBytesMax, itsCopies * first.payload.bytes, used - after)) return false
     return this.facts.after(group).waiting + copies <= places - itsCopies
@@ -166,8 +166,8 @@ export class BrokerRoom {
     const first = this.firstAt(group, turn)
     if (first === undefined || first.lacking?.group?.name !== group || this.facts.asking(group).length === 0)
       return true
-    const needs = first.plan.groups.flatMap(({ name }, index) =>
-      this.places(name) === 0 ? [first.plan.copies[index] ?? 0] : [],
+    const needs = first.route.groups.flatMap(({ name }, index) =>
+      this.places(name) === 0 ? [first.route.copies[index] ?? 0] : [],
     )
     return needs.length !== 1 || needs[0] !== 1
   }
@@ -206,7 +206,7 @@ export class BrokerRoom {
     }
     for (const group of replaced) drop(this.facts.retained(group))
     // Nobody misses these.
-    for (const { name } of core.directory.groups.values())
+    for (const { name } of core.registry.groups.values())
       if (this.facts.memberCount(name) === 0 && !replaced.includes(name)) drop(this.facts.retained(name))
     if (dropping !== undefined) for (const { sent } of this.facts.waiting(dropping)) drop(sent.payload)
     let used = 0
@@ -233,14 +233,14 @@ export class BrokerRoom {
     let count = 0
     for (const {
       name,
-      heldLines,
+      blockedSenders,
       begunBroadcasts,
       leased,
       isPaused,
       policy,
-    } of this.facts.core.directory.groups.values()) {
+    } of this.facts.core.registry.groups.values()) {
       const isAlone = this.facts.memberCount(name) === 0 && this.facts.waiting(name).length === 0 && leased === 0
-      const isOnly = isAlone && heldLines === 0 && begunBroadcasts.size === 0 && !isPaused && policy === undefined
+      const isOnly = isAlone && blockedSenders === 0 && begunBroadcasts.size === 0 && !isPaused && policy === undefined
       if (isOnly && this.facts.retained(name) !== undefined && !needed.includes(name)) count++
     }
     return count

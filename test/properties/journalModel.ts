@@ -1,5 +1,5 @@
-import type { GroupSetting, Payload } from '../../src/core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
+import type { GroupSetting, Payload } from '../../src/core/ports.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 
 interface Place {

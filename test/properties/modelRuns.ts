@@ -1,5 +1,5 @@
-import type { Delivery } from '../../src/core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
+import type { Delivery, Payload } from '../../src/core/ports.ts'
 
 /** One object, or a run of them with ids that follow each other. */
 export interface ModelPayload {
@@ -7,6 +7,16 @@ export interface ModelPayload {
   objects: number
   /** Of the first. */
   id: number
+}
+
+/** What the broker gives back is what it was given. */
+export function asModelPayload(payload: Payload): ModelPayload {
+  if (isModelPayload(payload)) return payload
+  throw new Error('The broker was not given this payload.')
+}
+
+function isModelPayload(payload: Payload): payload is ModelPayload {
+  return 'id' in payload
 }
 
 /** A run seen as what it is made of: one object after another, each with its own sequence, order and lease number. */
@@ -55,9 +65,13 @@ export class ModelRuns {
     }))
   }
 
-  placesOf(places: Iterable<KeptPlace<ModelPayload>>): KeptPlace<ModelPayload>[] {
+  placesOf(places: Iterable<KeptPlace>): KeptPlace<ModelPayload>[] {
     return [...places].flatMap((place) =>
-      this.objectsOf(place.payload).map((payload, index) => ({ ...place, payload, order: place.order + index })),
+      this.objectsOf(asModelPayload(place.payload)).map((payload, index) => ({
+        ...place,
+        payload,
+        order: place.order + index,
+      })),
     )
   }
 

@@ -1,4 +1,4 @@
-import type { AcceptedGroup } from '../../src/core/contract.ts'
+import type { AcceptedGroup } from '../../src/core/ports.ts'
 import { type EndpointLimits, type RelayLimits, relayLimitDefaults } from '../../src/limits.ts'
 import type { SeededRandom } from './random.ts'
 

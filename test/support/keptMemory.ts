@@ -1,5 +1,5 @@
-import type { GroupSetting } from '../../src/core/contract.ts'
 import type { BrokerJournal, KeptPlace } from '../../src/core/journal.ts'
+import type { GroupSetting } from '../../src/core/ports.ts'
 import type { DeadLetter } from '../../src/deadLetter.ts'
 import { openStore } from '../../src/store/memoryStore.ts'
 import type { Recovery, RememberedSession, Sender, SessionChange, Store, StoredObject } from '../../src/store/store.ts'

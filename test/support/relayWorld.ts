@@ -1,5 +1,5 @@
 import { FakeClock } from '../../src/clock.fixture.ts'
-import type { AcceptedGroup } from '../../src/core/contract.ts'
+import type { AcceptedGroup } from '../../src/core/ports.ts'
 import type { EndpointConfiguration, EndpointState } from '../../src/endpoint/jsonRecords.ts'
 import { EndpointSession } from '../../src/endpoint/network/session.ts'
 import { TicketPool } from '../../src/endpoint/network/ticketPool.ts'

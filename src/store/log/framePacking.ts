@@ -1,4 +1,4 @@
-import { type Packing, packingDefaults } from '../../core/contract.ts'
+import { type Packing, packingDefaults } from '../../core/ports.ts'
 import type { StoredObject } from '../store.ts'
 import { SEGMENT_BYTES_MAX } from './blockFormat.ts'
 import { type FrameSource, LogFrame } from './logFrame.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { GroupSetting } from '../../core/contract.ts'
+import type { GroupSetting } from '../../core/ports.ts'
 import { StoreWitness } from '../storeWitness.fixture.ts'
 import { readGroups } from './groupValues.ts'
 import { committed, type OpenedLog, openLog, reopened } from './openLog.fixture.ts'

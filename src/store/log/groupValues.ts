@@ -1,5 +1,5 @@
-import type { GroupSetting } from '../../core/contract.ts'
 import { isDeadLetterName, isGroupName } from '../../core/groupName.ts'
+import type { GroupSetting } from '../../core/ports.ts'
 import { checkGroupPolicy } from '../../groupPolicy.ts'
 import { checkNames } from '../../options.ts'
 import { messageOf } from '../../thrown.ts'

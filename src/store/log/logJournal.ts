@@ -1,5 +1,5 @@
-import type { GroupSetting } from '../../core/contract.ts'
 import type { BrokerJournal } from '../../core/journal.ts'
+import type { GroupSetting } from '../../core/ports.ts'
 import type { DeadLetter } from '../../deadLetter.ts'
 import { encodeDeadLetter } from '../../wire/failures.ts'
 import type { StoredObject } from '../store.ts'

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
-import type { GroupSetting, Packing } from '../../core/contract.ts'
 import type { BrokerJournal } from '../../core/journal.ts'
+import type { GroupSetting, Packing } from '../../core/ports.ts'
 import { type ObjectRelayError, toObjectRelayError } from '../../errors.ts'
 import { readUint32 } from '../../wire/integers.ts'
 import { readSequence, readSource } from '../../wire/objectHeader.ts'

@@ -1,34 +1,33 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
-import type { Payload, Route } from './contract.ts'
 import type { Core } from './core.ts'
 import { reject } from './entering.ts'
-import type { Plan } from './parcel.ts'
-import type { Session } from './session.ts'
+import type { ResolvedRoute, Session } from './entities/model.ts'
+import type { Payload, Route } from './ports.ts'
 
 /** Where an object goes; `undefined` if it was rejected because it can never get there. */
-export function planFor<P extends Payload>(
-  core: Core<P>,
-  session: Session<P>,
+export function resolveRoute(
+  core: Core,
+  session: Session,
   sequence: number,
   route: Route,
-  payload: P,
-): Plan<P> | undefined {
+  payload: Payload,
+): ResolvedRoute | undefined {
   if (core.stopped) {
     const message = 'The relay is stopping and accepts nothing more. Send to it again when it has been started again.'
     reject(core, session, sequence, undefined, payload, createError('RELAY_STOPPED', message))
     return undefined
   }
-  const plan = core.directory.plan(session, route)
-  if (plan instanceof Error) {
-    reject(core, session, sequence, undefined, payload, plan)
+  const resolved = core.registry.resolve(session, route)
+  if (resolved instanceof Error) {
+    reject(core, session, sequence, undefined, payload, resolved)
     return undefined
   }
-  if (plan.tooManyFor === undefined && payload.bytes <= plan.bytesMax) return plan
-  reject(core, session, sequence, plan, payload, neverFits(plan, payload))
+  if (resolved.tooManyFor === undefined && payload.bytes <= resolved.bytesMax) return resolved
+  reject(core, session, sequence, resolved, payload, neverFits(resolved, payload))
   return undefined
 }
 
-function neverFits<P extends Payload>({ tooManyFor, bytesMax }: Plan<P>, { bytes }: P): ObjectRelayError {
+function neverFits({ tooManyFor, bytesMax }: ResolvedRoute, { bytes }: Payload): ObjectRelayError {
   if (tooManyFor !== undefined) {
     const { name, maxConsumables } = tooManyFor
     const message = `More copies were sent to the group "${name}" than may wait there (${maxConsumables}). Send fewer, or raise its maxConsumables.`

@@ -1,21 +1,21 @@
-import type { Packing, Payload } from './contract.ts'
-import { Deque } from './deque.ts'
+import { Deque } from '../deque.ts'
+import type { Packing } from '../ports.ts'
 import { PackedPage } from './packedPage.ts'
-import type { Item } from './parcel.ts'
+import type { QueueEntry } from './queueEntry.ts'
 
-/** So many entries that are gone are never worth sweeping. */
+/** So many length that are gone are never worth sweeping. */
 const goneIgnored = 32
 
 /** The far end of a long queue, in packed pages: what comes first in it is taken out a page at a time. */
-export class PackedTail<P extends Payload> {
-  private readonly packing: Packing<P>
-  private pages: Deque<PackedPage<P>> = new Deque()
-  private newest: PackedPage<P> | undefined = undefined
+export class PackedTail {
+  private readonly packing: Packing
+  private pages: Deque<PackedPage> = new Deque()
+  private newest: PackedPage | undefined = undefined
   /** Entries, those that are gone included. */
-  private entries = 0
+  private length = 0
   private gone = 0
 
-  constructor(packing: Packing<P>) {
+  constructor(packing: Packing) {
     this.packing = packing
   }
 
@@ -28,36 +28,36 @@ export class PackedTail<P extends Payload> {
     return this.pages.first()?.oldestOrder ?? Number.POSITIVE_INFINITY
   }
 
-  push(item: Item<P>): void {
+  push(entry: QueueEntry): void {
     let page = this.newest
-    if (page === undefined || !page.hasRoomFor(item)) {
-      page = new PackedPage(this.packing, item.order)
+    if (page === undefined || !page.hasRoomFor(entry)) {
+      page = new PackedPage(this.packing, entry.order)
       this.newest = page
       this.pages.push(page)
     }
-    page.push(item)
-    this.entries++
+    page.push(entry)
+    this.length++
   }
 
   /** Takes the oldest page out. */
-  shift(take: (item: Item<P>) => void): void {
+  shift(take: (entry: QueueEntry) => void): void {
     const page = this.pages.shift()
     if (page === undefined) return
     if (page === this.newest) this.newest = undefined
-    this.entries -= page.length
-    page.unpackAll((item) => {
-      if (item.copies > 0) take(item)
+    this.length -= page.length
+    page.unpackAll((entry) => {
+      if (entry.copies > 0) take(entry)
       else this.gone--
     })
   }
 
-  /** One of the items was just marked as gone. */
+  /** One of the entries was just marked as gone. */
   left(): void {
     this.gone++
-    if (this.gone > this.entries - this.gone + goneIgnored) this.sweep()
+    if (this.gone > this.length - this.gone + goneIgnored) this.sweep()
   }
 
-  *[Symbol.iterator](): Generator<Item<P>, void, undefined> {
+  *[Symbol.iterator](): Generator<QueueEntry, void, undefined> {
     for (let index = 0; index < this.pages.length; index++) {
       const page = this.pages.at(index)
       if (page !== undefined) yield* page
@@ -68,11 +68,11 @@ export class PackedTail<P extends Payload> {
     const { pages } = this
     this.pages = new Deque()
     this.newest = undefined
-    this.entries = 0
+    this.length = 0
     this.gone = 0
     for (let page = pages.shift(); page !== undefined; page = pages.shift()) {
-      page.unpackAll((item) => {
-        if (item.copies > 0) this.push(item)
+      page.unpackAll((entry) => {
+        if (entry.copies > 0) this.push(entry)
       })
     }
   }

@@ -4,16 +4,16 @@ import { Deque } from './deque.ts'
 const goneIgnored = 32
 
 /**
- * A queue that entries may leave from the middle: they are only marked, are passed over at the front, and are swept out
- * when there are more of them than of the others, so that leaving takes constant time and no more than twice the memory.
+ * A first-in-first-out queue that entries may leave from the middle. They are only marked (a tombstone), are passed over at the front,
+ * and are swept out when there are more of them than of the others: leaving takes constant time and no more than twice the memory.
  */
-export class Line<T> {
-  /** How many entries stand in it, those that left not counted. */
+export class TombstoneQueue<T> {
+  /** How many entries it has, those that left not counted. */
   length = 0
   private readonly deque: Deque<T> = new Deque()
   private readonly hasLeft: (entry: T) => boolean
 
-  /** `hasLeft` reads the mark that the owner of an entry sets before it calls {@link Line.left}. */
+  /** `hasLeft` reads the mark that the owner of an entry sets before it calls {@link TombstoneQueue.left}. */
   constructor(hasLeft: (entry: T) => boolean) {
     this.hasLeft = hasLeft
   }

@@ -1,26 +1,27 @@
 import { createError, type ObjectRelayError } from '../errors.ts'
 import { fixedLimits } from '../limits.ts'
-import type { AcceptedGroup, BrokerLimits, BrokerOptions, Packing, Payload, Route } from './contract.ts'
-import { Group } from './group.ts'
+import type { Counts } from './counts.ts'
+import { Group, type ResolvedRoute, type RouteBounds, type Session } from './entities/model.ts'
 import { deadLetterName, groupOfDeadLetters, isDeadLetterName, isGroupName } from './groupName.ts'
-import type { Plan, PlanBounds } from './parcel.ts'
-import type { Session } from './session.ts'
+import type { AcceptedGroup, BrokerLimits, BrokerOptions, Packing, Route } from './ports.ts'
 import type { UnattendedBroadcasts } from './unattended.ts'
 
 /** Which groups there are and which there may be. Groups are made when they are first used and forgotten when they are empty. */
-export class Directory<P extends Payload> {
-  readonly groups: Map<string, Group<P>> = new Map()
+export class GroupRegistry {
+  readonly groups: Map<string, Group> = new Map()
   /** Whether there are groups that accept an object only when a member takes it at once. */
   hasDirectGroups: boolean
   /** So many of the groups are there only because others are about to go for them. */
   surplus = 0
-  private readonly unattended: UnattendedBroadcasts<P>
+  private readonly counts: Counts
+  private readonly unattended: UnattendedBroadcasts
   private readonly accepted: ReadonlyMap<string, AcceptedGroup> | undefined
   private readonly limits: BrokerLimits
-  private readonly packing: Packing<P> | undefined
-  private plans = new WeakMap<Route, Plan<P>>()
+  private readonly packing: Packing | undefined
+  private resolvedRoutes = new WeakMap<Route, ResolvedRoute>()
 
-  constructor({ acceptedGroups, limits, packing }: BrokerOptions<P>, unattended: UnattendedBroadcasts<P>) {
+  constructor({ acceptedGroups, limits, packing }: BrokerOptions, unattended: UnattendedBroadcasts, counts: Counts) {
+    this.counts = counts
     this.limits = limits
     this.unattended = unattended
     this.packing = packing
@@ -54,19 +55,20 @@ export class Directory<P extends Payload> {
     return Math.max(0, count)
   }
 
-  /** The group `name`, made if need be; ask {@link Directory.refusal} before. */
-  obtain(name: string): Group<P> {
+  /** The group `name`, made if need be; ask {@link GroupRegistry.refusal} before. */
+  getOrCreate(name: string): Group {
     const known = this.groups.get(name)
     if (known !== undefined) return known
-    const policy = this.policyOf(isDeadLetterName(name) ? groupOfDeadLetters(name) : name)
-    const group = new Group<P>(name, this.limits, policy, this.packing)
+    const accepted = this.policyOf(isDeadLetterName(name) ? groupOfDeadLetters(name) : name)
+    const { limits, packing, counts } = this
+    const group = new Group(name, { limits, accepted, packing, counts })
     this.groups.set(name, group)
     return group
   }
 
   /** The group for what died in `group`. It counts as one with it, so that `groupsMax` does not lose what died. */
-  deadLettersOf(group: Group<P>): Group<P> {
-    return this.obtain(deadLetterName(group.name))
+  deadLettersOf(group: Group): Group {
+    return this.getOrCreate(deadLetterName(group.name))
   }
 
   /** How many more members the group `name` may have. */
@@ -80,16 +82,16 @@ export class Directory<P extends Payload> {
     return this.groups.get(name)?.policy ?? this.accepted?.get(name)
   }
 
-  /** Another policy holds for a group; `undefined`: that of the options. Plans that are in use are to be renewed. */
-  setPolicy(group: Group<P>, policy: AcceptedGroup | undefined): void {
+  /** Another policy holds for a group; `undefined`: that of the options. Resolved routes in use have to be renewed. */
+  setPolicy(group: Group, policy: AcceptedGroup | undefined): void {
     group.policy = policy
     for (const one of [group, this.groups.get(deadLetterName(group.name))])
       one?.setBounds(this.limits, this.policyOf(group.name))
     if (group.maxConsumables === 0) this.hasDirectGroups = true
-    this.plans = new WeakMap()
+    this.resolvedRoutes = new WeakMap()
   }
 
-  forgetIfEmpty(group: Group<P>): void {
+  forgetIfEmpty(group: Group): void {
     if (group.forgotten || !group.isEmpty || this.isPermanent(group.name)) return
     group.forgotten = true
     this.groups.delete(group.name)
@@ -101,20 +103,20 @@ export class Directory<P extends Payload> {
   }
 
   /** Looks the groups of `route` up, once as long as they exist; or says why they cannot be used. */
-  plan(session: Session<P>, route: Route): Plan<P> | ObjectRelayError {
-    let plan = session.recentRoute === route ? session.recentPlan : this.plans.get(route)
-    if (plan?.groups.every(isKnown) !== true) {
+  resolve(session: Session, route: Route): ResolvedRoute | ObjectRelayError {
+    let resolved = session.recentRoute === route ? session.recentResolved : this.resolvedRoutes.get(route)
+    if (resolved?.groups.every(isKnown) !== true) {
       checkRoute(route, this.limits)
       const reserved = route.groups.find(isDeadLetterName)
       if (reserved !== undefined) return reservedName(reserved)
       const refusal = this.refusalOf(route)
       if (refusal !== undefined) return refusal
-      plan = this.makePlan(route)
-      this.plans.set(route, plan)
+      resolved = this.makeResolved(route)
+      this.resolvedRoutes.set(route, resolved)
     }
     session.recentRoute = route
-    session.recentPlan = plan
-    return plan
+    session.recentResolved = resolved
+    return resolved
   }
 
   /** To clear is no use of a group: it makes room. */
@@ -130,8 +132,8 @@ export class Directory<P extends Payload> {
     return isDeadLetterName(name) && this.accepted.has(groupOfDeadLetters(name))
   }
 
-  private makePlan({ kind, groups: names, copies }: Route): Plan<P> {
-    const groups = names.map((name) => this.obtain(name))
+  private makeResolved({ kind, groups: names, copies }: Route): ResolvedRoute {
+    const groups = names.map((name) => this.getOrCreate(name))
     const produced = kind === 'produce'
     const { objectBytesMax, relayBytesMax, groupBytesMax } = this.limits
     const perGroup = produced ? Math.floor(groupBytesMax / Math.max(...copies)) : Number.POSITIVE_INFINITY
@@ -151,7 +153,7 @@ export function notAccepted(group: string): ObjectRelayError {
   return createError('GROUP_NOT_ACCEPTED', message, { details: { group } })
 }
 
-function isKnown<P extends Payload>(group: Group<P>): boolean {
+function isKnown(group: Group): boolean {
   return !group.forgotten
 }
 
@@ -159,7 +161,7 @@ function isKnown<P extends Payload>(group: Group<P>): boolean {
 const unbounded = { directGroups: 0, drops: false, tooManyFor: undefined }
 
 /** Of a route of produced objects. */
-export function boundsOf<P extends Payload>({ groups, copies }: Pick<Plan<P>, 'groups' | 'copies'>): PlanBounds<P> {
+export function boundsOf({ groups, copies }: Pick<ResolvedRoute, 'groups' | 'copies'>): RouteBounds {
   return {
     directGroups: groups.filter(({ maxConsumables }) => maxConsumables === 0).length,
     drops: groups.some(({ overflow }) => overflow === 'drop-oldest'),
@@ -168,7 +170,7 @@ export function boundsOf<P extends Payload>({ groups, copies }: Pick<Plan<P>, 'g
 }
 
 /** With `maxConsumables: 0` members may take any number at once. */
-function isBeyond<P extends Payload>(copies: number, { maxConsumables }: Group<P>): boolean {
+function isBeyond(copies: number, { maxConsumables }: Group): boolean {
   return maxConsumables > 0 && copies > maxConsumables
 }
 

@@ -1,7 +1,8 @@
 import type { DeadLetter } from '../deadLetter.ts'
 import type { ObjectRelayError } from '../errors.ts'
 import type { RelayLimits } from '../limits.ts'
-import type { Session } from './session.ts'
+
+export type { DeadLetter }
 
 /**
  * The shell's handle to the kept bytes of one object, or of a run of objects that came one behind the other. The core compares it by
@@ -27,7 +28,7 @@ export interface Route {
 }
 
 /** One object on its way to one session, or a run of them. */
-export interface Delivery<P extends Payload> {
+export interface Delivery<P extends Payload = Payload> {
   readonly payload: P
   readonly kind: Kind
   /** The group whose member gets it; the dead-letter group for what comes from there. */
@@ -71,28 +72,47 @@ export type BrokerEvent =
   /** A member took nothing for `progressMs` and lost its leases. */
   | { readonly type: 'leasesRevoked'; readonly session: string; readonly count: number }
 
+/** Attached to a link, detached from it in its grace time, or over. */
+export type SessionState = 'attached' | 'detached' | 'ended'
+
+/** A session as the shell sees it; the broker's methods take it, and know more of it. */
+export interface BrokerSession {
+  readonly id: string
+  /** What people call its endpoint. It is in the dead letters that it leaves. */
+  readonly name: string
+  readonly state: SessionState
+  /** Whether it has a link. */
+  readonly attached: boolean
+  /** Bytes of all objects delivered to it. */
+  readonly sentBytes: number
+  /** Bytes of its objects that are here and found no room. The shell stops moving the sender's window when they are many. */
+  readonly blockedBytes: number
+  /** It may still claim what it had on lease before a restart. */
+  readonly isClaiming: boolean
+}
+
 /**
  * What the broker asks of the shell. All is called synchronously, from within calls of the broker; none of it may throw or call
- * the broker in turn.
+ * the broker in turn. The payloads are those that the shell gave, so an implementation may name their type.
  */
-export interface BrokerOutput<P extends Payload> {
-  deliver(session: Session<P>, delivery: Delivery<P>): void
+export interface BrokerOutput<P extends Payload = Payload> {
+  deliver(session: BrokerSession, delivery: Delivery<P>): void
   /**
    * So many objects are kept, whose sequences follow each other. `memberCounts` is in the order of the route's groups and is used
    * again by the next call: read it now.
    */
-  accepted(session: Session<P>, sequence: number, objects: number, memberCounts: readonly number[]): void
-  rejected(session: Session<P>, sequence: number, error: ObjectRelayError): void
+  accepted(session: BrokerSession, sequence: number, objects: number, memberCounts: readonly number[]): void
+  rejected(session: BrokerSession, sequence: number, error: ObjectRelayError): void
   /** The bytes of a large object that was begun may come: its place is reserved. */
-  admitted(session: Session<P>, sequence: number): void
+  admitted(session: BrokerSession, sequence: number): void
   /**
    * A delivery of a large object will not be completed: its sender gave it up, or the session gave it back before it was whole.
    * Once for each such delivery; `leaseNumber` tells which, and is -1 for a broadcast.
    */
-  abortDelivery(session: Session<P>, payload: P, leaseNumber: number): void
-  /** Something for this group is held back: the sender should keep what else goes there. */
-  blocked(session: Session<P>, group: string): void
-  unblocked(session: Session<P>, group: string): void
+  abortDelivery(session: BrokerSession, payload: P, leaseNumber: number): void
+  /** Something for this group is blocked: the sender should keep what else goes there. */
+  blocked(session: BrokerSession, group: string): void
+  unblocked(session: BrokerSession, group: string): void
   /** The core refers to this payload no more. Once for each payload that was given to `send` or `begin`, rejected ones too, or cut off. */
   released(payload: P): void
   /** The bytes of the first object of a run. */
@@ -157,7 +177,7 @@ export interface BrokerOptions<P extends Payload = Payload> {
  * object that is in one place, once, and was never delivered is packed; the payload is forgotten meanwhile, and what is
  * unpacked need not be identical to it.
  */
-export interface Packing<P extends Payload> {
+export interface Packing<P extends Payload = Payload> {
   /** What the payload is told by, or NaN if it cannot be packed now. The journal has been told of it before. */
   pack(payload: P): number
   /** The payload that was packed as `packed` and has so many bytes. */
@@ -169,7 +189,7 @@ export interface Packing<P extends Payload> {
 }
 
 /** Short queues pay nothing, and a page of 16 KiB is little beside what such a queue costs anyway. */
-export const packingDefaults: Readonly<Pick<Packing<Payload>, 'unpackedObjects' | 'pageObjects'>> = {
+export const packingDefaults: Readonly<Pick<Packing, 'unpackedObjects' | 'pageObjects'>> = {
   unpackedObjects: 4096,
   pageObjects: 1024,
 }
