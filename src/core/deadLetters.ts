@@ -16,7 +16,7 @@ export function deadLetter(core: Core, group: Group, entry: QueueEntry, isSeen: 
   core.failedAt.delete(entry)
   const large = core.largeOf(entry.shared)
   if (large === undefined) {
-    core.journal.buried(payload, group.name, attempt, record.endpoint, isSeen, dead.name, entry.order, order)
+    core.journal.deadLettered(payload, group.name, attempt, record.endpoint, isSeen, dead.name, entry.order, order)
     core.journal.died(payload, dead.name, entry.order, record)
   } else {
     large.waits(entry, dead)

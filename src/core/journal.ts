@@ -33,7 +33,7 @@ export interface BrokerJournal<P extends Payload = Payload> {
    * One copy that `session` had on lease as `attempt` waits in the dead-letter group `dead` now, at `deadOrder`, for its first
    * delivery from there. {@link BrokerJournal.died} follows.
    */
-  buried(
+  deadLettered(
     payload: P,
     group: string,
     attempt: number,
@@ -50,9 +50,9 @@ export interface BrokerJournal<P extends Payload = Payload> {
   /** `copies` copies that waited with `attempt` were dropped. */
   dropped(payload: P, group: string, attempt: number, copies: number, order: number): void
   /** The object is the retained broadcast of `group` now; what was before is not. */
-  lastBroadcast(payload: P, group: string, groupIndex: number, order: number): void
+  retained(payload: P, group: string, groupIndex: number, order: number): void
   /** The object, which was the retained broadcast of `group` at `order`, is it no more, and none is. */
-  lastCleared(payload: P, group: string, order: number): void
+  cleared(payload: P, group: string, order: number): void
   /** This is what is set of a group now, in place of what was; it may be nothing. */
   groupSet(group: string, setting: GroupSetting): void
 }
@@ -63,12 +63,12 @@ export const silentJournal: BrokerJournal = {
   leased: () => {},
   seen: () => {},
   returned: () => {},
-  buried: () => {},
+  deadLettered: () => {},
   died: () => {},
   acknowledged: () => {},
   dropped: () => {},
-  lastBroadcast: () => {},
-  lastCleared: () => {},
+  retained: () => {},
+  cleared: () => {},
   groupSet: () => {},
 }
 

@@ -5,7 +5,7 @@ import type { Group, GroupBroadcast } from './entities/model.ts'
 export function retain(core: Core, group: Group, retained: GroupBroadcast): void {
   const before = group.retain(retained)
   core.unattended.changed(group)
-  core.journal.lastBroadcast(retained.shared.payload, group.name, retained.groupIndex, retained.order)
+  core.journal.retained(retained.shared.payload, group.name, retained.groupIndex, retained.order)
   if (before !== undefined) core.unref(before.shared)
 }
 
@@ -14,7 +14,7 @@ export function clearRetained(core: Core, group: Group): void {
   const retained = group.clearRetained()
   if (retained === undefined) return
   core.unattended.changed(group)
-  core.journal.lastCleared(retained.shared.payload, group.name, retained.order)
+  core.journal.cleared(retained.shared.payload, group.name, retained.order)
   core.unref(retained.shared)
   core.markDirty(group)
 }

@@ -70,7 +70,7 @@ function endLease(witness: StoreWitness, one: Witnessed, place: Place, what: num
   else if (what < 73) witness.giveBack(one, place, place.attempt)
   else if (what < 75 || place.group.endsWith('.dead')) witness.giveBack(one, place, place.attempt + 1)
   else if (what < 78 && !place.isSeen) witness.see(one, place)
-  else witness.bury(one, place)
+  else witness.deadLetter(one, place)
 }
 
 function placesOf(

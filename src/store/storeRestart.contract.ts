@@ -38,7 +38,7 @@ export function describeRestart(kind: StoreKind): void {
       witness.lease(one, ...placeAt(one.places, 0), 'session-2')
     }
     witness.giveBack(back, ...placeAt(back.places, 0), 2)
-    witness.bury(dead, ...placeAt(dead.places, 0))
+    witness.deadLetter(dead, ...placeAt(dead.places, 0))
     witness.broadcast(older, 'g')
     witness.broadcast(older, 'h', 1)
     witness.broadcast(last, 'g')
@@ -72,7 +72,7 @@ export function describeRestart(kind: StoreKind): void {
     await settle(Promise.all([writeBody(whole, body), writeBody(part, body.subarray(0, 1_500_000))]))
     await settle(whole.finish() ?? Promise.resolve())
     store.journal.queued(whole, 'g', 0, 1, 1)
-    store.journal.lastBroadcast(whole, 'h', 1, 7)
+    store.journal.retained(whole, 'h', 1, 7)
     await used.committed()
     let places = recoveredPlaces(await used.world.restart())
     for (let restarts = 0; restarts < 2; restarts++) {

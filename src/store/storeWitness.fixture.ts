@@ -172,12 +172,12 @@ export class StoreWitness {
     add(one, { ...take(one, place, 1), copies: 1, isSeen: true })
   }
 
-  bury(one: Witnessed, place: Place): void {
+  deadLetter(one: Witnessed, place: Place): void {
     const order = this.#orders++
     const dead = `${place.group}.dead`
     const { group, attempt, session = '', isSeen } = place
     const deadLetter = deathOf(attempt, order)
-    this.store.journal.buried(one.object, group, attempt, session, isSeen, dead, order, place.order)
+    this.store.journal.deadLettered(one.object, group, attempt, session, isSeen, dead, order, place.order)
     this.store.journal.died(one.object, dead, order, deadLetter)
     add(one, { ...take(one, place, 1), ...waiting, copies: 1, group: dead, order, attempt: 1, deadLetter })
   }
@@ -203,7 +203,7 @@ export class StoreWitness {
 
   broadcast(one: Witnessed, group: string, groupIndex = 0): void {
     const order = this.#orders++
-    this.store.journal.lastBroadcast(one.object, group, groupIndex, order)
+    this.store.journal.retained(one.object, group, groupIndex, order)
     for (const other of [...this.objects]) {
       const last = other.places.find((place) => place.kind === 'broadcast' && place.group === group)
       if (last === undefined) continue
@@ -214,7 +214,7 @@ export class StoreWitness {
   }
 
   clear(one: Witnessed, place: Place): void {
-    this.store.journal.lastCleared(one.object, place.group, place.order)
+    this.store.journal.cleared(one.object, place.group, place.order)
     take(one, place, 1)
     this.releaseIfGone(one)
   }

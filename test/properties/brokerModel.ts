@@ -751,7 +751,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   event(event: BrokerEvent): void {
-    if (event.type === 'objectDead') this.buried(event.group, event.deadLetter)
+    if (event.type === 'objectDead') this.deadLettered(event.group, event.deadLetter)
     if (event.type === 'objectDropped' && event.reason === 'dead-overflow') this.checkDeadOverflow(event.group)
     if (event.type === 'sessionExpired') {
       const model = this.sessions.get(event.session)
@@ -901,7 +901,7 @@ export class BrokerModel implements BrokerOutput<ModelPayload> {
   }
 
   /** The broker tells what died; it was foreseen. */
-  private buried(group: string, deadLetter: DeadLetter): void {
+  private deadLettered(group: string, deadLetter: DeadLetter): void {
     if (this.deaths.length === 0) this.expireAbsent()
     must(isSameText(this.deaths.shift(), deadLetter), `an object of ${group} dies when and as it should`)
   }

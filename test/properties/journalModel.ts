@@ -29,7 +29,7 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
     this.lastPayloads.clear()
     for (const { payload, kind, group, groupIndex, order, attempt, copies, session, isSeen, deadLetter } of kept) {
       if (kind === 'broadcast') {
-        this.lastBroadcast(payload, group, groupIndex, order)
+        this.retained(payload, group, groupIndex, order)
         continue
       }
       const place = this.obtain(payload, group, groupIndex, order)
@@ -72,7 +72,7 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
     change(waiting, nextAttempt, 1)
   }
 
-  buried(
+  deadLettered(
     payload: P,
     group: string,
     attempt: number,
@@ -106,13 +106,13 @@ export class JournalModel<P extends Payload> implements BrokerJournal<P> {
     this.forgetIfEmpty(payload, place)
   }
 
-  lastBroadcast(payload: P, group: string, groupIndex: number, order: number): void {
+  retained(payload: P, group: string, groupIndex: number, order: number): void {
     const facts = { payload, kind: 'broadcast', group, groupIndex, order, attempt: 1 } as const
     this.last.set(group, line({ ...facts, isSeen: false, deadLetter: undefined }, undefined))
     this.lastPayloads.set(group, payload)
   }
 
-  lastCleared(payload: P, group: string, order: number): void {
+  cleared(payload: P, group: string, order: number): void {
     must(this.lastPayloads.get(group) === payload, 'what is cleared is the last broadcast')
     must(this.last.get(group)?.includes(` ${order} attempt`) === true, 'what is cleared is told by its order')
     this.last.delete(group)

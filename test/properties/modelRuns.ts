@@ -90,9 +90,9 @@ export class ModelRuns {
         each(run, (payload, index) =>
           journal.returned(payload, group, attempt, session, isSeen, nextAttempt, order + index),
         ),
-      buried: (run, group, attempt, session, isSeen, dead, deadOrder, order) =>
+      deadLettered: (run, group, attempt, session, isSeen, dead, deadOrder, order) =>
         each(run, (payload, index) =>
-          journal.buried(payload, group, attempt, session, isSeen, dead, deadOrder + index, order + index),
+          journal.deadLettered(payload, group, attempt, session, isSeen, dead, deadOrder + index, order + index),
         ),
       died: (run, dead, deadOrder, deadLetter) =>
         each(run, (payload, index) => journal.died(payload, dead, deadOrder + index, deadLetter)),
@@ -100,10 +100,9 @@ export class ModelRuns {
         each(run, (payload, index) => journal.acknowledged(payload, group, attempt, session, isSeen, order + index)),
       dropped: (run, group, attempt, copies, order) =>
         each(run, (payload, index) => journal.dropped(payload, group, attempt, copies, order + index)),
-      lastBroadcast: (run, group, groupIndex, order) =>
-        each(run, (payload, index) => journal.lastBroadcast(payload, group, groupIndex, order + index)),
-      lastCleared: (run, group, order) =>
-        each(run, (payload, index) => journal.lastCleared(payload, group, order + index)),
+      retained: (run, group, groupIndex, order) =>
+        each(run, (payload, index) => journal.retained(payload, group, groupIndex, order + index)),
+      cleared: (run, group, order) => each(run, (payload, index) => journal.cleared(payload, group, order + index)),
       groupSet: (group, setting) => journal.groupSet(group, setting),
     }
   }

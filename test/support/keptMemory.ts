@@ -137,7 +137,7 @@ export class KeptMemory {
           copy.isSeen = false
           copy.attempt = nextAttempt
         }),
-      buried: (payload, group, attempt, session, isSeen, dead, deadOrder, order) =>
+      deadLettered: (payload, group, attempt, session, isSeen, dead, deadOrder, order) =>
         tell(() => {
           const { groupIndex } = this.#remove(payload, group, order, attempt, session, isSeen)
           const copies = [{ attempt: 1, session: undefined, isSeen: false }]
@@ -153,9 +153,9 @@ export class KeptMemory {
         tell(() => {
           for (let left = copies; left > 0; left--) this.#remove(payload, group, order, attempt, undefined)
         }),
-      lastBroadcast: (payload, group, groupIndex, order) =>
+      retained: (payload, group, groupIndex, order) =>
         tell(() => void this.#broadcasts.set(group, { payload, group, groupIndex, order })),
-      lastCleared: (_payload, group) => tell(() => void this.#broadcasts.delete(group)),
+      cleared: (_payload, group) => tell(() => void this.#broadcasts.delete(group)),
       groupSet: (group, setting) =>
         tell(() => {
           this.#groups.delete(group)

@@ -58,8 +58,8 @@ async function filled(): Promise<Store> {
   const dead = keep(into, ['tasks'], 4)
   journal.queued(dead, 'tasks', 0, 5, 1)
   journal.leased(dead, 'tasks', 1, 'session', 5)
-  journal.buried(dead, 'tasks', 1, 'session', false, 'tasks.dead', 6, 5)
-  journal.lastBroadcast(keep(into, ['tasks'], 5), 'tasks', 0, 7)
+  journal.deadLettered(dead, 'tasks', 1, 'session', false, 'tasks.dead', 6, 5)
+  journal.retained(keep(into, ['tasks'], 5), 'tasks', 0, 7)
   journal.queued(await keepLarge(into, 'large', 3_000_000), 'large', 0, 8, 1)
   await into.commit()
   return into

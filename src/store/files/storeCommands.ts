@@ -160,7 +160,7 @@ function purge(store: Store, group: string): Purged {
   let copies = 0
   let bytes = 0
   for (const { payload, kind, attempt, session, isSeen, order, ...place } of places) {
-    if (kind === 'broadcast') store.journal.lastCleared(payload, group, order)
+    if (kind === 'broadcast') store.journal.cleared(payload, group, order)
     else if (session === undefined) store.journal.dropped(payload, group, attempt, place.copies, order)
     else store.journal.acknowledged(payload, group, attempt, session, isSeen, order)
     copies += place.copies

@@ -24,7 +24,7 @@ describe('A block', () => {
     const frame = store.keep(frameOf(7, 30), 0, 30)
     journal.queued(frame, 'g', 1, 5, 1)
     journal.leased(frame, 'g', 1, 'a-session', 5)
-    journal.buried(frame, 'g', 1, 'a-session', false, 'g.dead', 9, 5)
+    journal.deadLettered(frame, 'g', 1, 'a-session', false, 'g.dead', 9, 5)
     const kept = store.commit()
     disk.complete()
     await kept
@@ -58,7 +58,7 @@ describe('A block', () => {
         '0109612d73657373696f6e', // name 1: a-session
         '04 00 0000 30000000 00000000 0100 0000000000001440 01000000 0100', // leased: attempt 1, session 1
         '0106672e64656164', // name 2: g.dead
-        '06 00 0000 30000000 00000000 0100 0000000000001440 01000000 0100 0200 0000000000002240', // buried
+        '06 00 0000 30000000 00000000 0100 0000000000001440 01000000 0100 0200 0000000000002240', // deadLettered
       ].join(' '),
     )
   })
@@ -98,7 +98,7 @@ describe('A block', () => {
       QUEUED_COPIES: 26,
       LEASED: 28,
       RETURNED: 32,
-      BURIED: 38,
+      DEAD_LETTERED: 38,
       DIED: 24,
       SEEN: 28,
       ACKNOWLEDGED: 28,

@@ -71,7 +71,7 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     })
   }
 
-  buried(
+  deadLettered(
     object: StoredObject,
     group: string,
     attempt: number,
@@ -82,10 +82,10 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     order: number,
   ): void {
     const { subject, at } = this.#find(object)
-    this.#records().buried(at, group, attempt, session, isSeen, dead, deadOrder, order)
+    this.#records().deadLettered(at, group, attempt, session, isSeen, dead, deadOrder, order)
     const lease = this.#lease(attempt, session, isSeen)
     const deadPlace = { group: this.#index.groups.numberOf(dead), order: deadOrder }
-    check(this.#index.buried(subject, this.#place(group, 0, order), lease, deadPlace))
+    check(this.#index.deadLettered(subject, this.#place(group, 0, order), lease, deadPlace))
   }
 
   died(object: StoredObject, dead: string, deadOrder: number, deadLetter: DeadLetter): void {
@@ -117,13 +117,13 @@ export class LogJournal implements BrokerJournal<StoredObject> {
     })
   }
 
-  lastBroadcast(object: StoredObject, group: string, groupIndex: number, order: number): void {
+  retained(object: StoredObject, group: string, groupIndex: number, order: number): void {
     const { subject, at } = this.#find(object)
     this.#records().retained(at, group, groupIndex, order)
     check(this.#index.retained(subject, this.#place(group, groupIndex, order)))
   }
 
-  lastCleared(object: StoredObject, group: string, order: number): void {
+  cleared(object: StoredObject, group: string, order: number): void {
     const { subject, at } = this.#find(object)
     this.#records().cleared(at, group, order)
     check(this.#index.cleared(subject, this.#place(group, 0, order)))

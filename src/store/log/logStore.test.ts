@@ -88,7 +88,7 @@ describe('A log', () => {
       store.journal.queued(object, 'g', 0, order, 1)
       // The middle one is on lease, and the last hundred are dead letters.
       if (index === 99 || index >= 300) store.journal.leased(object, 'g', 1, session, order)
-      if (index >= 300) store.journal.buried(object, 'g', 1, session, false, 'g.dead', order, order)
+      if (index >= 300) store.journal.deadLettered(object, 'g', 1, session, false, 'g.dead', order, order)
     }
     await committed(log)
     const again = await openLog(log.disk.crash(), log)

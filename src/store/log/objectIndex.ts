@@ -153,14 +153,14 @@ export class ObjectIndex {
   }
 
   /** It died: it waits at `dead` from now on. */
-  buried(
+  deadLettered(
     subject: Subject,
     place: PlaceInGroup,
     lease: Lease,
     dead: { readonly group: number; readonly order: number },
   ): string | undefined {
     const taken = this.#take(subject, place, lease, 1)
-    if (taken === undefined) return 'was buried, but not on lease'
+    if (taken === undefined) return 'was dead-lettered, but not on lease'
     this.#add(subject.page, subject.index, { ...taken, ...dead, ...waiting, copies: 1, attempt: 1 })
     return undefined
   }

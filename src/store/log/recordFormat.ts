@@ -30,7 +30,7 @@
  *  leased:        attempt u32, session u16
  *  seen:          attempt u32, session u16
  *  returned:      attempt u32, session u16, nextAttempt u32
- *  buried:        attempt u32, session u16, dead u16, deadOrder f64
+ *  deadLettered:  attempt u32, session u16, dead u16, deadOrder f64
  *  died:          textBytes u16, JSON in UTF-8   how what lies at that order of a dead-letter group died
  *  acknowledged:  attempt u32, session u16
  *  dropped:       attempt u32, copies u32
@@ -43,7 +43,7 @@
  *   That is its identity. A record about an object that is alive lies in the segment of its frame or later; so what is about a
  *   segment that is gone is about an object that is gone.
  * - `frames`: the record says the same of so many objects. Their frames follow each other from that offset on, and so do their orders.
- *   1 in `body`, `moved`, `place`, `buried`, `died`, `retained` and `cleared`.
+ *   1 in `body`, `moved`, `place`, `deadLettered`, `died`, `retained` and `cleared`.
  * - Where a session is named, the highest bit of `attempt` says that its program has seen the object; not in `leased` and `seen`.
  * - Names of groups and sessions are numbered from 0 in the order of the name records in this segment; `group`, `dead` and
  *   `session` are such numbers.
@@ -54,7 +54,7 @@ export const RecordType = {
   QUEUED_COPIES: 3,
   LEASED: 4,
   RETURNED: 5,
-  BURIED: 6,
+  DEAD_LETTERED: 6,
   ACKNOWLEDGED: 7,
   DROPPED: 8,
   RETAINED: 9,

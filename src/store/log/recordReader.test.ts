@@ -79,8 +79,8 @@ describe('Records that make no sense', () => {
     ],
     ['how it died is no JSON', (records) => [queued(records), records.died(FRAME, 'g', 5, Buffer.from('{'))], /how/],
     [
-      'what is buried waits',
-      (records) => [queued(records), records.buried(FRAME, 'g', 1, SESSION, false, 'g.dead', 1, 5)],
+      'what is dead-lettered waits',
+      (records) => [queued(records), records.deadLettered(FRAME, 'g', 1, SESSION, false, 'g.dead', 1, 5)],
       /not on lease/,
     ],
     [

@@ -172,7 +172,7 @@ export class RecordReader {
     if (type === RecordType.ACKNOWLEDGED) return objects.acknowledged(subject, place, lease)
     if (type === RecordType.RETURNED) return objects.returned(subject, place, lease, this.#uint32(SESSION_AT + 2))
     const dead = { group: this.#groupAt(SESSION_AT + 2), order: this.#integer(SESSION_AT + 4) }
-    return objects.buried(subject, place, lease, dead)
+    return objects.deadLettered(subject, place, lease, dead)
   }
 
   #attempt(): { attempt: number; isSeen: boolean } {

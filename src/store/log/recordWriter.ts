@@ -90,7 +90,7 @@ export class RecordWriter {
     this.#view.setUint32(at, nextAttempt, true)
   }
 
-  buried(
+  deadLettered(
     object: FrameLocation,
     group: string,
     attempt: number,
@@ -101,7 +101,7 @@ export class RecordWriter {
     order: number,
   ): void {
     const deadNumber = this.#name(dead)
-    const at = this.#beginLease(RecordType.BURIED, object, 1, group, order, marked(attempt, isSeen), session)
+    const at = this.#beginLease(RecordType.DEAD_LETTERED, object, 1, group, order, marked(attempt, isSeen), session)
     this.#view.setUint16(at, deadNumber, true)
     this.#view.setFloat64(at + 2, deadOrder, true)
   }
