@@ -4,8 +4,9 @@ const halfPage = 32
 
 interface Page<T, H> {
   readonly entries: (T | undefined)[]
-  /** Who has each of them. */
-  readonly holders: H[]
+  /** Who has all of them; or, if not all have the same holder, each of them. */
+  holder: H
+  holders: H[] | undefined
   occupied: number
   /** A bit for each of the first half of the entries that was seen, and for each of the second half. */
   seenFirst: number
@@ -36,9 +37,10 @@ export class LeaseTable<T, H> {
     this.size += count
     for (let number = first; number < this.next; number++) {
       const slot = number % pageSize
-      const page = this.newest === undefined || slot === 0 ? this.openPage(number) : this.newest
+      const page = this.newest === undefined || slot === 0 ? this.openPage(number, holder) : this.newest
       page.entries[slot] = entry
-      page.holders[slot] = holder
+      if (page.holder !== holder && page.holders === undefined) page.holders = Array(slot).fill(page.holder)
+      if (page.holders !== undefined) page.holders[slot] = holder
       page.occupied++
     }
     return first
@@ -50,7 +52,8 @@ export class LeaseTable<T, H> {
 
   /** Who has the lease `number`. */
   holderOf(number: number): H | undefined {
-    return this.pageOf(number)?.holders[number % pageSize]
+    const page = this.pageOf(number)
+    return page?.holders === undefined ? page?.holder : page.holders[number % pageSize]
   }
 
   /** The first number of the entry that has the lease `number`. */
@@ -124,9 +127,9 @@ export class LeaseTable<T, H> {
   *[Symbol.iterator](): Generator<[number: number, entry: T, holder: H], void, undefined> {
     let last: T | undefined
     for (const [index, page] of this.pages) {
-      for (const [slot, holder] of page.holders.entries()) {
-        const entry = page.entries[slot]
-        if (entry !== undefined && entry !== last) yield [index * pageSize + slot, entry, holder]
+      for (const [slot, entry] of page.entries.entries()) {
+        if (entry !== undefined && entry !== last)
+          yield [index * pageSize + slot, entry, page.holders?.[slot] ?? page.holder]
         last = entry
       }
     }
@@ -138,10 +141,11 @@ export class LeaseTable<T, H> {
   }
 
   /** The page that begins with `number`. */
-  private openPage(number: number): Page<T, H> {
+  private openPage(number: number, holder: H): Page<T, H> {
     if (this.newest?.occupied === 0) this.drop(this.newest, number / pageSize - 1)
-    const page = this.spare ?? { entries: [], holders: [], occupied: 0, seenFirst: 0, seenSecond: 0 }
+    const page = this.spare ?? { entries: [], holder, holders: undefined, occupied: 0, seenFirst: 0, seenSecond: 0 }
     this.spare = undefined
+    page.holder = holder
     this.newest = page
     this.recentIndex = number / pageSize
     this.recent = page
@@ -161,6 +165,7 @@ export class LeaseTable<T, H> {
   private drop(page: Page<T, H>, index: number): void {
     page.seenFirst = 0
     page.seenSecond = 0
+    page.holders = undefined
     this.spare = page
     this.pages.delete(index)
     this.recentIndex = -1
