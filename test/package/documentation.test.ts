@@ -121,6 +121,14 @@ describe('the documentation', () => {
     expect(blocks.filter(({ treatment }) => treatment.kind === 'skipped' && treatment.why.length < 10)).toEqual([])
   })
 
+  it('names files that there are', () => {
+    const named = readFileSync(`${repository}ARCHITECTURE.md`, 'utf8').matchAll(/`([\w/.]+\/\w[\w.]*\.(?:ts|md|js))`/g)
+    const missing = [...named]
+      .map(([, path = '']) => path)
+      .filter((path) => !existsSync(`${repository}src/${path}`) && !existsSync(`${repository}${path}`))
+    expect(missing).toEqual([])
+  })
+
   it('has JSON that can be read', () => {
     for (const block of blocks.filter(({ language }) => language === 'json')) {
       expect(() => JSON.parse(block.code), placeOf(block)).not.toThrow()
