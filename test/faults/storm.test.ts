@@ -50,6 +50,10 @@ async function crowd(): Promise<Crowd> {
     }),
   )
   console.log(`storm: ${endpointCount} endpoints connected in ${seconds(performance.now() - beganMs)}`)
+  // The last of them may connect in the very millisecond in which the storm begins: these events are not of the storm.
+  const connected = () => processes.reduce((sum, party) => sum + party.count('connected'), 0)
+  await eventually(connected, (count) => count === endpointCount)
+  for (const { events } of processes) events.length = 0
   return { relay, port, proxy, processes }
 }
 
