@@ -46,7 +46,7 @@ export class FreshQueue {
     else this.head.left()
   }
 
-  /** All from the oldest on; each may be packed anew before the next is read. */
+  /** All from the oldest on; each may be packed again before the next is read. */
   *[Symbol.iterator](): Generator<QueueEntry, void, undefined> {
     yield* this.head
     if (this.tail !== undefined) yield* this.tail

@@ -141,12 +141,12 @@ export class BlockedSends {
     if (index === 0) this.firstChanged()
   }
 
-  /** So many bytes took room: if anything waits, they came after it. */
+  /** Something took `bytes` bytes of room: if anything waits, it came after that. */
   tookRoom(bytes: number): void {
     if (this.sends.length > 0) this.bytesAfter += bytes
   }
 
-  /** So many bytes that came after the first take no room any more. */
+  /** Something that came after the first gave up `bytes` bytes of room. */
   leftRoom(bytes: number): void {
     this.bytesAfter -= bytes
   }
@@ -166,7 +166,7 @@ export class BlockedSends {
     return (hasOlder ? Math.max(beside, Math.floor(boundBytes / OVERTAKING_PART)) : beside) - this.bytesAfter
   }
 
-  /** Whether any behind the first may need no more than so many bytes; it may be wrong in saying yes. */
+  /** Whether any behind the first may need no more than `bytes` bytes. True may be wrong; false never is. */
   mayAnyNeed(bytes: number): boolean {
     return this.bytesMin <= bytes
   }
@@ -612,7 +612,7 @@ export class Group {
     this.relayOrder = order
   }
 
-  /** What has this order takes no room any more, so many bytes. */
+  /** What has this order gave up `bytes` bytes of room. */
   leftRoom(order: number, bytes: number): void {
     if (this.blocked.length > 0 && order >= this.queue.from) this.blocked.leftRoom(bytes)
   }
@@ -718,7 +718,7 @@ export class Session implements BrokerSession {
 
   readonly memberships: Map<string, Membership> = new Map()
   sentBytes = 0
-  /** Where its window ends: so many bytes in all its endpoint is ready to take. */
+  /** Where its window ends: how many bytes its endpoint is ready to take in all. */
   windowEnd: number
   /** Of the bytes that were delivered to it, so many have come there. */
   arrivedBytes = 0
@@ -783,13 +783,13 @@ export class Session implements BrokerSession {
     return this.state === 'attached' && !this.hung
   }
 
-  /** Whether an object of so many bytes fits into its window; one of any size if its inbox is empty. */
+  /** Whether an object of `bytes` bytes fits into its window. One of any size does if the inbox is empty. */
   hasWindowFor(bytes: number): boolean {
     const left = this.windowEnd - this.sentBytes
     return bytes <= left || left >= this.inboxBytes
   }
 
-  /** Whether a broadcast of so many bytes may be sent to it now, and need not wait for what is on its way. */
+  /** Whether a broadcast of `bytes` bytes may be sent to it now, without waiting for what is on its way. */
   takesBroadcast(bytes: number): boolean {
     return this.sentBytes - this.arrivedBytes < this.unarrivedBytesMax && this.hasWindowFor(bytes)
   }

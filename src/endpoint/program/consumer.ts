@@ -179,7 +179,7 @@ export class Consumer {
     if (!this.#channel.canBlock) {
       throw createError(
         'INVALID_ARGUMENT',
-        "With io: 'inline' the network runs on this very thread, so that a blocked thread would wait for ever; use io: 'thread', or the call without Sync.",
+        "With io: 'inline' the network runs on this very thread, so that a blocked thread would wait forever; use io: 'thread', or the call without Sync.",
         { details: { argument: 'blocking' } },
       )
     }

@@ -31,7 +31,7 @@ export class FrameTable {
     this.#index.page(segment)?.push(offset, bytes, true)
   }
 
-  /** So many frames were written there, `bytes` of them, the same as stand in `source` from `start` on. */
+  /** `frames` frames of `bytes` bytes in all were written there, copied from `start` of `source`. */
   add({ segment, offset }: FrameLocation, bytes: number, frames: number, source: Buffer, start: number): void {
     const holder = this.#table.get(segment)
     if (holder !== undefined) this.#table.keep(holder, bytes, frames)
@@ -43,7 +43,7 @@ export class FrameTable {
     }
   }
 
-  /** The frames that were written there first, so many one behind the other; throws if there is none. */
+  /** The frames that were first written there, one behind the other. Throws if there are none. */
   subjectOf({ segment, offset }: FrameLocation, frames = 1): Subject {
     const page = this.#index.page(segment)
     const index = page?.indexAt(offset) ?? -1
@@ -88,7 +88,7 @@ export class FrameTable {
     this.#index.move(told, to)
   }
 
-  /** So many frames, which were written one behind the other, are needed no more. */
+  /** `frames` frames, written one behind the other, are no longer needed. */
   release(told: FrameLocation, frames: number): void {
     const subject = this.subjectOf(told, frames)
     const { page, index } = subject

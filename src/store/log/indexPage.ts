@@ -217,8 +217,8 @@ export class IndexPage {
   }
 
   /**
-   * Puts the only copy of each of so many objects, which are in no place and not large, into a queue: the first at `order`, the others behind
-   * it. Returns whether they were so; else nothing changes.
+   * Queues the only copy of each of `frames` objects: the first at `order`, each of the others one order later. Returns false, and changes
+   * nothing, if one of them is already in a place, or is large.
    */
   queueOnly(first: number, frames: number, group: number, order: number): boolean {
     const groups = this.#groups
@@ -234,8 +234,8 @@ export class IndexPage {
   }
 
   /**
-   * Of so many objects, each of which is in one copy in a queue, for its first delivery, the first at `order` and the others behind it: who
-   * has them on lease is `to` from now on (see {@link leaseBy}). Returns whether they were so, and with `from`; else nothing changes.
+   * Changes who has `frames` objects on lease from `from` to `to`, see {@link leaseBy}. Each is in the queue of `group` in one copy, for its
+   * first delivery: the first at `order`, each of the others one order later. Returns false, and changes nothing, if one of them is not.
    */
   leaseOnly(first: number, frames: number, group: number, order: number, from: number, to: number): boolean {
     if (!this.#areOnly(first, frames, group, order, from)) return false
@@ -244,7 +244,7 @@ export class IndexPage {
     return true
   }
 
-  /** The same of objects that are in no place any more, and still needed. */
+  /** The same, but takes them out of the queue; they are still needed. */
   takeOnly(first: number, frames: number, group: number, order: number, from: number): boolean {
     if (!this.#areOnly(first, frames, group, order, from)) return false
     this.#groups.fill(NOWHERE, first, first + frames)
@@ -267,13 +267,13 @@ export class IndexPage {
     this.live--
   }
 
-  /** How many bytes so many frames have, one behind the other. */
+  /** The bytes of `frames` frames that were written one behind the other. */
   bytesOf(first: number, frames: number): number {
     const last = first + frames - 1
     return this.offsetOf(last) + this.lengthOf(last) - this.offsetOf(first)
   }
 
-  /** So many frames are needed no more. Returns whether they were in no place, and not moved; else nothing changes. */
+  /** Forgets `frames` frames. Returns false, and changes nothing, if one of them is in a place or was moved. */
   forgetUnplaced(first: number, frames: number): boolean {
     const groups = this.#groups
     if (this.hasMoved(first, frames)) return false

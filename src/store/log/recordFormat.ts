@@ -42,7 +42,7 @@
  * - `offset` and `distance`: the subject's frame lies at that offset of the segment that is `distance` segments before this one.
  *   That is its identity. A record about an object that is alive lies in the segment of its frame or later; so what is about a
  *   segment that is gone is about an object that is gone.
- * - `frames`: the record says the same of so many objects. Their frames follow each other from that offset on, and so do their orders.
+ * - `frames`: how many objects the record is about. Their frames follow each other from that offset on, and so do their orders.
  *   1 in `body`, `moved`, `place`, `deadLettered`, `died`, `retained` and `cleared`.
  * - Where a session is named, the highest bit of `attempt` says that its program has seen the object; not in `leased` and `seen`.
  * - Names of groups and sessions are numbered from 0 in the order of the name records in this segment; `group`, `dead` and

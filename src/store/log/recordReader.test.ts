@@ -128,6 +128,20 @@ describe('Records that make no sense', () => {
     )
   })
 
+  it('are refused: what can be said of one object only is said of two', () => {
+    const frames = Buffer.concat([frameOf(1, 40), frameOf(2, 40)])
+    const writer = new RecordWriter()
+    writer.begin(5)
+    writer.moved(5, BLOCK_HEAD_BYTES)
+    const bytes = Buffer.concat([Buffer.alloc(BLOCK_HEAD_BYTES), frames, writer.bytes.subarray(0, writer.end)])
+    const framesEnd = BLOCK_HEAD_BYTES + frames.length
+    writeBlockHead(bytes, { isLast: true, segment: 5, offset: 0, framesEnd, previous: 0, first: 5, commit: 1 }, 1)
+    const reader = (): RecordReader => new RecordReader({ index: new ObjectIndex(), value() {} })
+    expect(() => reader().read({ segment: 5, offset: 0, bytes })).not.toThrow()
+    bytes.writeUInt16LE(2, framesEnd + 12)
+    expect(() => reader().read({ segment: 5, offset: 0, bytes })).toThrow(/about several objects/)
+  })
+
   it('are no matter if they are about a segment that is gone', () => {
     const objects = read((records) => {
       queued(records)

@@ -54,7 +54,7 @@ export class RecordWriter {
     this.#lastSession = ''
   }
 
-  /** `frames`, here and below: so many objects, whose frames and orders follow each other. */
+  /** `frames`, here and below: the number of objects; their frames and their orders follow each other. */
   queued(
     object: FrameLocation,
     frames: number,

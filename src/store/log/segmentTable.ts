@@ -58,14 +58,14 @@ export class SegmentTable {
     this.bytes += bytes
   }
 
-  /** So many frames in it are needed, with so many bytes. */
+  /** Adds `frames` frames of `bytes` bytes in all to what is needed of it. */
   keep(segment: Segment, bytes: number, frames: number): void {
     const kept = bytes + frames * LIVE_OVERHEAD_BYTES
     segment.liveBytes += kept
     this.liveBytes += kept
   }
 
-  /** So many frames in it are needed no more. */
+  /** The same frames are no longer needed. */
   unref(number: number, bytes: number, frames: number): void {
     const segment = this.get(number)
     if (segment === undefined) return
